@@ -1,0 +1,233 @@
+// Tables and SQL of order-service: orders, the facts known about each of them, and its own copy of the catalogue.
+import type { EventType } from '../shared/choreography.ts';
+import type { AnyEvent } from '../shared/cloud-event.ts';
+import type { Database } from '../shared/database.ts';
+import type { Fact, FactTypes, Order, OrderItem, OrderStatus, Reason } from './order.ts';
+
+export const migrations = [
+  `
+  CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'cancelling', 'confirmed', 'cancelled')),
+    reason TEXT,
+    items TEXT NOT NULL,
+    total INTEGER NOT NULL CHECK (total BETWEEN 0 AND 1000000000000),
+    placed_at_ms INTEGER NOT NULL,
+    deadline_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  -- Order ids are UUID v7: their order is that of placing.
+  CREATE INDEX orders_of_user ON orders (user_id, order_id);
+  CREATE INDEX orders_due ON orders (deadline_at_ms) WHERE status = 'pending';
+  CREATE TABLE facts (
+    order_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    time TEXT NOT NULL,
+    causation_id TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (order_id, type)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE catalogue (
+    product_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    unit_price INTEGER NOT NULL,
+    available INTEGER NOT NULL CHECK (available IN (0, 1)),
+    version INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/** What order-service knows of a product: its own copy, kept up to date by `product.updated`. */
+export interface CatalogueEntry {
+  readonly productId: string;
+  readonly name: string;
+  /** Minor units. */
+  readonly unitPrice: number;
+  readonly available: boolean;
+  readonly version: number;
+}
+
+interface OrderRow {
+  order_id: string;
+  user_id: string;
+  status: OrderStatus;
+  reason: Reason | null;
+  items: string;
+  total: number;
+  placed_at_ms: number;
+  deadline_at_ms: number;
+}
+
+interface FactRow {
+  type: EventType;
+  event_id: string;
+  source: string;
+  time: string;
+  causation_id: string;
+  data: string;
+}
+
+interface CatalogueRow {
+  product_id: string;
+  name: string;
+  unit_price: number;
+  available: number;
+  version: number;
+}
+
+export class OrderStore {
+  readonly #insert;
+  readonly #order;
+  readonly #setStatus;
+  readonly #ofUser;
+  readonly #nextDue;
+  readonly #due;
+  readonly #addFact;
+  readonly #factTypes;
+  readonly #facts;
+  readonly #entry;
+  readonly #entries;
+  readonly #putEntry;
+  readonly #books;
+
+  constructor(db: Database) {
+    this.#insert = db.prepare(
+      `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms)
+       VALUES (?, ?, 'pending', ?, ?, ?, ?)`,
+    );
+    this.#order = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE order_id = ?');
+    this.#setStatus = db.prepare('UPDATE orders SET status = ?, reason = ? WHERE order_id = ?');
+    this.#ofUser = db.prepare<[string, string, number], OrderRow>(
+      'SELECT * FROM orders WHERE user_id = ? AND order_id < ? ORDER BY order_id DESC LIMIT ?',
+    );
+    this.#nextDue = db
+      .prepare<[], number>("SELECT deadline_at_ms FROM orders WHERE status = 'pending' ORDER BY deadline_at_ms LIMIT 1")
+      .pluck();
+    this.#due = db.prepare<[number, number], OrderRow>(
+      "SELECT * FROM orders WHERE status = 'pending' AND deadline_at_ms <= ? ORDER BY deadline_at_ms LIMIT ?",
+    );
+    this.#addFact = db.prepare(
+      `INSERT INTO facts (order_id, type, event_id, source, time, causation_id, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (order_id, type) DO NOTHING`,
+    );
+    this.#factTypes = db.prepare<[string], EventType>('SELECT type FROM facts WHERE order_id = ?').pluck();
+    this.#facts = db.prepare<[string], FactRow>(
+      'SELECT type, event_id, source, time, causation_id, data FROM facts WHERE order_id = ? ORDER BY time, event_id',
+    );
+    this.#entry = db.prepare<[string], CatalogueRow>('SELECT * FROM catalogue WHERE product_id = ?');
+    this.#entries = db.prepare<[string, number], CatalogueRow>(
+      'SELECT * FROM catalogue WHERE product_id > ? ORDER BY product_id LIMIT ?',
+    );
+    this.#putEntry = db.prepare(
+      `INSERT INTO catalogue (product_id, name, unit_price, available, version) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (product_id) DO UPDATE SET
+         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available, version = excluded.version
+       WHERE excluded.version > catalogue.version`,
+    );
+    this.#books = db.prepare<[], { status: OrderStatus; orders: number; total: number }>(
+      'SELECT status, count(*) AS orders, sum(total) AS total FROM orders GROUP BY status',
+    );
+  }
+
+  insert(order: Omit<Order, 'status' | 'reason'>): void {
+    const { orderId, userId, items, total, placedAtMs, deadlineAtMs } = order;
+    this.#insert.run(orderId, userId, JSON.stringify(items), total, placedAtMs, deadlineAtMs);
+  }
+
+  order(orderId: string): Order | undefined {
+    const row = this.#order.get(orderId);
+    return row && toOrder(row);
+  }
+
+  setStatus(orderId: string, status: OrderStatus, reason: Reason | undefined): void {
+    this.#setStatus.run(status, reason ?? null, orderId);
+  }
+
+  /** Newest first, from below `beforeOrderId`. */
+  ordersOf(userId: string, limit: number, beforeOrderId = '\u{10ffff}'): Order[] {
+    return this.#ofUser.all(userId, beforeOrderId, limit).map(toOrder);
+  }
+
+  /** When the next pending order passes its deadline. */
+  nextDueAtMs(): number | undefined {
+    return this.#nextDue.get();
+  }
+
+  due(nowMs: number, limit: number): Order[] {
+    return this.#due.all(nowMs, limit).map(toOrder);
+  }
+
+  /** Remembers that something happened to an order. False: a fact of this type is known already, and stays. */
+  addFact(event: AnyEvent): boolean {
+    const { subject, type, id, source, time, causationid, data } = event;
+    return this.#addFact.run(subject, type, id, source, time, causationid, JSON.stringify(data)).changes === 1;
+  }
+
+  factTypes(orderId: string): FactTypes {
+    return new Set(this.#factTypes.all(orderId));
+  }
+
+  /** In the order of their writing. */
+  facts(orderId: string): Fact[] {
+    return this.#facts.all(orderId).map((row) => ({
+      type: row.type,
+      eventId: row.event_id,
+      source: row.source,
+      time: row.time,
+      causationId: row.causation_id,
+      data: JSON.parse(row.data) as unknown,
+    }));
+  }
+
+  entry(productId: string): CatalogueEntry | undefined {
+    const row = this.#entry.get(productId);
+    return row && toEntry(row);
+  }
+
+  /** In the order of their ids, from after `afterProductId`. */
+  entries(limit: number, afterProductId = ''): CatalogueEntry[] {
+    return this.#entries.all(afterProductId, limit).map(toEntry);
+  }
+
+  /** Keeps the entry unless a version as new is known. False: it was outdated. */
+  putEntry({ productId, name, unitPrice, available, version }: CatalogueEntry): boolean {
+    return this.#putEntry.run(productId, name, unitPrice, available ? 1 : 0, version).changes === 1;
+  }
+
+  /** Number and total of the orders, by status. Reads the whole table. */
+  books(): Record<OrderStatus, { orders: number; total: number }> {
+    const books: Record<OrderStatus, { orders: number; total: number }> = {
+      pending: { orders: 0, total: 0 },
+      cancelling: { orders: 0, total: 0 },
+      confirmed: { orders: 0, total: 0 },
+      cancelled: { orders: 0, total: 0 },
+    };
+    for (const { status, orders, total } of this.#books.all()) books[status] = { orders, total };
+    return books;
+  }
+}
+
+function toOrder(row: OrderRow): Order {
+  return {
+    orderId: row.order_id,
+    userId: row.user_id,
+    status: row.status,
+    reason: row.reason ?? undefined,
+    items: JSON.parse(row.items) as OrderItem[],
+    total: row.total,
+    placedAtMs: row.placed_at_ms,
+    deadlineAtMs: row.deadline_at_ms,
+  };
+}
+
+function toEntry(row: CatalogueRow): CatalogueEntry {
+  return {
+    productId: row.product_id,
+    name: row.name,
+    unitPrice: row.unit_price,
+    available: row.available === 1,
+    version: row.version,
+  };
+}

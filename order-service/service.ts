@@ -1,0 +1,28 @@
+// What order-service is made of: tables, reactions, the facts it records of its own events, and the deadline.
+import { IdempotencyKeys, idempotencySchema } from '../shared/idempotency.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
+import { expireOrders } from './commands.ts';
+import { migrations, OrderStore } from './order-store.ts';
+import { learn, orderReactions } from './reactions.ts';
+
+export interface OrderParts extends ServiceParts<'order-service'> {
+  readonly store: OrderStore;
+  readonly keys: IdempotencyKeys;
+}
+
+export const orderService: ServiceDefinition<'order-service', OrderParts> = {
+  name: 'order-service',
+  migrations: [idempotencySchema, ...migrations],
+  build(db) {
+    const store = new OrderStore(db);
+    return {
+      store,
+      keys: new IdempotencyKeys(db),
+      reactions: orderReactions(store),
+      record: (event) => {
+        if (event.type !== 'product.updated') learn(store, event);
+      },
+      alarm: { nextAtMs: () => store.nextDueAtMs(), ring: (tx) => expireOrders(store, tx) },
+    };
+  },
+};

@@ -1,0 +1,54 @@
+// What payment-service does when something happens elsewhere. The screen to read first.
+import { emit } from '../shared/choreography.ts';
+import type { Reactions } from '../shared/service-node.ts';
+import { type Charge, refusalOf } from './payment.ts';
+import type { PaymentStore } from './payment-store.ts';
+
+export function paymentReactions(store: PaymentStore): Reactions<'payment-service'> {
+  return {
+    /** Takes the money, or refuses with a reason. A withdrawal that came first has left a fence: then nothing. */
+    'order.placed': ({ data }, at) => {
+      const { orderId, userId, total: amount } = data;
+      const known = store.payment(orderId);
+      if (known?.status === 'voided') return 'fenced';
+      if (known) throw new Error(`order ${orderId} is placed, but its payment is ${known.status} already`);
+      const reason = refusalOf(store.account(userId), amount);
+      if (reason) {
+        store.putPayment({ status: 'failed', orderId, userId, amount, reason }, at.nowMs);
+        return emit('payment.failed', { orderId, userId, amount, reason });
+      }
+      store.enter(userId, 'charge', -amount, orderId, at.nowMs);
+      store.putPayment({ status: 'completed', orderId, userId, amount }, at.nowMs);
+      const items = data.items.map(({ productId, qty }) => ({ productId, qty }));
+      return emit('payment.completed', { orderId, userId, amount, items });
+    },
+
+    /** Gives the money back. */
+    'inventory.rejected': ({ data: { orderId } }, at) => {
+      const known = store.payment(orderId);
+      if (known?.status === 'refunded') return 'settled';
+      if (known?.status !== 'completed') {
+        throw new Error(`stock was refused for order ${orderId}, but its payment is ${known?.status ?? 'unknown'}`);
+      }
+      return refund(store, known, 'inventory.rejected', at.nowMs);
+    },
+
+    /** Gives back what was taken, or makes sure that nothing ever will be. */
+    'order.withdrawn': ({ data: { orderId } }, at) => {
+      const known = store.payment(orderId);
+      if (!known) {
+        store.putPayment({ status: 'voided', orderId }, at.nowMs);
+        return emit('payment.voided', { orderId });
+      }
+      if (known.status !== 'completed') return 'settled';
+      return refund(store, known, 'order.withdrawn', at.nowMs);
+    },
+  };
+}
+
+function refund(store: PaymentStore, taken: Charge, because: 'inventory.rejected' | 'order.withdrawn', nowMs: number) {
+  const { orderId, userId, amount } = taken;
+  store.enter(userId, 'refund', amount, orderId, nowMs);
+  store.putPayment({ status: 'refunded', orderId, userId, amount }, nowMs);
+  return emit('payment.refunded', { orderId, userId, amount, because });
+}

@@ -1,0 +1,92 @@
+// The shapes of what events say. Money is an integer in minor units (cents); quantities are integers; both are bounded
+// so that no sum of them leaves the range in which a JavaScript number and an SQLite INTEGER are exact.
+import { z } from 'zod';
+
+/** Largest amount of money anywhere, in minor units: 10^12 (ten thousand million of the major unit). */
+export const moneyMax = 1_000_000_000_000;
+/** Largest quantity of one product, in stock or in an order line. */
+export const quantityMax = 1_000_000;
+/** Most lines in one order. */
+export const orderLinesMax = 100;
+
+export const Money = z.int().min(0).max(moneyMax);
+export const PositiveMoney = z.int().min(1).max(moneyMax);
+export const Quantity = z.int().min(1).max(quantityMax);
+
+/** Names that people give: users, products. Safe in a path, in a log line and in a routing key. */
+export const Name = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9](?:[A-Za-z0-9._~@-]{0,62}[A-Za-z0-9])?$/,
+    'must be 1 to 64 letters, digits or . _ ~ @ - (not at the ends)',
+  );
+export const OrderId = z.uuid();
+
+export const Line = z.object({ productId: Name, qty: Quantity });
+export const PricedLine = Line.extend({ unitPrice: Money });
+const lines = <T extends z.ZodType>(line: T) => z.array(line).min(1).max(orderLinesMax);
+
+export const Shortage = z.object({
+  productId: Name,
+  wanted: Quantity,
+  available: z.int().min(0).max(quantityMax),
+});
+
+export const OrderPlaced = z.object({
+  orderId: OrderId,
+  userId: Name,
+  items: lines(PricedLine),
+  total: Money,
+  deadlineAt: z.iso.datetime(),
+});
+export const OrderWithdrawn = z.object({
+  orderId: OrderId,
+  userId: Name,
+  reason: z.enum(['customer', 'deadline']),
+});
+export const OrderConfirmed = z.object({ orderId: OrderId, userId: Name, total: Money });
+
+export const CancelReason = z.enum([
+  'no_such_account',
+  'account_blocked',
+  'insufficient_funds',
+  'out_of_stock',
+  'customer',
+  'deadline',
+]);
+export const OrderCancelled = z.object({ orderId: OrderId, userId: Name, reason: CancelReason });
+
+export const PaymentCompleted = z.object({
+  orderId: OrderId,
+  userId: Name,
+  amount: Money,
+  items: lines(Line),
+});
+export const PaymentRefusal = z.enum(['no_such_account', 'account_blocked', 'insufficient_funds']);
+export const PaymentFailed = z.object({
+  orderId: OrderId,
+  userId: Name,
+  amount: Money,
+  reason: PaymentRefusal,
+});
+export const PaymentRefunded = z.object({
+  orderId: OrderId,
+  userId: Name,
+  amount: Money,
+  because: z.enum(['inventory.rejected', 'order.withdrawn']),
+});
+export const PaymentVoided = z.object({ orderId: OrderId });
+
+export const InventoryReserved = z.object({ orderId: OrderId, items: lines(Line) });
+export const InventoryRejected = z.object({ orderId: OrderId, shortages: z.array(Shortage).min(1).max(orderLinesMax) });
+export const InventoryReleased = z.object({ orderId: OrderId, items: lines(Line) });
+export const InventoryVoided = z.object({ orderId: OrderId });
+
+export const ProductUpdated = z.object({
+  productId: Name,
+  name: z.string().min(1).max(200),
+  unitPrice: Money,
+  available: z.boolean(),
+  /** Counts the changes of this product, from 1: a reader keeps the highest and ignores what is older. */
+  version: z.int().min(1),
+});
