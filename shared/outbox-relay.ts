@@ -83,6 +83,11 @@ export class OutboxRelay implements GroupParticipant {
     return this.#waiting === 0 && this.#confirmed.size === 0 && this.#inFlight.size === 0;
   }
 
+  /** Rows that the broker does not have yet, as far as this process knows. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   status(): RelayStatus {
     const unroutable: Record<string, number> = {};
     for (const [key, retry] of this.#retries) {

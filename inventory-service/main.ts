@@ -1,0 +1,12 @@
+// inventory-service as a process.
+import { runService } from '../shared/run-service.ts';
+import { inventoryRoutes } from './inventory-api.ts';
+import { inventoryService } from './service.ts';
+
+await runService({
+  definition: inventoryService,
+  port: 3003,
+  description:
+    'Keeps products and their stock, and sets stock aside for orders. Money is in integer minor units (cents).',
+  routes: inventoryRoutes,
+});

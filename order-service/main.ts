@@ -1,0 +1,11 @@
+// order-service as a process.
+import { runService } from '../shared/run-service.ts';
+import { orderRoutes } from './order-api.ts';
+import { orderService } from './service.ts';
+
+await runService({
+  definition: orderService,
+  port: 3001,
+  description: 'Takes orders and tells how they go. Money is in integer minor units (cents).',
+  routes: orderRoutes,
+});

@@ -1,0 +1,11 @@
+// payment-service as a process.
+import { runService } from '../shared/run-service.ts';
+import { paymentRoutes } from './payment-api.ts';
+import { paymentService } from './service.ts';
+
+await runService({
+  definition: paymentService,
+  port: 3002,
+  description: 'Keeps accounts and a ledger, and pays for orders. Money is in integer minor units (cents).',
+  routes: paymentRoutes,
+});
