@@ -1,0 +1,184 @@
+// Crashes, for real: services and the broker are killed, frozen, cut off, under load. Then it is quiet, and all must be well.
+import { expect } from 'chai';
+import type { ServiceProcess } from '../../tools/service-process.ts';
+import { newVhost, testBroker, vhostOf } from '../support/broker.ts';
+import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
+import { eventually } from '../support/wait.ts';
+
+describe('P1 Accepted is accepted', function () {
+  this.timeout(180_000);
+  let system: SagaSystem;
+
+  before(async () => {
+    system = await SagaSystem.start();
+    await system.account('rich', 10_000_000);
+    await system.account('poor', 550);
+    await system.product('CUP', 100, 100_000);
+    await system.product('RARE', 100, 20);
+  });
+  after(() => system?.stop());
+
+  /** Places orders, one after the other, and repeats each until it is answered; the key makes that one order. */
+  async function placeMany(label: string, count: number): Promise<string[]> {
+    const orderIds: string[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const body = {
+        userId: index % 10 === 0 ? 'poor' : 'rich',
+        items: [{ productId: index % 7 === 0 ? 'RARE' : 'CUP', qty: 1 }],
+      };
+      const { body: order } = await eventually(
+        `order ${label}-${index} to be accepted`,
+        () => http<OrderView>('POST', `${system.order.url}/orders`, body, { 'idempotency-key': `${label}-${index}` }),
+        ({ status }) => status === 202,
+      );
+      orderIds.push(order.orderId);
+      // Every twelfth customer changes their mind; the answer may get lost with a killed order-service.
+      if (index % 12 === 0) await system.cancel(order.orderId).catch(() => {});
+    }
+    return orderIds;
+  }
+
+  async function expectAllEnded(orderIds: readonly string[]): Promise<void> {
+    expect(new Set(orderIds).size).to.equal(orderIds.length);
+    await system.expectBalanced();
+    for (const orderId of orderIds) {
+      const { status, body } = await http<OrderView>('GET', `${system.order.url}/orders/${orderId}`);
+      expect(status).to.equal(200);
+      const payment = await http('GET', `${system.payment.url}/payments/${orderId}`);
+      const reservation = await http('GET', `${system.inventory.url}/reservations/${orderId}`);
+      const state = [
+        body.status,
+        payment.body['status'],
+        reservation.status === 404 ? 'none' : reservation.body['status'],
+      ].join(' ');
+      expect(state).to.match(
+        /^(confirmed completed reserved|cancelled (failed (none|voided)|refunded (rejected|released|voided)|voided (voided|none)))$/,
+      );
+    }
+  }
+
+  it('kill -9 of one service after the other during 500 orders', async () => {
+    let placing = true;
+    const orders = placeMany('kills', 500).finally(() => {
+      placing = false;
+    });
+    let kills = 0;
+    while (placing) {
+      const victim = system.services[kills % 3] as ServiceProcess;
+      const seen = (await system.books().catch(() => undefined))?.order.confirmed.orders ?? 0;
+      await victim.kill();
+      await victim.start();
+      kills += 1;
+      await eventually(
+        'some more orders to end before the next kill',
+        async () => !placing || (await system.books()).order.confirmed.orders >= seen + 10,
+      );
+    }
+    expect(kills).to.be.greaterThan(5);
+    await expectAllEnded(await orders);
+  });
+
+  it('kill -9 of all three at once, again and again', async () => {
+    let placing = true;
+    const orders = placeMany('all', 150).finally(() => {
+      placing = false;
+    });
+    for (let round = 0; placing; round += 1) {
+      await Promise.all(system.services.map((service) => service.kill()));
+      await Promise.all(system.services.map((service) => service.start()));
+      const enough = (round + 1) * 15;
+      await eventually(
+        'some orders between the kills',
+        async () => !placing || (await system.books()).order.confirmed.orders > enough,
+      );
+    }
+    await expectAllEnded(await orders);
+  });
+
+  it('SIGTERM of each service in turn under load: no answered request fails, and each stops by itself', async () => {
+    let placing = true;
+    const orders = placeMany('rolling', 150).finally(() => {
+      placing = false;
+    });
+    for (let turn = 0; placing && turn < 6; turn += 1) {
+      const service = system.services[turn % 3] as ServiceProcess;
+      await service.stop();
+      await service.start();
+    }
+    await expectAllEnded(await orders);
+  });
+
+  it('kill -9 of the broker under load, and its restart', async () => {
+    const broker = await testBroker();
+    const orders = placeMany('broker', 200);
+    await eventually('the load to have begun', async () => (await system.books()).order.pending.orders > 0);
+    await broker.kill();
+    await broker.restart();
+    await expectAllEnded(await orders);
+  });
+
+  it('a broker that freezes for 5 s, and a service that freezes past its heartbeat: their late words do no harm', async () => {
+    const broker = await testBroker();
+    const orders = placeMany('frozen', 100);
+    broker.pause();
+    system.payment.signal('SIGSTOP');
+    // The length of the freeze is the fault itself.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    broker.resume();
+    await orders;
+    // Two heartbeats of 10 s missed: the broker gives payment-service up and takes its messages back.
+    await eventually(
+      'the broker to give up payment-service',
+      async () =>
+        (
+          await broker.rabbitmqctl(['list_connections', '-p', vhostOf(system.amqpUrl), '-q', 'client_properties'])
+        ).includes('payment-service'),
+      (there) => !there,
+      60_000,
+    );
+    system.payment.signal('SIGCONT');
+    await expectAllEnded(await orders);
+  });
+
+  it('connections that the broker closes, again and again', async () => {
+    const broker = await testBroker();
+    const orders = placeMany('cut', 150);
+    for (let round = 0; round < 3; round += 1) {
+      await broker.rabbitmqctl(['close_all_connections', '-p', vhostOf(system.amqpUrl), 'a test cuts the line']);
+    }
+    await expectAllEnded(await orders);
+  });
+});
+
+describe('a broker that is away when the services start', function () {
+  this.timeout(120_000);
+
+  it('makes them accept orders all the same, and they end once it is there', async () => {
+    const amqpUrl = await newVhost();
+    const broker = await testBroker();
+    const first = await SagaSystem.prepare({}, amqpUrl);
+    try {
+      await broker.kill();
+      await Promise.all(first.services.map((service) => service.start()));
+      await first.account('rich', 1_000);
+      await http('PUT', `${first.inventory.url}/products/CUP`, { name: 'Cup', unitPrice: 100, stock: 5 });
+      const readiness = await http<{ status: string; broker: { publisher: string } }>(
+        'GET',
+        `${first.inventory.url}/readyz`,
+      );
+      expect([readiness.status, readiness.body.broker.publisher]).to.deep.equal([200, 'connecting']);
+      await broker.restart();
+      await first.product('CUP', 100, 5);
+      const order = await first.place('rich', [{ productId: 'CUP', qty: 1 }], { prefer: 'wait=20' });
+      expect(order.status).to.equal('confirmed');
+      await broker.kill();
+      const { orderId } = await first.place('rich', [{ productId: 'CUP', qty: 1 }]);
+      expect((await first.view(orderId)).status).to.equal('pending');
+      await broker.restart();
+      expect((await first.ended(orderId)).status).to.equal('confirmed');
+      await first.expectBalanced();
+    } finally {
+      await first.stop();
+    }
+  });
+});

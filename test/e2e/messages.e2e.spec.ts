@@ -1,0 +1,256 @@
+// Messages as they should not be: twice, unreadable, without a queue; and a topology that somebody has damaged.
+import { expect } from 'chai';
+import { cloudEventContentType } from '../../shared/cloud-event.ts';
+import { wholeTopology } from '../../shared/topology.ts';
+import { ServiceProcess } from '../../tools/service-process.ts';
+import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
+import { Tap, withChannel } from '../support/tap.ts';
+import { eventually } from '../support/wait.ts';
+
+const line = [{ productId: 'CUP', qty: 1 }];
+
+describe('messages that go wrong', function () {
+  this.timeout(120_000);
+  let system: SagaSystem;
+  let tap: Tap;
+
+  before(async () => {
+    system = await SagaSystem.start();
+    tap = await Tap.open(system.amqpUrl);
+    await system.account('rich', 1_000_000);
+    await system.product('CUP', 100, 500);
+  });
+  after(async () => {
+    await tap?.close();
+    await system?.stop();
+  });
+
+  it('P6 Once: everything said so far, said again twice, changes nothing', async () => {
+    const orders = await Promise.all(
+      Array.from({ length: 30 }, (_, index) => system.place(index % 3 === 0 ? 'nobody' : 'rich', line)),
+    );
+    const cancelled = await system.cancel(orders[1]?.orderId ?? '');
+    expect(cancelled.status).to.be.oneOf([202, 409]);
+    const before = await system.expectBalanced();
+    const said = [...tap.messages];
+    for (const message of [...said, ...said.reverse()]) tap.repeat(message);
+    // The queues are first in, first out: when an order placed now has ended, all of that has been handled.
+    const last = await system.place('rich', line, { prefer: 'wait=20' });
+    expect(last.status).to.equal('confirmed');
+    const after = await system.expectBalanced();
+    expect(after.payment.charged).to.equal(before.payment.charged + 100);
+    expect(after.payment.refunded).to.equal(before.payment.refunded);
+    expect(after.inventory.reserved).to.equal(before.inventory.reserved + 1);
+    expect(after.order.confirmed.orders).to.equal(before.order.confirmed.orders + 1);
+  });
+
+  it('P8 Nothing vanishes: what can not be read is dead-lettered with its cause, and the rest flows', async () => {
+    const [good] = tap.messages.filter(({ fields }) => fields.routingKey === 'order.placed');
+    const event = JSON.parse(String(good?.content)) as Record<string, unknown>;
+    const fresh = { ...event, id: '01900000-0000-7000-8000-00000000abcd' };
+    const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
+    const poison: [string, Buffer, string | undefined][] = [
+      ['not-json', Buffer.from('{"specversion":'), cloudEventContentType],
+      ['not-json', Buffer.alloc(0), cloudEventContentType],
+      ['not-json', Buffer.from([0xff, 0xfe, 0x00]), cloudEventContentType],
+      ['wrong-content-type', bytes(fresh), 'text/plain'],
+      ['wrong-content-type', bytes(fresh), undefined],
+      ['not-a-cloudevent', bytes({ hello: 'world' }), cloudEventContentType],
+      ['unknown-type', bytes({ ...fresh, type: 'order.exploded' }), cloudEventContentType],
+      ['unknown-type', bytes({ ...fresh, type: '__proto__' }), cloudEventContentType],
+      ['newer-version', bytes({ ...fresh, dataschema: 'urn:choreography-saga:order.placed:2' }), cloudEventContentType],
+      ['wrong-source', bytes({ ...fresh, source: 'payment-service' }), cloudEventContentType],
+      ['wrong-data', bytes({ ...fresh, data: { orderId: 1 } }), cloudEventContentType],
+      ['wrong-data', bytes({ ...fresh, subject: '01900000-0000-7000-8000-000000000001' }), cloudEventContentType],
+      ['not-json', Buffer.alloc(10 * 1024 * 1024, 'x'), cloudEventContentType],
+    ];
+    for (const [, content, contentType] of poison) {
+      tap.channel.publish('', 'payment-service', content, {
+        persistent: true,
+        ...(contentType ? { contentType } : {}),
+      });
+    }
+    const order = await system.place('rich', line, { prefer: 'wait=20' });
+    expect(order.status).to.equal('confirmed');
+    const dead = await tap.deadLetters('payment-service', poison.length);
+    expect(dead.map(({ properties }) => properties.headers?.['x-cause'])).to.deep.equal(poison.map(([cause]) => cause));
+    for (const [index, [, content]] of poison.entries()) {
+      expect(dead[index]?.content.equals(content), 'the very bytes').to.equal(true);
+      expect(dead[index]?.properties.headers).to.include({ 'x-dead-lettered-by': 'payment-service' });
+      expect(dead[index]?.properties.headers?.['x-detail']).to.be.a('string').and.not.empty;
+    }
+  });
+
+  it('P8 Nothing vanishes: a reaction that always throws is tried a few times, dead-lettered, and disturbs no other order', async () => {
+    const [good] = tap.messages.filter(({ fields }) => fields.routingKey === 'payment.failed');
+    const event = JSON.parse(String(good?.content)) as { data: object };
+    // Readable, and about an order that nobody ever placed: an invariant of order-service is broken.
+    const orderId = '01900000-0000-7000-8000-000000000002';
+    const alien = {
+      ...event,
+      id: '01900000-0000-7000-8000-00000000abce',
+      subject: orderId,
+      data: { ...event.data, orderId },
+    };
+    tap.channel.publish('payment.events', 'payment.failed', Buffer.from(JSON.stringify(alien)), {
+      persistent: true,
+      contentType: cloudEventContentType,
+    });
+    const order = await system.place('rich', line, { prefer: 'wait=20' });
+    expect(order.status).to.equal('confirmed');
+    const [dead] = await tap.deadLetters('order-service', 1);
+    expect(dead?.properties.headers).to.include({
+      'x-cause': 'reaction-failed',
+      'x-original-routing-key': 'payment.failed',
+    });
+    expect(dead?.properties.headers?.['x-detail']).to.include(orderId);
+  });
+
+  it('P9 Sent is sent: a message without a queue is kept, shown, and delivered once the binding is back', async () => {
+    // The tap would be a queue for it.
+    await tap.close();
+    const { orderId } = await withChannel(system.amqpUrl, async (channel) => {
+      await channel.unbindQueue('payment-service', 'order.events', 'order.placed');
+      const placed = await system.place('rich', line);
+      const { body } = await eventually(
+        'readyz to show the unroutable message',
+        () =>
+          http<{ outbox: { waiting: number; unroutable: Record<string, number> } }>(
+            'GET',
+            `${system.order.url}/readyz`,
+          ),
+        (reply) => reply.body.outbox.unroutable['order.events/order.placed'] === 1,
+      );
+      expect(body.outbox.waiting).to.equal(1);
+      await eventually('the log to say what to do', () =>
+        system.logLines.some((text) => text.includes('no queue is bound') && text.includes('order.placed')),
+      );
+      await channel.bindQueue('payment-service', 'order.events', 'order.placed');
+      return placed;
+    });
+    expect((await system.ended(orderId)).status).to.equal('confirmed');
+    await system.quiet();
+  });
+
+  it('makes an exchange anew that was deleted', async () => {
+    await withChannel(system.amqpUrl, async (channel) => {
+      await channel.deleteExchange('payment.events');
+      await channel.deleteExchange('order.events');
+    });
+    const { orderId } = await system.place('rich', line);
+    expect((await system.ended(orderId)).status).to.equal('confirmed');
+  });
+
+  it('makes a queue anew that was deleted', async () => {
+    await withChannel(system.amqpUrl, async (channel) => {
+      await channel.deleteQueue('inventory-service');
+    });
+    await eventually(
+      'inventory-service to consume again',
+      () => withChannel(system.amqpUrl, (channel) => channel.checkQueue('inventory-service')),
+      ({ consumerCount }) => consumerCount === 1,
+    );
+    const { orderId } = await system.place('rich', line);
+    expect((await system.ended(orderId)).status).to.equal('confirmed');
+  });
+
+  it('leaves books that balance', () => system.expectBalanced());
+});
+
+describe('the topology on a real broker', function () {
+  this.timeout(60_000);
+
+  it('makes an order wait in the queue of a payment-service that has never been started', async () => {
+    const system = await SagaSystem.prepare();
+    try {
+      await Promise.all([system.order.start(), system.inventory.start()]);
+      await system.product('CUP', 100, 10);
+      const { orderId } = await system.place('rich', line);
+      const tap = await Tap.open(system.amqpUrl);
+      await eventually(
+        'the message in the queue',
+        () => tap.channel.checkQueue('payment-service'),
+        ({ messageCount }) => messageCount === 1,
+      );
+      await tap.close();
+      expect((await system.view(orderId)).waitsFor[0]?.service).to.equal('payment-service');
+      await system.payment.start();
+      const ended: OrderView = await system.ended(orderId);
+      expect([ended.status, ended.reason]).to.deep.equal(['cancelled', 'no_such_account']);
+      await system.account('rich', 1_000);
+      expect((await system.place('rich', line, { prefer: 'wait=20' })).status).to.equal('confirmed');
+    } finally {
+      await system.stop();
+    }
+  });
+
+  it('is what the services declare, exactly', async () => {
+    const system = await SagaSystem.prepare();
+    try {
+      await Promise.all(system.services.map((service) => service.start()));
+      await eventually('all three to be connected', async () => {
+        const replies = await Promise.all(system.services.map(({ url }) => http<Readiness>('GET', `${url}/readyz`)));
+        return replies.every(
+          ({ body }) => body.broker.publisher === 'connected' && body.broker.consumer === 'connected',
+        );
+      });
+      // Declaring it again with the same arguments passes only when they are the same.
+      await withChannel(system.amqpUrl, async (channel) => {
+        const { exchanges, queues } = wholeTopology();
+        for (const exchange of exchanges) await channel.assertExchange(exchange, 'topic', { durable: true });
+        for (const queue of queues) {
+          const declared = await channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments });
+          expect(declared.messageCount).to.equal(0);
+        }
+      });
+    } finally {
+      await system.stop();
+    }
+  });
+
+  it('is refused loudly, and without a hot loop, when a queue stands there with other arguments', async () => {
+    const system = await SagaSystem.prepare();
+    await withChannel(system.amqpUrl, (channel) => channel.assertQueue('payment-service', { durable: true }));
+    const readiness = async () => (await http<Readiness>('GET', `${system.payment.url}/readyz`)).body;
+    const complaints = () => system.logLines.filter((text) => text.includes('other arguments'));
+    try {
+      await system.payment.start();
+      const { broker } = await eventually(
+        'payment-service to say why it has no broker',
+        readiness,
+        (seen) => seen.broker.lastError !== undefined,
+      );
+      expect(broker.lastError).to.match(/PRECONDITION.FAILED/);
+      await eventually('the log to say what to do', () => complaints().length > 0);
+      await withChannel(system.amqpUrl, (channel) => channel.deleteQueue('payment-service'));
+      await eventually('payment-service to be connected', readiness, (seen) => seen.broker.consumer === 'connected');
+      // Two connections, each backing off from 0.1 s to 5 s: a hot loop would have complained hundreds of times.
+      expect(complaints().length).to.be.lessThan(40);
+    } finally {
+      await system.stop();
+    }
+  });
+});
+
+interface Readiness {
+  readonly broker: { readonly publisher: string; readonly consumer: string; readonly lastError?: string };
+}
+
+describe('a service that can not start', () => {
+  it('names every setting that is wrong, and what is right, and exits', async () => {
+    const service = new ServiceProcess({
+      service: 'order-service',
+      amqpUrl: 'http://localhost',
+      dataDir: '/nonexistent-and-never-made',
+      env: { PREFETCH: '0', LOG_LEVEL: 'loud', DATABASE_PATH: '/tmp/never.db' },
+    });
+    const error = await service.start().then(
+      () => undefined,
+      (reason: Error) => reason,
+    );
+    expect(error?.message).to.match(/AMQP_URL: .*amqp:\/\//);
+    expect(error?.message).to.match(/PREFETCH: '0' is wrong: must be at least 1/);
+    expect(error?.message).to.match(/LOG_LEVEL: 'loud' is wrong: must be one of silent, error, warn, info, debug/);
+    expect(error?.message).to.match(/exit code 78/);
+  });
+});

@@ -1,0 +1,32 @@
+// One real RabbitMQ for all tests of a run, started when the first one needs it, on a free port and with data of its own.
+import { type Broker, startBroker } from '../../tools/broker.ts';
+
+let starting: Promise<Broker> | undefined;
+let vhosts = 0;
+
+export function testBroker(): Promise<Broker> {
+  starting ??= startBroker({ progress: (line) => console.log(`      ${line}`) });
+  return starting;
+}
+
+/** A virtual host of its own on that broker: names in it collide with nobody's. Returns its AMQP URL. */
+export async function newVhost(): Promise<string> {
+  const broker = await testBroker();
+  vhosts += 1;
+  const vhost = `test-${process.pid}-${vhosts}`;
+  const url = new URL(broker.url);
+  await broker.rabbitmqctl(['add_vhost', vhost]);
+  await broker.rabbitmqctl(['set_permissions', '-p', vhost, url.username || 'guest', '.*', '.*', '.*']);
+  url.pathname = `/${vhost}`;
+  return url.href;
+}
+
+export function vhostOf(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1));
+}
+
+export async function stopTestBroker(): Promise<void> {
+  const broker = await starting;
+  starting = undefined;
+  await broker?.stop();
+}

@@ -1,0 +1,205 @@
+// The three services as real processes on a real broker, driven over HTTP, for scenario tests.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { ServiceName } from '../../shared/choreography.ts';
+import { ServiceProcess } from '../../tools/service-process.ts';
+import { newVhost } from './broker.ts';
+import { eventually } from './wait.ts';
+
+export interface Reply<T = Record<string, unknown>> {
+  readonly status: number;
+  readonly body: T;
+  readonly headers: Headers;
+}
+
+export interface OrderView {
+  readonly orderId: string;
+  readonly status: 'pending' | 'cancelling' | 'confirmed' | 'cancelled';
+  readonly reason?: string;
+  readonly total: number;
+  readonly waitsFor: readonly {
+    readonly service: string;
+    readonly events: readonly string[];
+    readonly since: string;
+  }[];
+}
+
+export interface Item {
+  readonly productId: string;
+  readonly qty: number;
+}
+
+export async function http<T = Record<string, unknown>>(
+  method: string,
+  url: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Reply<T>> {
+  const response = await fetch(url, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    body: body === undefined ? null : JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as T, headers: response.headers };
+}
+
+export class SagaSystem {
+  readonly amqpUrl: string;
+  readonly order: ServiceProcess;
+  readonly payment: ServiceProcess;
+  readonly inventory: ServiceProcess;
+  /** What the services logged, as JSON lines. */
+  readonly logLines: string[] = [];
+  readonly #dataDir: string;
+
+  private constructor(amqpUrl: string, env: Readonly<Record<string, string>>) {
+    this.amqpUrl = amqpUrl;
+    this.#dataDir = mkdtempSync(join(tmpdir(), 'saga-test-'));
+    const make = (service: ServiceName) =>
+      new ServiceProcess({ service, amqpUrl, dataDir: this.#dataDir, env, onLine: (line) => this.logLines.push(line) });
+    this.order = make('order-service');
+    this.payment = make('payment-service');
+    this.inventory = make('inventory-service');
+  }
+
+  /** Prepares the services without starting any; on a virtual host of their own unless a URL is given. */
+  static async prepare(env: Readonly<Record<string, string>> = {}, amqpUrl?: string): Promise<SagaSystem> {
+    return new SagaSystem(amqpUrl ?? (await newVhost()), env);
+  }
+
+  static async start(env: Readonly<Record<string, string>> = {}): Promise<SagaSystem> {
+    const system = await SagaSystem.prepare(env);
+    await Promise.all(system.services.map((service) => service.start()));
+    return system;
+  }
+
+  get services(): ServiceProcess[] {
+    return [this.order, this.payment, this.inventory];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.services.map((service) => service.kill()));
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+
+  account(userId: string, balance: number): Promise<Reply> {
+    return http('PUT', `${this.payment.url}/accounts/${userId}`, { balance });
+  }
+
+  /** Creates or changes a product, and waits until order-service has heard of it. */
+  async product(productId: string, unitPrice: number, stock: number): Promise<void> {
+    await http('PUT', `${this.inventory.url}/products/${productId}`, { name: productId, unitPrice, stock });
+    await eventually(
+      `order-service's catalogue to have ${productId} at ${unitPrice}`,
+      () =>
+        http<{ products: { productId: string; unitPrice: number }[] }>('GET', `${this.order.url}/products?limit=1000`),
+      ({ body }) => body.products.some((entry) => entry.productId === productId && entry.unitPrice === unitPrice),
+    );
+  }
+
+  async place(userId: string, items: readonly Item[], headers: Record<string, string> = {}): Promise<OrderView> {
+    const { status, body } = await http<OrderView>('POST', `${this.order.url}/orders`, { userId, items }, headers);
+    expect(status, JSON.stringify(body)).to.be.oneOf([200, 202]);
+    return body;
+  }
+
+  async view(orderId: string): Promise<OrderView> {
+    return (await http<OrderView>('GET', `${this.order.url}/orders/${orderId}`)).body;
+  }
+
+  cancel(orderId: string): Promise<Reply<OrderView>> {
+    return http<OrderView>('POST', `${this.order.url}/orders/${orderId}/cancel`);
+  }
+
+  /** Resolves when the order has ended. */
+  ended(orderId: string, timeoutMs?: number): Promise<OrderView> {
+    return eventually(
+      `order ${orderId} to end`,
+      () => this.view(orderId),
+      ({ status }) => status === 'confirmed' || status === 'cancelled',
+      timeoutMs,
+    );
+  }
+
+  /** Resolves when order-service knows of the event. */
+  heard(orderId: string, type: string): Promise<unknown> {
+    return eventually(
+      `order-service to know '${type}' of order ${orderId}`,
+      () => this.timeline(orderId),
+      (types) => types.includes(type),
+    );
+  }
+
+  async timeline(orderId: string): Promise<string[]> {
+    const { body } = await http<{ events: { type: string }[] }>('GET', `${this.order.url}/orders/${orderId}/timeline`);
+    return body.events.map(({ type }) => type);
+  }
+
+  async balance(userId: string): Promise<number> {
+    return (await http<{ balance: number }>('GET', `${this.payment.url}/accounts/${userId}`)).body.balance;
+  }
+
+  async stock(productId: string): Promise<number> {
+    return (await http<{ stock: number }>('GET', `${this.inventory.url}/products/${productId}`)).body.stock;
+  }
+
+  async books(): Promise<Books> {
+    const get = async <T>(service: ServiceProcess) => (await http<T>('GET', `${service.url}/books`)).body;
+    const [order, payment, inventory] = await Promise.all([
+      get<Books['order']>(this.order),
+      get<Books['payment']>(this.payment),
+      get<Books['inventory']>(this.inventory),
+    ]);
+    return { order, payment, inventory };
+  }
+
+  /** Waits until no order is under way and every outbox is empty. */
+  async quiet(timeoutMs = 60_000): Promise<Books> {
+    const books = await eventually(
+      'every order to end',
+      () => this.books(),
+      ({ order }) => order.pending.orders === 0 && order.cancelling.orders === 0,
+      timeoutMs,
+    );
+    for (const service of this.services) {
+      await eventually(
+        `the outbox of ${service.service} to be empty`,
+        () => http<{ outbox: { waiting: number } }>('GET', `${service.url}/readyz`),
+        ({ body }) => body.outbox.waiting === 0,
+        timeoutMs,
+      );
+    }
+    return books;
+  }
+
+  /** P3, P4, P5: what the three services hold agrees, and every sum comes out even. */
+  async expectBalanced(): Promise<Books> {
+    await this.quiet();
+    const books = await this.books();
+    const { order, payment, inventory } = books;
+    expect(payment.balances, 'balances').to.equal(payment.paidIn - payment.charged + payment.refunded);
+    expect(inventory.stock, 'stock').to.equal(inventory.broughtIn - inventory.reserved + inventory.released);
+    expect(payment.charged - payment.refunded, 'kept money').to.equal(order.confirmed.total);
+    return books;
+  }
+}
+
+export interface Books {
+  readonly order: Readonly<
+    Record<'pending' | 'cancelling' | 'confirmed' | 'cancelled', { readonly orders: number; readonly total: number }>
+  >;
+  readonly payment: {
+    readonly balances: number;
+    readonly paidIn: number;
+    readonly charged: number;
+    readonly refunded: number;
+  };
+  readonly inventory: {
+    readonly stock: number;
+    readonly broughtIn: number;
+    readonly reserved: number;
+    readonly released: number;
+  };
+}

@@ -1,0 +1,57 @@
+// What every source of a broker gives (Broker), what a caller may ask for, and the two errors of this module.
+
+export const BROKER_SOURCES = ['url', 'installed', 'docker', 'debian'] as const;
+export type BrokerSource = (typeof BROKER_SOURCES)[number];
+
+export interface StartBrokerOptions {
+  /** Messages live here and survive stop(), kill() and the end of this process. Left out: a temporary folder that stop() removes. */
+  readonly dataDir?: string;
+  /** Called with one line at a time while something takes long: download, unpacking, boot. */
+  readonly progress?: (line: string) => void;
+  /** Ends the start, and whatever it had begun. Has no effect once the broker runs. */
+  readonly signal?: AbortSignal;
+  /** Where RabbitMQ's own log goes. Default: `log/rabbitmq.log` in the data folder. */
+  readonly logFile?: string;
+}
+
+export interface Broker {
+  /** For `connect`, user and password included. The same before and after restart(). */
+  readonly url: string;
+  readonly source: BrokerSource;
+  /** For people: "RabbitMQ 3.10.8, private, port 20321". */
+  readonly description: string;
+  /** Ends the broker and everything that was started for it; removes its data unless `dataDir` was given. May be called twice. */
+  stop(): Promise<void>;
+  /** `kill -9`, as a power failure would. The data stays for restart(). */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and data, after kill(), after stop() where `dataDir` was given, or while it runs. */
+  restart(): Promise<void>;
+  /** Freezes it: connections stay open and nobody answers. */
+  pause(): void;
+  resume(): void;
+  /** Runs `rabbitmqctl` against this broker and gives its output. */
+  rabbitmqctl(args: readonly string[]): Promise<string>;
+}
+
+/** The environment asks for something that does not exist. Takes down the start only; the user must correct the variable. */
+export class BrokerSettingError extends Error {
+  override name = 'BrokerSettingError';
+}
+
+/** No broker can be had here. The message lists what was tried, why it did not work, and what to install or set. */
+export class BrokerUnavailableError extends Error {
+  override name = 'BrokerUnavailableError';
+}
+
+/** One source cannot serve; the next one may. */
+export class SourceUnavailableError extends Error {
+  override name = 'SourceUnavailableError';
+}
+
+/** What a source needs to know to start a broker. */
+export interface StartContext {
+  readonly dataDir: string | undefined;
+  readonly logFile: string | undefined;
+  readonly progress: (line: string) => void;
+  readonly signal: AbortSignal | undefined;
+}

@@ -1,0 +1,86 @@
+// How a private RabbitMQ node is set up: its files, its ports, and an environment in which nothing of the machine's own
+// RabbitMQ or of the caller's RABBITMQ_* variables is left.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Installation } from './installation.ts';
+
+export interface NodePorts {
+  readonly amqp: number;
+  readonly distribution: number;
+  readonly epmd: number;
+}
+
+export interface NodePlace {
+  readonly dataDir: string;
+  /** RabbitMQ's own log. */
+  readonly logFile: string;
+  /** What the start script and the VM print. */
+  readonly consoleFile: string;
+}
+
+// The name can be the same everywhere, and is what finds the data again after the folder was moved: names have to be unique
+// per epmd only, and every node gets an epmd of its own, on a port of its own, in its process group. With the machine's
+// shared epmd two nodes could collide, and the first one would leave that daemon behind for ever.
+const NODE_NAME = 'saga@localhost';
+
+export function placeIn(dataDir: string, logFile: string | undefined): NodePlace {
+  const logDir = join(dataDir, 'log');
+  return {
+    dataDir,
+    logFile: logFile === undefined ? join(logDir, 'rabbitmq.log') : resolve(logFile),
+    consoleFile: join(logDir, 'console.log'),
+  };
+}
+
+/** Writes the node's files. The data (`db`) and the Erlang cookie (`home`) are left as they are. */
+export function writeSettings(place: NodePlace, ports: NodePorts): void {
+  for (const folder of ['db', 'home', 'log']) mkdirSync(join(place.dataDir, folder), { recursive: true });
+  mkdirSync(dirname(place.logFile), { recursive: true });
+  const settings = [
+    `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
+    `log.dir = ${dirname(place.logFile)}`,
+    `log.file = ${basename(place.logFile)}`,
+    'log.console = false',
+    // the defaults follow the machine: 40 % of its memory, and publishers blocked below 50 MB of disk whatever the machine's size
+    'vm_memory_high_watermark.absolute = 1GB',
+    'disk_free_limit.absolute = 50MB',
+  ];
+  writeFileSync(join(place.dataDir, 'rabbitmq.conf'), `${settings.join('\n')}\n`);
+  writeFileSync(join(place.dataDir, 'advanced.config'), '[].\n');
+  writeFileSync(join(place.dataDir, 'enabled_plugins'), '[].\n');
+}
+
+/** For the server and for rabbitmqctl. `leanScripts` is the lean view's scripts folder, where there is one. */
+export function nodeEnvironment(
+  installation: Installation,
+  place: NodePlace,
+  ports: NodePorts,
+  leanScripts: string | undefined,
+): NodeJS.ProcessEnv {
+  const { dataDir } = place;
+  return {
+    PATH: installation.path,
+    ...(installation.libraryPath === undefined ? {} : { LD_LIBRARY_PATH: installation.libraryPath }),
+    ...(leanScripts === undefined ? {} : { RABBITMQ_SCRIPTS_DIR: leanScripts }),
+    HOME: join(dataDir, 'home'),
+    LANG: /utf-?8/i.test(process.env['LANG'] ?? '') ? process.env['LANG'] : 'C.UTF-8',
+    ERL_EPMD_PORT: String(ports.epmd),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    ERL_CRASH_DUMP: join(dataDir, 'log', 'erl_crash.dump'),
+    RABBITMQ_NODENAME: NODE_NAME,
+    RABBITMQ_DIST_PORT: String(ports.distribution),
+    RABBITMQ_MNESIA_BASE: join(dataDir, 'db'),
+    RABBITMQ_LOG_BASE: join(dataDir, 'log'),
+    RABBITMQ_CONFIG_FILE: join(dataDir, 'rabbitmq.conf'),
+    RABBITMQ_ADVANCED_CONFIG_FILE: join(dataDir, 'advanced.config'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(dataDir, 'enabled_plugins'),
+    // neither exists: they keep /etc/rabbitmq out
+    RABBITMQ_CONF_ENV_FILE: join(dataDir, 'no-rabbitmq-env.conf'),
+    RABBITMQ_CONFIG_FILES: join(dataDir, 'no-conf.d', '*.conf'),
+    // RabbitMQ binds its AMQP listener as told, but Erlang's own one to every interface
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_CTL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    // lets the start script become the VM instead of waiting beside it: our child is then the broker itself, and SIGTERM reaches it
+    RUNNING_UNDER_SYSTEMD: 'true',
+  };
+}
