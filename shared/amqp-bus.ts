@@ -55,7 +55,6 @@ export class AmqpBus implements Bus {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#consumer.flushAcks();
     await Promise.all([this.#consumer.connection.stop(), this.#publisher.connection.stop()]);
   }
 }
@@ -98,6 +97,7 @@ class Publisher {
       name: `${service} publisher`,
       log,
       setUp: (connection, end) => this.#setUp(connection, end),
+      closing: async () => this.#channel?.close(),
       lost: () => this.#lost(),
     });
   }
@@ -205,6 +205,10 @@ class Consumer {
       name: `${options.service} consumer`,
       log: options.log,
       setUp: (connection, end) => this.#setUp(connection, end),
+      closing: async () => {
+        this.#flushAcks();
+        await this.#channel?.close();
+      },
       lost: () => this.#lost(),
     });
   }
@@ -223,7 +227,7 @@ class Consumer {
   }
 
   /** Tells the broker what is done: as one ack for all that are done without a gap, one each for the others. */
-  flushAcks(): void {
+  #flushAcks(): void {
     this.#flushing = false;
     const channel = this.#channel;
     if (!channel || this.#done.size === 0) return;
@@ -283,7 +287,7 @@ class Consumer {
         this.#done.add(message);
         if (this.#flushing) return;
         this.#flushing = true;
-        setImmediate(() => this.flushAcks());
+        setImmediate(() => this.#flushAcks());
       },
     };
     this.#listener?.delivered(delivery);

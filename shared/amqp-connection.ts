@@ -21,6 +21,8 @@ interface Options {
   readonly log: Log;
   /** Opens channels and declares what is needed. Whatever it throws ends this connection. `end` does so later. */
   setUp(connection: ChannelModel, end: (reason: Error) => void): Promise<void>;
+  /** Before an orderly end: closes channels. amqplib would drop what they have written and not yet sent, such as acks. */
+  closing(): Promise<void>;
   /** The connection that setUp was called with is gone, at whatever stage. */
   lost(): void;
 }
@@ -99,6 +101,7 @@ export class AmqpConnection {
       this.#connected = true;
       this.#lastError = undefined;
       await Promise.race([stopped, ended]);
+      await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
     } finally {
       this.#connected = false;
       lost();

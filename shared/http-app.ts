@@ -13,7 +13,7 @@ import type { Route } from './route.ts';
 import { newCause } from './service-node.ts';
 
 /** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
-const requestsMax = 1_000;
+const requestsMax = 5_000;
 /** Longest `Prefer: wait=N` that is honoured. */
 export const waitMsMax = 30_000;
 
@@ -23,6 +23,8 @@ export interface HttpOptions {
   readonly prefixes?: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Aborted when the service stops: who waits is answered at once, and connections end with their answer. */
+  readonly stopping: AbortSignal;
   /** Asked before each request that changes something. @returns why it can't be taken on now, if so */
   readonly refuse: () => ProblemError | undefined;
 }
@@ -37,7 +39,8 @@ export function createHttpServer(options: HttpOptions): Server {
   return server;
 }
 
-export function createApp({ routes, prefixes = [], clock, log, refuse }: HttpOptions): Koa {
+export function createApp(options: HttpOptions): Koa {
+  const { routes, prefixes = [], clock, log, stopping } = options;
   const app = new Koa();
   let busy = 0;
   app.on('error', (error: unknown) => log.error({ error: String(error) }, 'an answer could not be sent'));
@@ -45,6 +48,7 @@ export function createApp({ routes, prefixes = [], clock, log, refuse }: HttpOpt
     const requestId = acceptedRequestId(ctx.get('x-request-id')) ?? clock.newId();
     ctx.state['requestId'] = requestId;
     ctx.set('x-request-id', requestId);
+    if (stopping.aborted) ctx.set('connection', 'close');
     busy += 1;
     try {
       if (busy > requestsMax)
@@ -59,33 +63,38 @@ export function createApp({ routes, prefixes = [], clock, log, refuse }: HttpOpt
   });
   const router = new Router({ strict: false });
   // The longest prefix first: `/order-service/orders` is the prefixed list, not the orders of a user of that name.
-  for (const prefix of [...prefixes, '']) for (const route of routes) register(router, route, prefix, clock, refuse);
+  for (const prefix of [...prefixes, '']) for (const route of routes) register(router, route, prefix, options);
   app.use(router.routes());
   app.use(router.allowedMethods());
   return app;
 }
 
-function register(router: Router, route: Route, prefix: string, clock: Clock, refuse: HttpOptions['refuse']): void {
+function register(router: Router, route: Route, prefix: string, { clock, refuse, stopping }: HttpOptions): void {
   router.register(prefix + route.path, [route.method], async (ctx) => {
     const refused = route.method === 'GET' ? undefined : refuse();
     if (refused) throw refused;
     const hasBody = route.body && !(route.bodyOptional && isEmpty(ctx.req));
-    const gone = new AbortController();
-    ctx.res.on('close', () => gone.abort());
+    const waitMs = route.waits ? parseWait(ctx.get('prefer')) : undefined;
     const answer = await route.handle({
       params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
       query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
       body: hasBody && route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
       cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
       idempotencyKey: route.idempotent ? parseIdempotencyKey(ctx.get('idempotency-key') || undefined) : undefined,
-      waitMs: route.waits ? parseWait(ctx.get('prefer')) : undefined,
+      waitMs,
       prefix,
-      signal: gone.signal,
+      signal: waitMs === undefined ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
     });
     ctx.status = answer.status;
     if (answer.headers) ctx.set(answer.headers);
     ctx.body = answer.body ?? null;
   });
+}
+
+function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
 }
 
 function isEmpty(request: IncomingMessage): boolean {

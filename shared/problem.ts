@@ -53,13 +53,16 @@ export function unavailable(code: string, detail: string, retryAfterS: number): 
   return new ProblemError(503, code, detail, {}, { 'retry-after': String(retryAfterS) });
 }
 
+const issueLengthMax = 300;
+
 /** Checks what came in. @throws ProblemError 400 that names every field that is wrong. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, where: 'body' | 'path' | 'query'): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const errors = result.error.issues.slice(0, 20).map((issue) => ({
     path: [where, ...issue.path].join('.'),
-    message: issue.message,
+    // It lists the keys that are unknown, as many and as long as they may be.
+    message: issue.message.length > issueLengthMax ? `${issue.message.slice(0, issueLengthMax)}…` : issue.message,
   }));
   const first = errors[0];
   throw new ProblemError(

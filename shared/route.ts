@@ -14,7 +14,7 @@ export interface HttpRequest<P, Q, B> {
   readonly waitMs: number | undefined;
   /** What the route's own path was reached below: empty, or a prefix such as `/order-service`. */
   readonly prefix: string;
-  /** Aborted when the client goes away. */
+  /** Aborted when the service stops or, for a request that waits, when its client goes away. */
   readonly signal: AbortSignal;
 }
 

@@ -9,7 +9,7 @@ import { systemClock } from './clock.ts';
 import { openDatabase, UnusableDatabaseError } from './database.ts';
 import { healthRoutes } from './health.ts';
 import { createHttpServer } from './http-app.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog, type ProcessLog } from './log.ts';
 import { openApiDocument } from './openapi.ts';
 import { type ProblemError, unavailable } from './problem.ts';
 import type { Route } from './route.ts';
@@ -28,6 +28,8 @@ interface ServiceProgram<S extends ServiceName, P extends ServiceParts<S>> {
 
 /** Exit code of a start that a person must repair first: wrong settings, damaged database, port taken. */
 const cannotStart = 78;
+/** How long the last lines of the log may take. */
+const logFlushMsMax = 1_000;
 
 /** Runs until SIGTERM or SIGINT; then takes no more work, finishes what was begun, and exits with 0. */
 export async function runService<S extends ServiceName, P extends ServiceParts<S>>(
@@ -46,7 +48,7 @@ export async function runService<S extends ServiceName, P extends ServiceParts<S
 async function start<S extends ServiceName, P extends ServiceParts<S>>(
   { definition, description, routes }: ServiceProgram<S, P>,
   settings: Settings,
-  log: Log,
+  log: ProcessLog,
 ): Promise<void> {
   const { name } = definition;
   const path = resolve(settings.DATABASE_PATH);
@@ -60,7 +62,7 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
     log,
   });
   const node = new ServiceNode(definition, { db, bus, clock: systemClock, log });
-  let stopping = false;
+  const stopping = new AbortController();
   const own = routes(node, settings);
   const health = healthRoutes({
     service: name,
@@ -68,7 +70,7 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
     outboxMax: settings.OUTBOX_MAX,
     relay: () => node.relay.status(),
     bus: () => bus.status(),
-    stopping: () => stopping,
+    stopping: () => stopping.signal.aborted,
   });
   const document = openApiDocument(name, description, [...own, ...health]);
   const server = createHttpServer({
@@ -76,8 +78,9 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
     prefixes: [`/${name}`],
     clock: systemClock,
     log,
+    stopping: stopping.signal,
     refuse: () => {
-      if (stopping) return unavailable('stopping', 'this service is stopping', 1);
+      if (stopping.signal.aborted) return unavailable('stopping', 'this service is stopping', 1);
       return refusal(node.relay.waiting, settings.OUTBOX_MAX);
     },
   });
@@ -90,9 +93,9 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
 
   const stop = (signal: string): void => {
     // Asked again by a person who does not want to wait. Nothing is lost by that either.
-    if (stopping && signal === 'SIGINT') process.exit(130);
-    if (stopping) return;
-    stopping = true;
+    if (stopping.signal.aborted && signal === 'SIGINT') process.exit(130);
+    if (stopping.signal.aborted) return;
+    stopping.abort();
     log.info({ signal }, 'stopping');
     // The deadline of the whole end: what is not published by then stays in the outbox, what is not acked comes again.
     setTimeout(
@@ -129,10 +132,13 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-function exit(db: { close(): void }, log: Log, message: string): void {
+function exit(db: { close(): void }, log: ProcessLog, message: string): void {
   log.info({}, message);
   db.close();
-  process.exit(0);
+  // In process.exit() pino writes what is left, and tries again for ever when the reader is gone (a parent that was
+  // killed): so it is flushed before. Where the reader hangs, only a signal ends us; there is nothing more to lose.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), logFlushMsMax);
+  log.flush(() => process.exit(0));
 }
 
 function refusal(waiting: number, max: number): ProblemError | undefined {

@@ -1,7 +1,7 @@
 // The rule compensation-complete: a cancelled order leaves nothing behind, and is not called cancelled before that.
 import type { Finding } from './finding.ts';
 import type { SagaGraph } from './saga-graph.ts';
-import { ledTo, reactionKey, type SagaPath } from './saga-paths.ts';
+import { knownAtEnd, ledTo, reactionKey, type SagaPath } from './saga-paths.ts';
 
 const rule = 'compensation-complete';
 
@@ -12,10 +12,12 @@ const rule = 'compensation-complete';
  * that starts the saga.
  */
 export function checkCompensationComplete(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
-  return [
+  const findings = [
     ...checkUndoable(graph),
-    ...paths.flatMap((path) => [...checkUndone(graph, path), ...checkEndWaits(graph, path), ...checkKept(graph, path)]),
+    ...paths.flatMap((path) => [...checkUndone(graph, path), ...checkEndWaits(graph, path)]),
   ];
+  // While something is missing from the paths themselves, comparing them with each other only repeats it.
+  return findings.length > 0 ? findings : checkEndIsKnown(graph, paths);
 }
 
 function effectsOn(graph: SagaGraph, path: SagaPath): string[] {
@@ -41,16 +43,16 @@ function checkUndone(graph: SagaGraph, path: SagaPath): Finding[] {
   return effectsOn(graph, path).flatMap((effect) => {
     const undoings = graph.undoingsOf(effect);
     if (undoings.length === 0 || undoings.some((type) => path.said.has(type))) return [];
-    const { failure, verb } = failureOn(graph, path);
-    const message = `${graph.spec(effect)?.by} does not undo ${effect} when ${failure} ${verb}: no ${undoings.join(' or ')}`;
+    const service = graph.spec(effect)?.by;
+    const message = `${service} does not undo ${effect} on the path of ${failureOn(graph, path)}: no ${undoings.join(' or ')}`;
     return [{ rule, message, path: [...path.said.keys()] }];
   });
 }
 
-function failureOn(graph: SagaGraph, path: SagaPath): { failure: string; verb: string } {
-  if (path.withdrawn) return { failure: graph.contract.withdrawal, verb: 'takes the saga back' };
-  const refusals = [...path.said.keys()].filter((type) => !graph.forward.has(type) && !graph.spec(type)?.undoes);
-  return { failure: refusals.find((type) => !graph.isEnd(type)) ?? 'the saga', verb: 'fails' };
+function failureOn(graph: SagaGraph, path: SagaPath): string {
+  if (path.withdrawn) return graph.contract.withdrawal;
+  const off = [...path.said.keys()].filter((type) => graph.isFailure(type) && !graph.spec(type)?.undoes);
+  return off[0] ?? 'a failure';
 }
 
 /** The end must not be said while an undoing is still on its way. */
@@ -61,7 +63,8 @@ function checkEndWaits(graph: SagaGraph, path: SagaPath): Finding[] {
   return endsOn(graph, path, 'cancelled').flatMap((end) => {
     const service = graph.spec(end)?.by ?? '';
     const triggers = path.said.get(end) ?? [];
-    const comesAfter = (trigger: string, undoing: string) => trigger === undoing || ledTo(path, undoing, trigger);
+    const comesAfter = (trigger: string, undoing: string) =>
+      trigger === undoing || ledTo(graph, path, undoing, trigger);
     return undoings.flatMap((undoing) => {
       const early = triggers.filter(
         (trigger) => !comesAfter(trigger, undoing) && !graph.outcomesOf(trigger, service).includes('waits'),
@@ -76,10 +79,30 @@ function checkEndWaits(graph: SagaGraph, path: SagaPath): Finding[] {
   });
 }
 
-/** What a confirmed order was promised must not have been taken back on the way. */
-function checkKept(graph: SagaGraph, path: SagaPath): Finding[] {
-  if (endsOn(graph, path, 'confirmed').length === 0) return [];
-  return [...path.said.keys()]
-    .filter((type) => graph.spec(type)?.undoes !== undefined)
-    .map((type) => ({ rule, message: `a path is confirmed although it has ${type}`, path: [...path.said.keys()] }));
+/**
+ * Whoever says the end knows only what it has heard. If that is enough for the end of one path, and on another path the
+ * same has been heard while an undoing is still on its way, then it ends that one too early or waits forever on this one.
+ */
+function checkEndIsKnown(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
+  return paths.flatMap((path) =>
+    endsOn(graph, path, 'cancelled').flatMap((end) => {
+      const known = knownAtEnd(graph, path, end);
+      return (
+        paths
+          .filter((other) => other.said.has(end) && known.every((type) => other.said.has(type)))
+          // Whoever takes a saga back knows that it did.
+          .filter((other) => other.withdrawn === path.withdrawn || graph.spec(end)?.by !== graph.withdrawer)
+          .flatMap((other) => {
+            const isKnown = (undoing: string) =>
+              known.some((type) => type === undoing || ledTo(graph, other, undoing, type));
+            const pending = [...other.said.keys()].filter((type) => graph.spec(type)?.undoes && !isKnown(type));
+            return pending.map((undoing) => ({
+              rule,
+              message: `${graph.spec(end)?.by} can't tell from ${known.join(', ')} whether ${undoing} is still to come before ${end}`,
+              path: [...other.said.keys()],
+            }));
+          })
+      );
+    }),
+  );
 }

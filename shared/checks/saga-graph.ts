@@ -70,6 +70,12 @@ export class SagaGraph {
     return this.forward.has(type) && !this.isEnd(type) && this.spec(type)?.by !== this.origin;
   }
 
+  /** Whether the saga fails by this event: off the way, and towards the other end or an undoing. */
+  isFailure(type: string): boolean {
+    if (this.forward.has(type) || this.spec(type)?.standalone) return false;
+    return [...this.reachableFrom(type)].some((to) => this.spec(to)?.final === 'cancelled' || this.spec(to)?.undoes);
+  }
+
   effectsOf(service: string): string[] {
     return this.types.filter((type) => this.isEffect(type) && this.spec(type)?.by === service);
   }

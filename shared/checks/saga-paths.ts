@@ -43,11 +43,18 @@ export function withdrawnPaths(graph: SagaGraph): SagaPath[] {
   return graph.spec(starts) && graph.spec(withdrawal) ? walk(graph, newPath([starts, withdrawal], true)) : [];
 }
 
-/** Whether `earlier` is among the events that led to `later` on this path. */
-export function ledTo(path: SagaPath, earlier: string, later: string): boolean {
-  const before = new Set(path.said.get(later));
-  for (const type of before) for (const cause of path.said.get(type) ?? []) before.add(cause);
+/** Whether `earlier` must have been said before `later` on this path: it led to it, or it is what that undoes. */
+export function ledTo(graph: SagaGraph, path: SagaPath, earlier: string, later: string): boolean {
+  const causesOf = (type: string) => [...(path.said.get(type) ?? []), graph.spec(type)?.undoes ?? []].flat();
+  const before = new Set(causesOf(later));
+  for (const type of before) for (const cause of causesOf(type)) before.add(cause);
   return before.has(earlier);
+}
+
+/** What the service that says the end of a path is sure to know by then: what made it say so, and its own words. */
+export function knownAtEnd(graph: SagaGraph, path: SagaPath, end: string): string[] {
+  const own = [...path.said.keys()].filter((type) => type !== end && graph.spec(type)?.by === graph.spec(end)?.by);
+  return [...new Set([...own, ...(path.said.get(end) ?? [])])];
 }
 
 function newPath(roots: readonly string[], withdrawn: boolean): SagaPath {
@@ -170,8 +177,6 @@ function isEndOf(graph: SagaGraph, type: string, service: string | undefined): b
 function hasFailed(graph: SagaGraph, path: SagaPath, countsWithdrawal: boolean): boolean {
   if (countsWithdrawal && path.withdrawn) return true;
   const { withdrawal } = graph.contract;
-  const isOff = [...path.said.keys()].some(
-    (type) => type !== withdrawal && !graph.forward.has(type) && !graph.spec(type)?.standalone,
-  );
+  const isOff = [...path.said.keys()].some((type) => type !== withdrawal && graph.isFailure(type));
   return isOff || [...path.outcomes.values()].includes('fenced');
 }

@@ -1,4 +1,7 @@
 // Messages as they should not be: twice, unreadable, without a queue; and a topology that somebody has damaged.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { cloudEventContentType } from '../../shared/cloud-event.ts';
 import { wholeTopology } from '../../shared/topology.ts';
@@ -104,6 +107,41 @@ describe('messages that go wrong', function () {
       'x-original-routing-key': 'payment.failed',
     });
     expect(dead?.properties.headers?.['x-detail']).to.include(orderId);
+  });
+
+  it('P6 Once: dead letters that are put back take effect then, and putting them back twice changes nothing', async () => {
+    const cause = 'newer-version';
+    const [good] = tap.messages.filter(({ fields }) => fields.routingKey === 'order.placed');
+    const event = JSON.parse(String(good?.content)) as Record<string, unknown>;
+    // Had taken effect long ago, and one that never can.
+    const letters = [
+      good?.content ?? Buffer.alloc(0),
+      Buffer.from(JSON.stringify({ ...event, dataschema: 'urn:choreography-saga:order.placed:9' })),
+    ];
+    const before = await system.expectBalanced();
+    for (const content of letters) {
+      tap.channel.publish('', 'payment-service.dead-letters', content, {
+        persistent: true,
+        contentType: cloudEventContentType,
+        headers: { 'x-cause': cause },
+      });
+    }
+    for (let round = 0; round < 2; round += 1) {
+      await eventually(
+        'both to be dead letters',
+        () => tap.channel.checkQueue('payment-service.dead-letters'),
+        ({ messageCount }) => messageCount === 2 - round,
+      );
+      const list = await deadLettersTool(system.amqpUrl, 'list', 'payment-service');
+      expect(list)
+        .to.match(new RegExp(`payment-service: ${2 - round} dead letters`))
+        .and.to.include(cause);
+      expect(await deadLettersTool(system.amqpUrl, 'redrive', 'payment-service', '--cause', cause)).to.include(
+        `${2 - round} messages put back`,
+      );
+    }
+    expect((await tap.deadLetters('payment-service', 1))[0]?.properties.headers).to.include({ 'x-cause': cause });
+    expect((await system.expectBalanced()).payment).to.deep.equal(before.payment);
   });
 
   it('P9 Sent is sent: a message without a queue is kept, shown, and delivered once the binding is back', async () => {
@@ -231,6 +269,12 @@ describe('the topology on a real broker', function () {
     }
   });
 });
+
+async function deadLettersTool(amqpUrl: string, ...words: string[]): Promise<string> {
+  const tool = fileURLToPath(new URL('../../tools/dead-letters.js', import.meta.url));
+  const env = { ...process.env, AMQP_URL: amqpUrl };
+  return (await promisify(execFile)(process.execPath, [tool, ...words], { env })).stdout;
+}
 
 interface Readiness {
   readonly broker: { readonly publisher: string; readonly consumer: string; readonly lastError?: string };
