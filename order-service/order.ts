@@ -90,7 +90,9 @@ export function awaitedBy(facts: readonly Pick<Fact, 'type' | 'time'>[]): Awaite
     'inventory-service': inventorySettled(types),
   };
   // After a withdrawal only its own undoing is waited for.
-  const relevant = types.has('order.withdrawn') ? facts.filter(({ type }) => type === 'order.withdrawn') : facts;
+  const relevant = types.has('order.withdrawn')
+    ? facts.filter(({ type }) => type === 'order.withdrawn')
+    : [...facts, ...overtaken(facts, types)];
   return relevant.flatMap(({ type, time }) =>
     Object.entries(choreography.events[type].reactions).flatMap(([service, outcomes]) => {
       const events = (outcomes as readonly string[]).filter((outcome) => !isSilent(outcome)) as EventType[];
@@ -99,4 +101,12 @@ export function awaitedBy(facts: readonly Pick<Fact, 'type' | 'time'>[]): Awaite
       return [{ service: service as ServiceName, events, since: time }];
     }),
   );
+}
+
+/** What an undoing that came early says has happened: a refund, that there was a payment. */
+function overtaken(facts: readonly Pick<Fact, 'type' | 'time'>[], types: FactTypes): Pick<Fact, 'type' | 'time'>[] {
+  return facts.flatMap(({ type, time }) => {
+    const spec = choreography.events[type];
+    return 'undoes' in spec && !types.has(spec.undoes) ? [{ type: spec.undoes, time }] : [];
+  });
 }

@@ -63,7 +63,8 @@ export class AmqpConnection {
       try {
         await this.#once();
       } catch (error) {
-        this.#report(error, attempt);
+        // A channel that we closed ourselves ends the connection, too.
+        if (!signal.aborted) this.#report(error, attempt);
       }
       if (performance.now() - startedAtMs > steadyMs) attempt = 0;
       // Half of the delay is random, so that many services do not come back in step.

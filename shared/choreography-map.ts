@@ -44,19 +44,40 @@ export function mermaidFlow(contract: Choreography): string {
   for (const service of servicesOf(contract)) {
     lines.push(`  subgraph ${idOf(service)}["${service}"]`);
     for (const [type, spec] of Object.entries(contract.events)) {
-      if (spec.by === service) lines.push(`    ${idOf(type)}${spec.final ? `(["${type}"])` : `["${type}"]`}`);
+      if (spec.by === service) lines.push(`    ${nodeOf(type, spec)}`);
     }
     lines.push('  end');
   }
   for (const [type, spec] of Object.entries(contract.events)) {
     for (const [service, outcomes] of Object.entries(spec.reactions)) {
-      const events = outcomes.filter((outcome) => Object.hasOwn(contract.events, outcome));
       const silent = outcomes.filter(isSilent);
-      for (const outcome of events) lines.push(`  ${idOf(type)} --> ${idOf(outcome)}`);
+      lines.push(...arrows(contract, type, outcomes));
       if (silent.length > 0) lines.push(`  ${idOf(type)} -.->|"${silent.join(', ')}"| ${idOf(service)}`);
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** The saga as one small picture: which event leads to which, without the services and without what is only noted. */
+export function mermaidOverview(contract: Choreography): string {
+  const saga = Object.entries(contract.events).filter(([, spec]) => !spec.standalone);
+  return `${[
+    'flowchart LR',
+    ...saga.map(([type, spec]) => `  ${nodeOf(type, spec)}`),
+    ...saga.flatMap(([type, { reactions }]) =>
+      Object.values(reactions).flatMap((outcomes) => arrows(contract, type, outcomes)),
+    ),
+  ].join('\n')}\n`;
+}
+
+function nodeOf(type: string, { final }: EventSpec): string {
+  return `${idOf(type)}${final ? `(["${type}"])` : `["${type}"]`}`;
+}
+
+function arrows(contract: Choreography, type: string, outcomes: readonly string[]): string[] {
+  return outcomes
+    .filter((outcome) => Object.hasOwn(contract.events, outcome))
+    .map((outcome) => `  ${idOf(type)} --> ${idOf(outcome)}`);
 }
 
 /** One Mermaid sequence diagram for each way in which a saga is confirmed, is refused, or is taken back. */

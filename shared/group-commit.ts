@@ -18,6 +18,8 @@ export type ReachedCrashPoint = (point: CrashPoint) => void;
 export interface GroupParticipant {
   /** Inside the transaction, before any work. */
   begin(): void;
+  /** Inside the transaction, after each work. False: it failed, and what it wrote was undone. */
+  worked?(kept: boolean): void;
   /** The group is on disk. */
   committed(): void;
   /** Nothing of the group happened. */
@@ -141,11 +143,14 @@ export class GroupCommit {
     try {
       result = { ok: true, value: run() };
     } catch (error) {
-      if (isPassingFault(error) || !this.#db.inTransaction) throw error;
-      this.#undo.run();
+      if (isPassingFault(error)) throw error;
       result = { ok: false, error };
     }
+    // After some faults SQLite ends the transaction by itself, whatever the work has made of the error.
+    if (!this.#db.inTransaction) throw new PassingFaultError('SQLite has ended the transaction');
+    if (!result.ok) this.#undo.run();
     this.#release.run();
+    for (const participant of this.#participants) participant.worked?.(result.ok);
     this.#reached('in-group');
     return result;
   }

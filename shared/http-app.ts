@@ -80,7 +80,7 @@ function register(router: Router, route: Route, prefix: string, { clock, refuse,
       query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
       body: hasBody && route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
       cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
-      idempotencyKey: route.idempotent ? parseIdempotencyKey(ctx.get('idempotency-key') || undefined) : undefined,
+      idempotencyKey: route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined,
       waitMs,
       prefix,
       signal: waitMs === undefined ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
@@ -103,9 +103,9 @@ function isEmpty(request: IncomingMessage): boolean {
 
 function noSuchRoute(ctx: Koa.Context): ProblemError {
   const what = `${ctx.method} ${ctx.path.slice(0, 200)}`;
-  if (ctx.status === 405 || ctx.status === 501) {
-    return new ProblemError(405, 'method-not-allowed', `${what}: this path takes ${ctx.response.get('allow')}`);
-  }
+  const allow = ctx.response.get('allow');
+  // A method that the router has never heard of is 501 even where nothing is.
+  if (allow) return new ProblemError(405, 'method-not-allowed', `${what}: this path takes ${allow}`);
   return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
 }
 

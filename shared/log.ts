@@ -19,7 +19,7 @@ export type LogLevel = (typeof logLevels)[number];
 
 /** Lines are written asynchronously, so that a slow reader never holds up a saga; at exit what is left is flushed. */
 export function createLog(service: string, level: LogLevel): ProcessLog {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 100 });
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 100 });
   return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 

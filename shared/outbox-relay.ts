@@ -20,7 +20,7 @@ const retryMaxMs = 5_000;
 export interface RelayStatus {
   /** Rows that the broker does not have yet, as far as this process knows. */
   readonly waiting: number;
-  /** Rows that came back because no queue is bound for them, by routing key. */
+  /** Rows that came back because no queue is bound for them, by `exchange/routing key`. */
   readonly unroutable: Readonly<Record<string, number>>;
 }
 
@@ -51,6 +51,8 @@ export class OutboxRelay implements GroupParticipant {
   #forgetTimer: Timer | undefined;
   #rescanTimer: Timer | undefined;
   #waiting = 0;
+  /** By the work that is going on, and by the group as far as it was not undone. */
+  #appending = 0;
   #appended = 0;
   #forgotten = 0;
   #stopped = false;
@@ -98,16 +100,22 @@ export class OutboxRelay implements GroupParticipant {
 
   /** To be called for every row that a transaction appends, inside that transaction. */
   appended(): void {
-    this.#appended += 1;
+    this.#appending += 1;
   }
 
   // ---- riding along with group commits
 
   begin(): void {
+    this.#appending = 0;
     this.#appended = 0;
     this.#forgotten = 0;
     this.#forgetting = [...this.#confirmed];
     for (const seq of this.#forgetting) this.#forgotten += this.#outbox.forget(seq);
+  }
+
+  worked(kept: boolean): void {
+    if (kept) this.#appended += this.#appending;
+    this.#appending = 0;
   }
 
   committed(): void {
@@ -234,6 +242,8 @@ export class OutboxRelay implements GroupParticipant {
   #rescanLater(): void {
     this.#rescanTimer = this.#clock.after(rescanMs, () => {
       this.#cursor = 0;
+      // Another process sharing the file may have forgotten rows that were counted here, and the other way round.
+      this.#waiting = this.#outbox.count();
       this.pump();
       this.#rescanLater();
     });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asyncApiDocument } from '../shared/asyncapi.ts';
 import { rules } from '../shared/choreography-checks.ts';
-import { mermaidFlow, mermaidSequences, textMap } from '../shared/choreography-map.ts';
+import { mermaidFlow, mermaidOverview, mermaidSequences, textMap } from '../shared/choreography-map.ts';
 import type { Choreography } from '../shared/contract.ts';
 
 export interface GeneratedDocument {
@@ -108,7 +108,7 @@ function pageBlock(contract: Choreography): string {
 }
 
 function readmeBlock(contract: Choreography): string {
-  return `${fenced('text', textMap(contract))}\n\nThe same as diagrams: [docs/choreography.md](docs/choreography.md).`;
+  return `${fenced('mermaid', mermaidOverview(contract))}\n\nEvery path as a diagram of its own, and the table: [docs/choreography.md](docs/choreography.md).`;
 }
 
 function fenced(language: string, source: string): string {
