@@ -6,7 +6,7 @@ import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/
 import type { ServiceNode } from '../shared/service-node.ts';
 import type { Settings } from '../shared/settings.ts';
 import { cancelOrder, existing, type OrderRequest, placeOrder } from './commands.ts';
-import { awaitedBy, type Order, type OrderStatus } from './order.ts';
+import { awaitedBy, type Fact, type Order, type OrderStatus } from './order.ts';
 import { OutcomeWaiters } from './outcome-waiters.ts';
 import type { OrderParts } from './service.ts';
 
@@ -184,11 +184,11 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
       operationId: 'getTimeline',
       summary: 'Every event of an order, with its time and cause',
       params: OrderPath,
-      answers: { 200: { description: 'In the order of their times.', schema: Timeline } },
+      answers: { 200: { description: 'In the order of their times, each after its cause.', schema: Timeline } },
       problems: { 404: 'There is no such order.' },
       handle: ({ params: { orderId } }) => {
         const { status } = existing(store, orderId);
-        const facts = store.facts(orderId);
+        const facts = inCausalOrder(store.facts(orderId));
         const typeOf = new Map(facts.map(({ eventId, type }) => [eventId, type]));
         const events = facts.map((fact) => ({ ...fact, cause: typeOf.get(fact.causationId) ?? 'request' }));
         return { status: 200, body: { orderId, status, events } };
@@ -292,4 +292,11 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
 
 function hasEnded(status: OrderStatus): boolean {
   return status === 'confirmed' || status === 'cancelled';
+}
+
+/** By time; within a millisecond, which a saga's step can take less than, each after the event that caused it. */
+function inCausalOrder(facts: readonly Fact[]): Fact[] {
+  const byId = new Map(facts.map((fact) => [fact.eventId, fact]));
+  const depth = (fact: Fact | undefined): number => (fact ? 1 + depth(byId.get(fact.causationId)) : 0);
+  return facts.toSorted((a, b) => (a.time === b.time ? depth(a) - depth(b) : a.time < b.time ? -1 : 1));
 }

@@ -210,7 +210,7 @@ export class ReactionRunner {
       { event: job.event?.type, eventId: job.event?.id, subject: job.event?.subject, failures: job.failures, detail },
       'a reaction threw',
     );
-    if (job.failures >= reactionAttempts) {
+    if (job.failures >= reactionAttempts && !job.hopeless) {
       job.hopeless = { cause: 'reaction-failed', detail: detail.slice(0, 500) };
       this.#submit(job);
       return;

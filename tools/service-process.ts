@@ -9,6 +9,7 @@ import type { ServiceName } from '../shared/choreography.ts';
 /** dist/, where this file itself is when it runs. */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const startTimeoutMs = 30_000;
+const lastLinesMax = 30;
 
 export interface ServiceOptions {
   readonly service: ServiceName;
@@ -23,13 +24,26 @@ export interface ServiceOptions {
   readonly onLine?: (line: string) => void;
 }
 
+/** A service ended, or hung, before it listened. `lastLines` is what it wrote; the message holds them too. */
+export class ServiceStartError extends Error {
+  override readonly name = 'ServiceStartError';
+  readonly why: string;
+  readonly lastLines: readonly string[];
+
+  constructor(why: string, lastLines: readonly string[]) {
+    super(`${why}; its last lines:\n${lastLines.join('\n')}`);
+    this.why = why;
+    this.lastLines = lastLines;
+  }
+}
+
 export class ServiceProcess {
   readonly service: ServiceName;
   readonly databasePath: string;
   readonly #options: ServiceOptions;
   #child: ChildProcess | undefined;
   #port: number;
-  readonly #lastLines: string[] = [];
+  #lastLines: string[] = [];
 
   constructor(options: ServiceOptions) {
     this.service = options.service;
@@ -48,13 +62,21 @@ export class ServiceProcess {
   }
 
   get running(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    // Without an id it never came to be.
+    return this.#child?.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Resolves when the service listens. @throws Error with the last lines that it wrote, when it does not */
+  /** How the last process ended: `SIGKILL`, `exit code 1`; undefined before that. */
+  get endedBy(): string | undefined {
+    if (!this.#child || this.running) return undefined;
+    return this.#child.signalCode ?? `exit code ${this.#child.exitCode}`;
+  }
+
+  /** Resolves when the service listens. @throws ServiceStartError when it does not */
   async start(): Promise<void> {
     const { service, amqpUrl, dataDir, env } = this.#options;
     mkdirSync(dataDir, { recursive: true });
+    this.#lastLines = [];
     const child = spawn(process.execPath, ['--enable-source-maps', join(root, service, 'main.js')], {
       // A group of its own: Ctrl-C in the terminal reaches the parent only, which then stops things in order.
       detached: true,
@@ -95,8 +117,10 @@ export class ServiceProcess {
 
   #listening(child: ChildProcess): Promise<number> {
     return new Promise((resolve, reject) => {
-      const fail = (why: string) =>
-        reject(new Error(`${this.service} ${why}; its last lines:\n${this.#lastLines.join('\n')}`));
+      const fail = (why: string) => {
+        clearTimeout(timer);
+        reject(new ServiceStartError(`${this.service} ${why}`, this.#lastLines));
+      };
       const timer = setTimeout(() => {
         child.kill('SIGKILL');
         fail(`did not listen within ${startTimeoutMs} ms`);
@@ -105,29 +129,28 @@ export class ServiceProcess {
         clearTimeout(timer);
         resolve(message.listening);
       });
-      child.once('error', (error) => {
-        clearTimeout(timer);
-        fail(`could not be started: ${error.message}`);
-      });
+      child.once('error', (error) => fail(`could not be started: ${error.message}`));
       // `close`, not `exit`: by then everything it wrote has been read.
-      child.once('close', (code, signal) => {
-        clearTimeout(timer);
-        fail(`ended (${signal ?? `exit code ${code}`}) before it listened`);
-      });
+      child.once('close', (code, signal) => fail(`ended (${signal ?? `exit code ${code}`}) before it listened`));
     });
   }
 
   #readLines(stream: NodeJS.ReadableStream | null): void {
     let rest = '';
+    const line = (text: string): void => {
+      this.#options.onLine?.(text);
+      this.#lastLines.push(text);
+      if (this.#lastLines.length > lastLinesMax) this.#lastLines.shift();
+    };
     stream?.setEncoding('utf8');
     stream?.on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) {
-        this.#options.onLine?.(line);
-        this.#lastLines.push(line);
-        if (this.#lastLines.length > 30) this.#lastLines.shift();
-      }
+      for (const text of lines) line(text);
+    });
+    // A process that was killed may have left half a line.
+    stream?.on('end', () => {
+      if (rest !== '') line(rest);
     });
   }
 }

@@ -22,7 +22,13 @@ export interface Broker {
   readonly description: string;
   /** Ends the broker and everything that was started for it; removes its data unless `dataDir` was given. May be called twice. */
   stop(): Promise<void>;
-  /** `kill -9`, as a power failure would. The data stays for restart(). */
+  /**
+   * `kill -9`: what the kernel had been given stays, for restart().
+   *
+   * RabbitMQ can forget a queue that it declared in the last second or so, and with it what it confirmed into it. Measured: a quorum
+   * queue always (3.10.8, 4.0.5), a durable classic one 6 times in 48 on a loaded machine (3.10.8, whose Mnesia had written the
+   * declaration but not yet its commit decision); never after three seconds. So: declare, wait, then kill.
+   */
   kill(): Promise<void>;
   /** Starts it again on the same port and data, after kill(), after stop() where `dataDir` was given, or while it runs. */
   restart(): Promise<void>;

@@ -89,6 +89,7 @@ class Container implements Broker {
     this.#held = { folder, watchdog };
     try {
       await this.#create(folder, signal);
+      watchdog.created();
       await this.#untilReady(signal);
     } catch (error) {
       await this.#remove();

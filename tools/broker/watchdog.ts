@@ -3,18 +3,20 @@
 import { spawn } from 'node:child_process';
 
 // One line per order on stdin. The end of input without `done` means that the parent is gone.
-// The second removal is for port programs of the VM that were still writing when it died.
+// A `docker run` that we had begun may end after us: until we know that there is a container, its removal is tried several times.
+// The second removal of the folder is for port programs of the VM that were still writing when it died.
 const SCRIPT = `
-group=
+group= pauses='0 1 3 6'
 while IFS= read -r line; do
   case $line in
     done) exit 0 ;;
+    created) pauses=0 ;;
     "group "*) group=\${line#group } ;;
   esac
 done
 [ -z "$group" ] || kill -s KILL -- "-$group" 2>/dev/null
 if [ -n "$2" ]; then
-  "$1" rm -f -v "$2" || { sleep 2; "$1" rm -f -v "$2"; } || { sleep 5; "$1" rm -f -v "$2"; }
+  for pause in $pauses; do sleep "$pause"; "$1" rm -f -v "$2"; done
 fi
 if [ -n "$3" ]; then
   rm -rf -- "$3"; sleep 0.3; rm -rf -- "$3"
@@ -31,6 +33,8 @@ export interface Watched {
 export interface Watchdog {
   /** The process group to end; undefined when there is none any more. */
   guard(group: number | undefined): void;
+  /** The container exists. */
+  created(): void;
   /** Its work is over; it goes without touching anything. */
   dismiss(): void;
 }
@@ -50,6 +54,7 @@ export function startWatchdog(watched: Watched): Watchdog {
   if ('unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref();
   return {
     guard: (group) => void child.stdin.write(`group ${group ?? ''}\n`),
+    created: () => void child.stdin.write('created\n'),
     dismiss: () => void child.stdin.end('done\n'),
   };
 }

@@ -1,0 +1,181 @@
+// Where the demo plays: a system of its own, or the one that docker compose runs.
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { portsFrom } from '../start/ports.ts';
+import { ServiceLogs } from '../start/service-log.ts';
+import { defaultSettings, foldersIn, type PerService, System, serviceNames } from '../system.ts';
+import { paintFor } from '../terminal.ts';
+import { DemoError } from './shop.ts';
+
+export interface Target {
+  readonly urls: PerService<string>;
+  /** Ending of ids that makes them new in this system. */
+  readonly suffix: string;
+  /** For people. */
+  readonly description: string;
+  readonly killCommand: string;
+  readonly startCommand: string;
+  /** Where to look when something is not as announced. */
+  readonly logs: string;
+  /** kill -9. @returns when it ended, in milliseconds since 1970 */
+  killPayment(): Promise<number>;
+  /** Resolves when it answers again. */
+  startPayment(): Promise<void>;
+  /** @param keepData leaves databases and logs for somebody to look at */
+  close(keepData: boolean): Promise<void>;
+}
+
+const payment = 'payment-service';
+
+/** A broker and three services of the demo's own, on free ports and with temporary data. */
+export async function localTarget(progress: (line: string) => void, signal: AbortSignal): Promise<Target> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'choreography-saga-demo-'));
+  const folders = foldersIn(dataDir);
+  // What the services warn of is announced here: it goes to the files only.
+  const logs = new ServiceLogs(folders.logs, () => {}, paintFor({}));
+  const remove = async (): Promise<void> => {
+    await logs.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  const system = await System.start({
+    dataDir,
+    env: defaultSettings,
+    progress,
+    signal,
+    onLine: (service, line) => logs.line(service, line),
+  }).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
+  const service = system.services[payment];
+  return {
+    urls: system.urls,
+    suffix: '',
+    description: `${system.broker.description}; the three services on free ports; temporary data`,
+    get killCommand() {
+      return `kill -9 ${service.pid}    # ${payment}`;
+    },
+    startCommand: `node dist/${payment}/main.js`,
+    logs: folders.logs,
+    async killPayment() {
+      const killed = service.kill();
+      const killedAtMs = Date.now();
+      await killed;
+      return killedAtMs;
+    },
+    startPayment: () => service.start(),
+    async close(keepData) {
+      await system.stop();
+      if (keepData) await logs.close();
+      else await remove();
+    },
+  };
+}
+
+const run = promisify(execFile);
+const projectDir = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+const readyMsMax = 60_000;
+const killMsMax = 10_000;
+
+/** The system of docker-compose.yml, which must be up. */
+export async function composeTarget(progress: (line: string) => void, signal: AbortSignal): Promise<Target> {
+  const compose = await composeCommand();
+  const ports = portsFrom(process.env);
+  const urls: PerService<string> = {
+    'order-service': `http://127.0.0.1:${ports['order-service']}`,
+    'payment-service': `http://127.0.0.1:${ports[payment]}`,
+    'inventory-service': `http://127.0.0.1:${ports['inventory-service']}`,
+  };
+  const shown = compose.join(' ');
+  const act = async (...args: string[]): Promise<string> => {
+    const [file = 'docker', ...first] = compose;
+    const { stdout } = await run(file, [...first, ...args], { cwd: projectDir });
+    return stdout.trim();
+  };
+  const container = await act('ps', '-q', payment).catch((error: unknown) => {
+    throw new DemoError(`${shown} does not work here: ${(error as { stderr?: string }).stderr ?? error}`);
+  });
+  if (container === '') {
+    throw new DemoError(`The compose system is not up: start it with  ${shown} up -d --build  and try again.`);
+  }
+  for (const name of serviceNames) {
+    progress(`Waiting for ${name} and its connection to the broker …`);
+    await untilReady(urls[name], name, shown, signal);
+  }
+  let away = false;
+  const startPayment = async (): Promise<void> => {
+    await act('start', payment);
+    away = false;
+    await untilReady(urls[payment], payment, shown, signal);
+  };
+  return {
+    urls,
+    // Ids of an earlier run are in the databases already.
+    suffix: `-${Date.now().toString(36)}`,
+    description: `${shown}: the containers on ports ${serviceNames.map((name) => ports[name]).join(', ')}`,
+    killCommand: `${shown} kill -s SIGKILL ${payment}`,
+    startCommand: `${shown} start ${payment}`,
+    logs: `${shown} logs`,
+    async killPayment() {
+      away = true;
+      await act('kill', '-s', 'SIGKILL', payment);
+      return endOf(container, signal);
+    },
+    startPayment,
+    async close() {
+      // Interrupted in the midst of it: the system is left as it was found.
+      if (away) await act('start', payment);
+    },
+  };
+}
+
+/** When a killed container ended. `kill` may return before Docker has noticed it. */
+async function endOf(container: string, signal: AbortSignal): Promise<number> {
+  const deadlineMs = Date.now() + killMsMax;
+  while (Date.now() < deadlineMs) {
+    const format = '{{.State.Running}} {{.State.FinishedAt}}';
+    const { stdout } = await run('docker', ['inspect', '-f', format, container]);
+    const [running, finishedAt = ''] = stdout.trim().split(' ');
+    if (running === 'false') return Date.parse(finishedAt);
+    await delay(20, undefined, { signal });
+  }
+  throw new DemoError(`${payment} still runs ${killMsMax / 1000} s after the kill; does something start it again?`);
+}
+
+/** `docker compose` (v2), or `docker-compose` (v1). */
+async function composeCommand(): Promise<readonly string[]> {
+  for (const command of [['docker', 'compose'], ['docker-compose']] as const) {
+    const [file, ...first] = command;
+    const works = await run(file, [...first, 'version']).then(
+      () => true,
+      () => false,
+    );
+    if (works) return command;
+  }
+  throw new DemoError('Neither `docker compose` nor `docker-compose` is there: install Docker with Compose.');
+}
+
+async function untilReady(url: string, name: string, compose: string, signal: AbortSignal): Promise<void> {
+  const deadlineMs = Date.now() + readyMsMax;
+  let last = '';
+  while (Date.now() < deadlineMs) {
+    try {
+      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) });
+      last = await response.text();
+      const { broker } = JSON.parse(last) as { broker?: { publisher?: string; consumer?: string } };
+      if (response.ok && broker?.publisher === 'connected' && broker.consumer === 'connected') return;
+    } catch (error) {
+      signal.throwIfAborted();
+      last = String(error instanceof Error ? (error.cause ?? error) : error);
+    }
+    await delay(100, undefined, { signal });
+  }
+  throw new DemoError(
+    `${name} at ${url} is not ready after ${readyMsMax / 1000} s (${last}).\nLook at  ${compose} logs ${name} rabbitmq`,
+  );
+}
