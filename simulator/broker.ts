@@ -1,0 +1,183 @@
+// RabbitMQ as far as the services can tell: exchanges, bindings, durable queues, unacked deliveries that come again,
+// confirms, unroutable messages, delivery limits and dead letters. Its network is where most faults happen.
+import type { OutgoingMessage } from '../shared/bus.ts';
+import { type Topology, wholeTopology } from '../shared/topology.ts';
+import type { Faults } from './faults.ts';
+import type { Random } from './random.ts';
+import type { Owner, Schedule } from './schedule.ts';
+import { SimBus } from './sim-bus.ts';
+import { type ConsumerLink, type Copy, type Link, SimQueue } from './sim-queue.ts';
+
+/** What the simulation may do to single messages, beside the faults of the network. */
+export interface Interference {
+  /** Moment, in virtual milliseconds, before which a copy must not be handed over. */
+  holdUntilMs?(queue: SimQueue, copy: Copy): number | undefined;
+  /** The broker has taken a message from a service. */
+  took?(message: OutgoingMessage): void;
+}
+
+export class SimBroker {
+  readonly queues = new Map<string, SimQueue>();
+  readonly schedule: Schedule;
+  readonly random: Random;
+  readonly faults: Faults;
+  interference: Interference = {};
+  up = true;
+  blocked = false;
+  readonly #routes = new Map<string, Set<SimQueue>>();
+  readonly #removed = new Map<string, Set<SimQueue>>();
+  readonly #buses = new Set<SimBus>();
+
+  constructor(schedule: Schedule, random: Random, faults: Faults, topology: Topology = wholeTopology()) {
+    this.schedule = schedule;
+    this.random = random;
+    this.faults = faults;
+    for (const { name, arguments: args } of topology.queues) this.queues.set(name, new SimQueue(name, args));
+    for (const { queue, exchange, routingKey } of topology.bindings) {
+      const route = `${exchange}/${routingKey}`;
+      let targets = this.#routes.get(route);
+      if (!targets) {
+        targets = new Set();
+        this.#routes.set(route, targets);
+      }
+      targets.add(this.queue(queue));
+    }
+  }
+
+  queue(name: string): SimQueue {
+    const queue = this.queues.get(name);
+    if (!queue) throw new Error(`no queue ${name}`);
+    return queue;
+  }
+
+  get routes(): string[] {
+    return [...this.#routes.keys()];
+  }
+
+  /** Removes every binding of a route (`exchange/routing key`), until `bind`. */
+  unbind(route: string): void {
+    const targets = this.#routes.get(route);
+    if (!targets) return;
+    this.#routes.delete(route);
+    this.#removed.set(route, targets);
+  }
+
+  bind(route: string): void {
+    const targets = this.#removed.get(route);
+    if (!targets) return;
+    this.#removed.delete(route);
+    this.#routes.set(route, targets);
+  }
+
+  bindAll(): void {
+    for (const route of [...this.#removed.keys()]) this.bind(route);
+  }
+
+  /** A bus for one process. Everything of it ends when the process does, and `ended` says so. */
+  connect(queueName: string, process: Owner): SimBus {
+    const bus = new SimBus(this, this.queue(queueName), process);
+    this.#buses.add(bus);
+    return bus;
+  }
+
+  /** The process of this bus is gone. */
+  disconnect(bus: SimBus): void {
+    this.#buses.delete(bus);
+    bus.cut('both');
+  }
+
+  /** Dies, with every connection. Queues are durable. */
+  stop(): void {
+    this.up = false;
+    for (const bus of this.#buses) bus.cut('both');
+  }
+
+  start(): void {
+    this.up = true;
+  }
+
+  block(blocked: boolean): void {
+    this.blocked = blocked;
+    for (const bus of this.#buses) bus.blockedChanged();
+  }
+
+  latencyMs(): number {
+    return this.random.between(1, 3);
+  }
+
+  /** False: no queue for it. */
+  route(message: OutgoingMessage): boolean {
+    if (message.exchange === '') {
+      const queue = this.queues.get(message.routingKey);
+      if (queue) this.#enqueue(queue, message, message.headers ?? {});
+      return queue !== undefined;
+    }
+    const targets = this.#routes.get(`${message.exchange}/${message.routingKey}`);
+    if (!targets) return false;
+    for (const queue of targets) this.#enqueue(queue, message, message.headers ?? {});
+    return true;
+  }
+
+  /** Puts a copy into a queue, whoever sends it. */
+  inject(queueName: string, message: OutgoingMessage): void {
+    const queue = this.queue(queueName);
+    queue.put({ message, headers: message.headers ?? {}, returns: 0 });
+    this.pump(queue);
+  }
+
+  #enqueue(queue: SimQueue, message: OutgoingMessage, headers: Readonly<Record<string, unknown>>): void {
+    queue.put({ message, headers, returns: 0 });
+    if (this.faults.on('duplicate') && queue.consumer && this.random.chance(0.02)) {
+      this.faults.add('duplicate');
+      this.schedule.after(this.random.chance(0.8) ? this.random.below(20) : this.random.below(20_000), () =>
+        this.inject(queue.name, message),
+      );
+    }
+    this.pump(queue);
+  }
+
+  /** Hands over as much as the consumer of the queue may have. */
+  pump(queue: SimQueue): void {
+    const link = queue.consumer;
+    if (!link?.alive) return;
+    while (link.unacked.size < link.prefetch) {
+      const copy = queue.take((depth) => {
+        if (depth < 2 || !this.faults.on('reorder') || !this.random.chance(0.1)) return 0;
+        this.faults.add('reorder');
+        return this.random.below(Math.min(depth, 20));
+      });
+      if (!copy) return;
+      link.unacked.add(copy);
+      this.#handOver(queue, link, copy);
+    }
+  }
+
+  #handOver(queue: SimQueue, link: Link, copy: Copy): void {
+    const bus = link as ConsumerLink;
+    const holdUntilMs = this.interference.holdUntilMs?.(queue, copy);
+    if (holdUntilMs !== undefined) {
+      this.schedule.after(holdUntilMs - this.schedule.nowMs, () => bus.deliver(copy), link);
+    } else if (this.faults.on('delay') && this.random.chance(0.015)) {
+      this.faults.add('delay');
+      const delayMs = this.random.chance(0.8) ? this.random.between(5, 100) : this.random.between(100, 20_000);
+      this.schedule.after(delayMs, () => bus.deliver(copy), link);
+    } else {
+      link.inbound.push(copy);
+      this.schedule.after(this.latencyMs(), () => bus.deliverNext(), link);
+    }
+  }
+
+  /** Unacked copies of a connection that has ended. */
+  giveBack(queue: SimQueue, copies: Iterable<Copy>): void {
+    const hopeless = queue.giveBack(copies);
+    if (!hopeless) return;
+    for (const copy of hopeless.copies) {
+      this.faults.add('delivery limit reached');
+      this.queue(hopeless.to).put({
+        message: copy.message,
+        headers: { ...copy.headers, 'x-first-death-reason': 'delivery_limit', 'x-first-death-queue': queue.name },
+        returns: 0,
+      });
+    }
+  }
+}

@@ -1,0 +1,158 @@
+// One service that does one thing at a time, each until nothing is left to do: no network, no waiting, no chance.
+import type { BusListener, OutgoingMessage } from '../shared/bus.ts';
+import type { ServiceName } from '../shared/choreography.ts';
+import type { Clock } from '../shared/clock.ts';
+import { silentLog } from '../shared/log.ts';
+import { migrationsOf, type ServiceDefinition, ServiceNode, type ServiceParts } from '../shared/service-node.ts';
+import type { Mutant } from './mutants.ts';
+import { SimDatabase } from './sim-database.ts';
+
+/** Everything in a database. */
+export type Rows = readonly (readonly [table: string, rows: readonly unknown[][]])[];
+
+/** Timers up to this long belong to a step. Longer ones are fallbacks that nothing may depend on. */
+const stepMs = 1_500;
+
+export interface HostOptions {
+  readonly taken: (message: OutgoingMessage) => void;
+  readonly nowMs: () => number;
+  readonly newId: () => string;
+  readonly reached: (point: string) => void;
+}
+
+export class Host {
+  readonly database: SimDatabase;
+  listener: BusListener | undefined;
+  /** The database may have changed since it was last saved or restored. */
+  dirty = true;
+  readonly #definition: ServiceDefinition<ServiceName>;
+  readonly #options: HostOptions;
+  readonly #tables: readonly {
+    readonly name: string;
+    readonly all: () => unknown[][];
+    readonly put: Put;
+    readonly clear: () => void;
+  }[];
+  #node: ServiceNode<ServiceName, ServiceParts<ServiceName>> | undefined;
+  #todo: { readonly afterMs: number; readonly run: () => void }[] = [];
+
+  constructor(definition: ServiceDefinition<ServiceName>, mutant: Mutant | undefined, options: HostOptions) {
+    this.#definition = definition;
+    this.#options = options;
+    this.database = new SimDatabase(migrationsOf(definition), mutant?.statements?.(definition.name));
+    mutant?.opened?.(this.database, definition.name);
+    const { db } = this.database;
+    this.#tables = db
+      .prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+      .pluck()
+      .all()
+      .map((name) => {
+        const all = db.prepare(`SELECT * FROM ${name}`).raw();
+        const width = db.prepare(`SELECT * FROM ${name}`).columns().length;
+        const insert = db.prepare(`INSERT INTO ${name} VALUES (${Array(width).fill('?').join(', ')})`);
+        const remove = db.prepare(`DELETE FROM ${name}`);
+        return {
+          name,
+          all: () => all.all() as unknown[][],
+          put: (row: unknown[]) => void insert.run(...row),
+          clear: () => void remove.run(),
+        };
+      });
+  }
+
+  get node(): ServiceNode<ServiceName, ServiceParts<ServiceName>> {
+    if (!this.#node) throw new Error(`${this.#definition.name} is not running`);
+    return this.#node;
+  }
+
+  boot(): void {
+    const clock: Clock = {
+      nowMs: this.#options.nowMs,
+      newId: this.#options.newId,
+      soon: (run) => void this.#todo.push({ afterMs: 0, run }),
+      after: (afterMs, run) => {
+        const entry = { afterMs, run };
+        if (afterMs <= stepMs) this.#todo.push(entry);
+        return {
+          cancel: () => {
+            this.#todo = this.#todo.filter((other) => other !== entry);
+          },
+        };
+      },
+    };
+    this.#node = new ServiceNode(this.#definition, {
+      db: this.database.open(),
+      clock,
+      log: silentLog,
+      reached: (point) => this.#options.reached(point),
+      bus: {
+        start: (listener) => {
+          this.listener = listener;
+        },
+        canPublish: () => true,
+        publish: (message, settled) => {
+          this.#options.taken(message);
+          this.#todo.push({ afterMs: 0, run: () => settled('confirmed') });
+        },
+        status: () => ({ publisher: 'connected', consumer: 'connected' }),
+        stopConsuming: () => Promise.resolve(),
+        stop: () => Promise.resolve(),
+      },
+    });
+    this.dirty = true;
+    // The alarm sleeps longer than a step; it is a step of its own.
+    this.#node.start();
+    this.rest();
+  }
+
+  die(): void {
+    this.#node = undefined;
+    this.#todo = [];
+    this.database.rollBack();
+  }
+
+  /** Runs what is due, soonest first, until nothing is. */
+  rest(): void {
+    this.dirty = true;
+    for (;;) {
+      if (this.#todo.length === 0) return;
+      let soonest = 0;
+      this.#todo.forEach(({ afterMs }, index) => {
+        if (afterMs < (this.#todo[soonest]?.afterMs ?? 0)) soonest = index;
+      });
+      const [entry] = this.#todo.splice(soonest, 1);
+      entry?.run();
+    }
+  }
+
+  capture(): Rows {
+    return this.#tables.map(({ name, all }) => [name, all()] as const);
+  }
+
+  restore(rows: Rows): void {
+    const { db } = this.database;
+    db.pragma('foreign_keys = OFF');
+    db.exec('BEGIN');
+    for (const { name, clear, put } of this.#tables) {
+      clear();
+      for (const row of rows.find(([table]) => table === name)?.[1] ?? []) put(row);
+    }
+    db.exec('COMMIT');
+    db.pragma('foreign_keys = ON');
+  }
+
+  /** Ids of the events in the inbox. */
+  handled(rows: Rows): string[] {
+    const inbox = rows.find(([table]) => table === 'inbox')?.[1] ?? [];
+    return inbox.map(([id]) => dashed((id as Buffer).toString('hex')));
+  }
+}
+
+type Put = (row: unknown[]) => void;
+
+/** A UUID from its 32 hexadecimal digits. */
+export function dashed(hex: string): string {
+  return hex.length === 32
+    ? `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+    : hex;
+}

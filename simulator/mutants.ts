@@ -1,0 +1,377 @@
+// Planted bugs: the mistakes that people make in sagas, each built from outside around the real code, so that the
+// services hold no switch for them. The simulator must find every one; one that survives is a hole in the checks.
+
+import type { InventoryParts } from '../inventory-service/service.ts';
+import type { OrderStatus } from '../order-service/order.ts';
+import type { OrderParts } from '../order-service/service.ts';
+import type { PaymentParts } from '../payment-service/service.ts';
+import type { Bus, BusListener, OutgoingMessage, PublishOutcome } from '../shared/bus.ts';
+import { type Emission, emit, type ServiceName } from '../shared/choreography.ts';
+import type { AnyEvent } from '../shared/cloud-event.ts';
+import { type Database, isPassingFault } from '../shared/database.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
+import type { Moment } from '../shared/transaction.ts';
+import type { FaultKind } from './faults.ts';
+import type { Random } from './random.ts';
+import { uuidV7 } from './sim-clock.ts';
+import { replaced, type SimDatabase, type StatementHook } from './sim-database.ts';
+
+type Definition = ServiceDefinition<ServiceName>;
+
+export interface Mutant {
+  readonly name: string;
+  readonly bug: string;
+  /** Faults that bring it to light. Absent: all. */
+  readonly faults?: readonly FaultKind[];
+  /** The disks are checkpointed now and then; see SimDatabase. */
+  readonly checkpoints?: true;
+  definition?(definition: Definition): Definition | undefined;
+  statements?(service: ServiceName): StatementHook | undefined;
+  bus?(bus: Bus, service: ServiceName, random: Random): Bus;
+  opened?(database: SimDatabase, service: ServiceName): void;
+}
+
+type React = (event: AnyEvent, at: Moment) => Emission | string;
+
+/** Replaces one reaction of one service. */
+function reaction<P = unknown>(
+  service: ServiceName,
+  type: string,
+  build: (real: React, parts: P, db: Database) => React,
+): Pick<Mutant, 'definition'> {
+  return parts(service, (real, db) => {
+    const reactions = real.reactions as unknown as Record<string, React>;
+    const bugged = build(reactions[type] as React, real as P, db);
+    return { ...real, reactions: { ...reactions, [type]: bugged } as never };
+  });
+}
+
+function parts(
+  service: ServiceName,
+  change: (real: ServiceParts<ServiceName>, db: Database) => ServiceParts<ServiceName>,
+): Pick<Mutant, 'definition'> {
+  return {
+    definition: (definition) =>
+      definition.name === service
+        ? { ...definition, build: (db: Database) => change(definition.build(db), db) }
+        : undefined,
+  };
+}
+
+/** Hands every message on in another way. */
+function publishing(
+  publish: (bus: Bus, message: OutgoingMessage, settled: (outcome: PublishOutcome) => void, random: Random) => void,
+): Pick<Mutant, 'bus'> {
+  return {
+    bus: (bus, _service, random) =>
+      around(bus, { publish: (message, settled) => publish(bus, message, settled, random) }),
+  };
+}
+
+function around(bus: Bus, changes: Partial<Bus>): Bus {
+  return {
+    start: (listener) => bus.start(listener),
+    canPublish: () => bus.canPublish(),
+    publish: (message, settled) => bus.publish(message, settled),
+    status: () => bus.status(),
+    stopConsuming: () => bus.stopConsuming(),
+    stop: () => bus.stop(),
+    ...changes,
+  };
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'no-inbox',
+    bug: 'an event takes effect every time it is delivered',
+    statements: () => (sql, statement) =>
+      sql.startsWith('INSERT OR IGNORE INTO inbox')
+        ? replaced(statement, {
+            run: (...values: unknown[]) => ({ ...statement.run(...values), changes: 1 }),
+          })
+        : statement,
+  },
+  {
+    name: 'ack-before-commit',
+    bug: 'a message is acked when it arrives',
+    bus: (bus) =>
+      around(bus, {
+        start: (listener: BusListener) =>
+          bus.start({
+            publishingChanged: () => listener.publishingChanged(),
+            delivered: (delivery) => {
+              delivery.ack();
+              listener.delivered({ ...delivery, ack() {} });
+            },
+          }),
+      }),
+  },
+  {
+    name: 'forget-before-confirm',
+    bug: 'the outbox forgets a message as soon as it is sent',
+    ...publishing((bus, message, settled) => {
+      bus.publish(message, () => {});
+      settled('confirmed');
+    }),
+  },
+  {
+    name: 'unroutable-is-confirmed',
+    bug: 'a message that came back as unroutable counts as sent',
+    ...publishing((bus, message, settled) =>
+      bus.publish(message, (outcome) => settled(outcome === 'unroutable' ? 'confirmed' : outcome)),
+    ),
+  },
+  {
+    name: 'nacked-is-confirmed',
+    bug: 'a nack from the broker counts as a confirm',
+    ...publishing((bus, message, settled) =>
+      bus.publish(message, (outcome) => settled(outcome === 'nacked' ? 'confirmed' : outcome)),
+    ),
+  },
+  {
+    name: 'id-made-at-publish',
+    bug: 'an event gets its id when it is published, so a second attempt has another one',
+    ...publishing((bus, message, settled, random) => {
+      const id = uuidV7(2_000_000_000_000, random);
+      const body = Buffer.from(message.body.toString().replace(/"id":"[^"]+"/, `"id":"${id}"`));
+      bus.publish({ ...message, messageId: id, body }, settled);
+    }),
+  },
+  {
+    name: 'old-outbox-ignored',
+    bug: 'what an earlier process left in the outbox is not published',
+    statements: () => (sql, statement, db) => {
+      if (!sql.startsWith('SELECT * FROM outbox WHERE seq > ?')) return statement;
+      const before = db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM outbox').pluck().get() ?? 0;
+      return replaced(statement, {
+        all: (...values: unknown[]) => statement.all(Math.max(Number(values[0]), before), values[1]),
+      });
+    },
+  },
+  {
+    name: 'outbox-beside-transaction',
+    bug: 'events are stored in a transaction of their own, after that of the state',
+    statements: () => {
+      const rows: unknown[][] = [];
+      return (sql, statement, db) => {
+        if (sql.includes('INSERT INTO outbox')) {
+          const none = { changes: 1, lastInsertRowid: 0 };
+          return replaced(statement, {
+            run: (...values: unknown[]) => {
+              rows.push(values);
+              return none;
+            },
+          });
+        }
+        if (!sql.startsWith('SELECT * FROM outbox WHERE seq > ?')) return statement;
+        const insert = db.prepare(
+          `INSERT INTO outbox (exchange, routing_key, message_id, content_type, mandatory, correlation_id, headers, body, written_at_ms)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        );
+        return replaced(statement, {
+          all: (...values: unknown[]) => {
+            try {
+              for (; rows[0]; rows.shift()) insert.run(...rows[0]);
+            } catch (error) {
+              if (!isPassingFault(error)) throw error;
+            }
+            return statement.all(...values);
+          },
+        });
+      };
+    },
+  },
+  {
+    name: 'no-savepoint',
+    bug: 'a reaction that throws leaves what it had written, for the others of its group to commit',
+    statements: () => (sql, statement) =>
+      sql === 'ROLLBACK TO work' ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) }) : statement,
+  },
+  {
+    name: 'dead-letter-without-outbox',
+    bug: 'dead letters are published at once and forgotten',
+    ...(() => {
+      const buses = new Map<ServiceName, Bus>();
+      return {
+        bus: (bus: Bus, service: ServiceName) => {
+          buses.set(service, bus);
+          return bus;
+        },
+        statements:
+          (service: ServiceName): StatementHook =>
+          (sql, statement) =>
+            !sql.includes('INSERT INTO outbox')
+              ? statement
+              : replaced(statement, {
+                  run: (...values: unknown[]) => {
+                    const [exchange, routingKey, messageId, contentType, , , headers, body] = values as string[];
+                    const bus = buses.get(service);
+                    if (exchange !== '') return statement.run(...values);
+                    const message = { exchange, routingKey, messageId, contentType, mandatory: true } as const;
+                    const text = JSON.parse(headers ?? '{}') as Record<string, string>;
+                    if (bus?.canPublish()) {
+                      bus.publish(
+                        { ...message, headers: text, body: body as unknown as Buffer } as OutgoingMessage,
+                        () => {},
+                      );
+                    }
+                    return { changes: 1, lastInsertRowid: 0 };
+                  },
+                }),
+      };
+    })(),
+  },
+  {
+    name: 'synchronous-normal',
+    bug: 'a commit is answered before it is on disk (synchronous=NORMAL)',
+    checkpoints: true,
+    opened: (database) => void database.db.pragma('synchronous = NORMAL'),
+  },
+  {
+    name: 'no-fence-in-payment',
+    bug: 'a withdrawal that comes before its order leaves no trace in payment-service',
+    ...reaction('payment-service', 'order.withdrawn', (real, _parts, db) => {
+      const forget = db.prepare("DELETE FROM payments WHERE order_id = ? AND status = 'voided'");
+      return (event, at) => {
+        const outcome = real(event, at);
+        forget.run(event.subject);
+        return outcome;
+      };
+    }),
+  },
+  {
+    name: 'no-fence-in-inventory',
+    bug: 'a withdrawal that comes before the payment leaves no trace in inventory-service',
+    ...reaction('inventory-service', 'order.withdrawn', (real, _parts, db) => {
+      const forget = db.prepare("DELETE FROM reservations WHERE order_id = ? AND status = 'voided'");
+      return (event, at) => {
+        const outcome = real(event, at);
+        forget.run(event.subject);
+        return outcome;
+      };
+    }),
+  },
+  {
+    name: 'refund-unchecked',
+    bug: 'a withdrawal gives money back without looking whether any was taken',
+    ...reaction<PaymentParts>('payment-service', 'order.withdrawn', (real, { store }) => (event, at) => {
+      const known = store.payment(event.subject);
+      if (known?.status === 'failed' && store.account(known.userId)) {
+        store.enter(known.userId, 'refund', known.amount, event.subject, at.nowMs);
+      }
+      return real(event, at);
+    }),
+  },
+  {
+    name: 'refund-twice',
+    bug: 'a refusal and a withdrawal that meet each give the money back',
+    opened: ({ db }, service) => {
+      if (service === 'payment-service') db.exec('DROP INDEX ledger_once');
+    },
+    ...reaction<PaymentParts>('payment-service', 'inventory.rejected', (real, { store }) => (event, at) => {
+      const known = store.payment(event.subject);
+      if (known?.status === 'refunded') store.enter(known.userId, 'refund', known.amount, event.subject, at.nowMs);
+      return real(event, at);
+    }),
+  },
+  {
+    name: 'partial-reservation',
+    bug: 'the lines that are in stock stay set aside when another one is not',
+    ...reaction<InventoryParts>('inventory-service', 'payment.completed', (real, { store }) => (event, at) => {
+      const outcome = real(event, at);
+      if (typeof outcome !== 'string' && outcome.type === 'inventory.rejected' && event.type === 'payment.completed') {
+        const short = new Set(outcome.data.shortages.map(({ productId }) => productId));
+        for (const { productId, qty } of event.data.items) {
+          if (!short.has(productId)) store.move(productId, 'reserve', -qty, event.subject, at.nowMs);
+        }
+      }
+      return outcome;
+    }),
+  },
+  {
+    name: 'release-forgotten',
+    bug: 'a reservation is marked as released, and the stock is not put back',
+    ...reaction<InventoryParts>('inventory-service', 'order.withdrawn', (real, { store }) => (event, at) => {
+      const known = store.reservation(event.subject);
+      if (known?.status !== 'reserved') return real(event, at);
+      store.putReservation({ ...known, status: 'released' }, at.nowMs);
+      return emit('inventory.released', { orderId: known.orderId, items: [...known.items] });
+    }),
+  },
+  {
+    name: 'confirm-after-withdrawn',
+    bug: 'success confirms an order that has been withdrawn',
+    ...reaction<OrderParts>('order-service', 'inventory.reserved', (real, { store }) => (event, at) => {
+      const outcome = real(event, at);
+      const order = store.order(event.subject);
+      if (outcome !== 'withdrawn' || order?.status !== 'cancelling') return outcome;
+      store.setStatus(order.orderId, 'confirmed', undefined);
+      return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
+    }),
+  },
+  {
+    name: 'last-event-wins',
+    bug: 'the status of an order is whatever the last event says, in whatever order they come',
+    definition: (definition) =>
+      definition.name !== 'order-service'
+        ? undefined
+        : {
+            ...definition,
+            build: (db: Database) => {
+              const real = definition.build(db) as unknown as OrderParts;
+              const says: Record<string, OrderStatus> = {
+                'payment.completed': 'pending',
+                'payment.failed': 'cancelled',
+                'inventory.reserved': 'confirmed',
+                'inventory.rejected': 'cancelling',
+                'payment.refunded': 'cancelled',
+              };
+              const reactions = Object.fromEntries(
+                Object.entries(real.reactions).map(([type, react]) => [
+                  type,
+                  (event: AnyEvent, at: Moment) => {
+                    const outcome = (react as React)(event, at);
+                    const status = says[type];
+                    if (status) real.store.setStatus(event.subject, status, undefined);
+                    return outcome;
+                  },
+                ]),
+              );
+              return { ...real, reactions } as never;
+            },
+          },
+  },
+  {
+    name: 'deadline-ignores-confirmed',
+    bug: 'the deadline withdraws an order that is confirmed',
+    ...parts('order-service', (real, db) => {
+      const due = db.prepare<[number], { order_id: string; user_id: string }>(
+        `SELECT order_id, user_id FROM orders WHERE deadline_at_ms <= ? AND status IN ('pending', 'confirmed')
+           AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn') LIMIT 100`,
+      );
+      return {
+        ...real,
+        alarm: {
+          nextAtMs: () => real.alarm?.nextAtMs(),
+          ring: (tx) => {
+            for (const { order_id: orderId, user_id: userId } of due.all(tx.nowMs)) {
+              tx.emit(emit('order.withdrawn', { orderId, userId, reason: 'deadline' }) as never);
+            }
+          },
+        },
+      };
+    }),
+  },
+  {
+    name: 'cancelled-too-early',
+    bug: 'an order ends as cancelled before its money has been given back',
+    ...reaction<OrderParts>('order-service', 'inventory.released', (real, { store }, db) => {
+      const forget = db.prepare("UPDATE orders SET status = 'cancelled' WHERE order_id = ?");
+      return (event, at) => {
+        const outcome = real(event, at);
+        if (outcome === 'waits' && store.order(event.subject)?.status === 'cancelling') forget.run(event.subject);
+        return outcome;
+      };
+    }),
+  },
+];

@@ -1,0 +1,96 @@
+// The disk of one service: a real SQLite database in memory that outlives the processes on it, and how disks fail.
+import Sqlite, { type Statement } from 'better-sqlite3';
+import { type Database, openDatabase } from '../shared/database.ts';
+
+/**
+ * Stands between the code and one of its statements. Returns the statement itself, or something that behaves
+ * differently: that is how faults and planted bugs get in without a switch in the services.
+ */
+export type StatementHook = (sql: string, statement: Statement, db: Database) => Statement;
+
+export class SimDatabase {
+  /** Another process has the lock. */
+  busy = false;
+  #db: Database;
+  readonly #hook: StatementHook | undefined;
+  #onDisk: Buffer | undefined;
+  /** Preparing is the dearest part of starting a process, and statements outlive it unharmed. */
+  readonly #prepared = new Map<string, Statement>();
+
+  constructor(migrations: readonly string[], hook?: StatementHook) {
+    this.#db = openDatabase(':memory:', migrations);
+    this.#hook = hook;
+  }
+
+  /** The database itself, for whoever looks from outside. */
+  get db(): Database {
+    return this.#db;
+  }
+
+  /** What a process gets when it opens the file. */
+  open(): Database {
+    const db = this.#db;
+    const handle = Object.create(db) as Database;
+    handle.prepare = ((sql: string) => {
+      const statement = this.#prepared.get(sql) ?? db.prepare(sql);
+      this.#prepared.set(sql, statement);
+      if (sql === 'BEGIN IMMEDIATE') return this.#begin(statement);
+      return this.#hook ? this.#hook(sql, statement, db) : statement;
+    }) as Database['prepare'];
+    return handle;
+  }
+
+  #begin(statement: Statement): Statement {
+    return replaced(statement, {
+      run: () => {
+        if (this.busy) throw new Sqlite.SqliteError('database is locked', 'SQLITE_BUSY');
+        return statement.run();
+      },
+    });
+  }
+
+  /** The process that had it open is gone: so is what it had not committed. */
+  rollBack(): void {
+    if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+  }
+
+  full(yes: boolean): void {
+    const pages = yes ? Number(this.#db.pragma('page_count', { simple: true })) : 1_073_741_823;
+    this.#db.pragma(`max_page_count = ${pages}`);
+  }
+
+  readOnly(yes: boolean): void {
+    this.#db.pragma(`query_only = ${yes ? 1 : 0}`);
+  }
+
+  /** Every fault of the disk has passed. */
+  mend(): void {
+    this.busy = false;
+    this.full(false);
+    this.readOnly(false);
+  }
+
+  get #durable(): boolean {
+    return Number(this.#db.pragma('synchronous', { simple: true })) >= 2;
+  }
+
+  /** A checkpoint: with `synchronous=NORMAL` only now what was committed before is on disk. */
+  checkpoint(): void {
+    if (!this.#durable && !this.#db.inTransaction) this.#onDisk = this.#db.serialize();
+  }
+
+  /** With `synchronous=FULL` every commit is on disk. Otherwise the database is as it was at the last checkpoint. */
+  losePower(): void {
+    this.rollBack();
+    if (this.#durable || !this.#onDisk) return;
+    const synchronous = this.#db.pragma('synchronous', { simple: true });
+    this.#db = new Sqlite(this.#onDisk);
+    this.#prepared.clear();
+    this.#db.pragma(`synchronous = ${Number(synchronous)}`);
+  }
+}
+
+/** A statement of which some methods are others. */
+export function replaced(statement: Statement, methods: Partial<Pick<Statement, 'run' | 'get' | 'all'>>): Statement {
+  return Object.assign(Object.create(statement) as Statement, methods);
+}

@@ -1,0 +1,205 @@
+// One service in the simulation: a machine with a disk and a wall clock, on which a process lives, dies and starts again.
+import type { Bus } from '../shared/bus.ts';
+import type { ServiceName } from '../shared/choreography.ts';
+import type { CrashPoint } from '../shared/group-commit.ts';
+import type { Log } from '../shared/log.ts';
+import { migrationsOf, type ServiceDefinition, ServiceNode, type ServiceParts } from '../shared/service-node.ts';
+import { queueOf } from '../shared/topology.ts';
+import type { SimBroker } from './broker.ts';
+import { Counter } from './faults.ts';
+import type { History } from './history.ts';
+import type { Random } from './random.ts';
+import type { Owner, Schedule } from './schedule.ts';
+import type { SimBus } from './sim-bus.ts';
+import { SimClock, WallClock } from './sim-clock.ts';
+import { SimDatabase, type StatementHook } from './sim-database.ts';
+
+export const crashPoints: readonly CrashPoint[] = [
+  'before-commit',
+  'after-commit',
+  'before-ack',
+  'before-publish',
+  'after-publish',
+  'after-confirm',
+  'in-group',
+];
+
+/** Thrown out of a crash point; nothing in the services catches it for good. The process must be buried then. */
+export class CrashSignal extends Error {
+  override readonly name = 'CrashSignal';
+  readonly bury: () => void;
+  constructor(point: string, bury: () => void) {
+    super(point);
+    this.bury = bury;
+  }
+}
+
+interface Process<S extends ServiceName, P extends ServiceParts<S>> extends Owner {
+  alive: boolean;
+  readonly clock: SimClock;
+  readonly bus: SimBus;
+  node: ServiceNode<S, P> | undefined;
+}
+
+export interface SimServiceOptions {
+  readonly schedule: Schedule;
+  readonly random: Random;
+  readonly broker: SimBroker;
+  readonly history: History;
+  readonly hook?: StatementHook | undefined;
+  /** A bus that is put between the service and the broker. */
+  readonly wrapBus?: ((bus: Bus) => Bus) | undefined;
+  readonly opened?: ((database: SimDatabase) => void) | undefined;
+  /** A process has died; somebody has to boot it again. */
+  readonly died: (reason: string) => void;
+}
+
+export class SimService<S extends ServiceName = ServiceName, P extends ServiceParts<S> = ServiceParts<S>> {
+  readonly name: S;
+  readonly database: SimDatabase;
+  readonly wall: WallClock;
+  /** How often each outcome came about, in all processes so far: `order.placed -> payment.failed`. */
+  readonly outcomes = new Counter();
+  readonly #definition: ServiceDefinition<S, P>;
+  readonly #options: SimServiceOptions;
+  readonly #log: Log;
+  #process: Process<S, P> | undefined;
+  #armed: { readonly point: CrashPoint; skip: number } | undefined;
+  #waiting: (() => void)[] = [];
+
+  constructor(definition: ServiceDefinition<S, P>, options: SimServiceOptions) {
+    this.name = definition.name;
+    this.#definition = definition;
+    this.#options = options;
+    this.database = new SimDatabase(migrationsOf(definition), options.hook);
+    options.opened?.(this.database);
+    this.wall = new WallClock(options.schedule);
+    this.#log = this.#historian();
+  }
+
+  /** The running process, if there is one. */
+  get node(): ServiceNode<S, P> | undefined {
+    return this.#process?.node;
+  }
+
+  /** The process it is now; dead as soon as it is not any more. */
+  get owner(): Owner | undefined {
+    return this.#process;
+  }
+
+  boot(): void {
+    if (this.#process) return;
+    const { schedule, random, broker, history, wrapBus } = this.#options;
+    const process = { alive: true, node: undefined } as unknown as {
+      -readonly [K in keyof Process<S, P>]: Process<S, P>[K];
+    };
+    process.clock = new SimClock(schedule, this.wall, random, process);
+    process.bus = broker.connect(queueOf(this.name), process);
+    this.#process = process;
+    history.add(schedule.nowMs, this.name, 'starts');
+    process.node = new ServiceNode(this.#definition, {
+      db: this.database.open(),
+      bus: wrapBus ? wrapBus(process.bus) : process.bus,
+      clock: process.clock,
+      log: this.#log,
+      reached: (point) => this.#reached(point, process),
+    });
+    process.node.start();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) schedule.after(random.below(50), run);
+  }
+
+  /** Dies between two steps, or out of a crash point. */
+  crash(reason: string): void {
+    if (this.#process) this.#bury(this.#process, reason);
+  }
+
+  /** The next time but `skip` that the point is reached, the process dies there. */
+  arm(point: CrashPoint, skip: number): void {
+    this.#armed = { point, skip };
+  }
+
+  disarm(): void {
+    this.#armed = undefined;
+  }
+
+  cut(which: 'publisher' | 'consumer' | 'both'): boolean {
+    this.#process?.bus.cut(which);
+    return this.#process !== undefined;
+  }
+
+  /** Calls back when a process runs; at once if one does. */
+  whenUp(run: () => void): void {
+    if (this.#process) run();
+    else this.#waiting.push(run);
+  }
+
+  /** Takes over what the present process has counted. */
+  count(): void {
+    const tally = this.#process?.node?.runner.tally;
+    if (!tally) return;
+    for (const [outcome, times] of tally.outcomes) this.outcomes.add(outcome, times);
+    tally.outcomes.clear();
+  }
+
+  /** Nothing is on its way in this service, and everything it had to say is said. */
+  get quiet(): boolean {
+    const node = this.node;
+    return node?.runner.idle === true && node.commit.idle && this.#outboxEmpty();
+  }
+
+  /** What the relay believes about an outbox that is empty. */
+  get relayIsRight(): boolean {
+    return this.#options.hook !== undefined || this.node?.relay.drained === true;
+  }
+
+  #outboxEmpty(): boolean {
+    return this.database.db.prepare('SELECT 1 FROM outbox LIMIT 1').get() === undefined;
+  }
+
+  #reached(point: CrashPoint, process: Process<S, P>): void {
+    const armed = this.#armed;
+    if (armed?.point !== point) return;
+    if (armed.skip > 0) {
+      armed.skip -= 1;
+      return;
+    }
+    this.#armed = undefined;
+    throw new CrashSignal(point, () => this.#bury(process, point));
+  }
+
+  #bury(process: Process<S, P>, reason: string): void {
+    if (!process.alive) return;
+    const { broker, history, schedule, died } = this.#options;
+    this.count();
+    process.alive = false;
+    this.#process = undefined;
+    this.database.rollBack();
+    broker.disconnect(process.bus);
+    history.add(schedule.nowMs, this.name, `dies: ${reason}`);
+    died(reason);
+  }
+
+  #historian(): Log {
+    const { history, schedule } = this.#options;
+    return {
+      debug() {},
+      warn() {},
+      info: (fields, message) => {
+        if (message !== 'handled') return;
+        const { event, outcome, subject } = fields as { event: string; outcome: string; subject: string };
+        history.add(schedule.nowMs, this.name, `${event} → ${outcome}`, subject, publisherOf(event));
+      },
+      error: (fields, message) => {
+        const { event, subject, detail } = fields as { event?: string; subject?: string; detail?: string };
+        history.add(schedule.nowMs, this.name, `${event ?? 'message'}: ${message}: ${detail ?? ''}`, subject ?? '');
+      },
+    };
+  }
+}
+
+function publisherOf(event: string): string {
+  const prefix = event.slice(0, event.indexOf('.'));
+  return prefix === 'product' ? 'inventory-service' : `${prefix}-service`;
+}

@@ -1,0 +1,12 @@
+// A thread that runs simulations, one after the other, for whoever started it.
+import { parentPort } from 'node:worker_threads';
+import { mutants } from './mutants.ts';
+import { type RunOptions, simulate } from './simulation.ts';
+
+/** A planted bug has functions, which can't be sent: its name is. */
+export type RunRequest = Omit<RunOptions, 'mutant'> & { readonly mutant?: string | undefined };
+
+parentPort?.on('message', ({ mutant, ...options }: RunRequest) => {
+  const planted = mutants.find(({ name }) => name === mutant);
+  parentPort?.postMessage(simulate({ ...options, mutant: planted }));
+});

@@ -1,0 +1,206 @@
+// What inventory-service does when it hears something: all lines or none, never below zero.
+import { expect } from 'chai';
+import { putProduct, restock } from '../../inventory-service/commands.ts';
+import { shortagesOf } from '../../inventory-service/reservation.ts';
+import { type InventoryParts, inventoryService } from '../../inventory-service/service.ts';
+import { quantityMax } from '../../shared/event-data.ts';
+import { orderId, samples, userId } from './events.ts';
+import { given } from './given.ts';
+
+const withdrawn = samples['order.withdrawn'];
+
+function withStock(stock: Record<string, number>) {
+  return given(inventoryService).has(({ store }, tx) => {
+    for (const [productId, pieces] of Object.entries(stock))
+      putProduct(store, tx, productId, { name: productId, unitPrice: 100, stock: pieces });
+  });
+}
+
+function paid(items: Record<string, number>) {
+  return {
+    orderId,
+    userId,
+    amount: 100,
+    items: Object.entries(items).map(([productId, qty]) => ({ productId, qty })),
+  };
+}
+
+function stockIs(expected: Record<string, number>) {
+  return ({ store }: InventoryParts) => {
+    for (const [productId, stock] of Object.entries(expected))
+      expect(store.stockOf(productId), productId).to.equal(stock);
+    const { stock, broughtIn, reserved, released } = store.books();
+    expect(stock, 'stock = broughtIn - reserved + released').to.equal(broughtIn - reserved + released);
+  };
+}
+
+describe('inventory-service hears that an order is paid', () => {
+  it('sets aside exactly the last unit', () => {
+    withStock({ berlin: 3 })
+      .when('payment.completed', paid({ berlin: 3 }))
+      .emits('inventory.reserved', { orderId, items: [{ productId: 'berlin', qty: 3 }] })
+      .leaving(stockIs({ berlin: 0 }));
+  });
+
+  it('refuses when it is one short, says how much there is, and takes nothing', () => {
+    withStock({ berlin: 3 })
+      .when('payment.completed', paid({ berlin: 4 }))
+      .emits('inventory.rejected', { orderId, shortages: [{ productId: 'berlin', wanted: 4, available: 3 }] })
+      .leaving(stockIs({ berlin: 3 }));
+  });
+
+  it('takes no line when one of three is one short, and names only that one', () => {
+    withStock({ a: 5, b: 1, c: 5 })
+      .when('payment.completed', paid({ a: 5, b: 2, c: 5 }))
+      .emits('inventory.rejected', { orderId, shortages: [{ productId: 'b', wanted: 2, available: 1 }] })
+      .leaving(stockIs({ a: 5, b: 1, c: 5 }));
+  });
+
+  it('names every line that is short', () => {
+    withStock({ a: 0, b: 9 })
+      .when('payment.completed', paid({ a: 1, b: 10 }))
+      .emits('inventory.rejected', {
+        orderId,
+        shortages: [
+          { productId: 'a', wanted: 1, available: 0 },
+          { productId: 'b', wanted: 10, available: 9 },
+        ],
+      });
+  });
+
+  it('has none of a product that it does not know, and takes none of the others', () => {
+    withStock({ a: 1 })
+      .when('payment.completed', paid({ a: 1, nothing: 1 }))
+      .emits('inventory.rejected', { orderId, shortages: [{ productId: 'nothing', wanted: 1, available: 0 }] })
+      .leaving(stockIs({ a: 1 }));
+  });
+
+  it('takes nothing when the withdrawal came first: it left a fence', () => {
+    withStock({ berlin: 3 })
+      .heard('order.withdrawn', withdrawn)
+      .when('payment.completed', paid({ berlin: 3 }))
+      .says('fenced')
+      .leaving(stockIs({ berlin: 3 }));
+  });
+
+  it('breaks when it was asked already under another event id, and takes once', () => {
+    withStock({ berlin: 3 })
+      .heard('payment.completed', paid({ berlin: 1 }))
+      .when('payment.completed', paid({ berlin: 1 }))
+      .breaks(/reservation is reserved already/)
+      .leaving(stockIs({ berlin: 2 }));
+  });
+
+  it('sells the last ten units to ten orders, and not to the eleventh', () => {
+    const known = withStock({ berlin: 10 });
+    for (let count = 0; count < 11; count += 1)
+      known
+        .when('payment.completed', { ...paid({ berlin: 1 }), orderId: orderId.slice(0, -2) + (10 + count) })
+        .emitsA(count < 10 ? 'inventory.reserved' : 'inventory.rejected');
+    stockIs({ berlin: 0 })(known.parts);
+  });
+});
+
+describe('inventory-service hears of a withdrawal', () => {
+  it('puts every line back', () => {
+    withStock({ a: 5, b: 5 })
+      .heard('payment.completed', paid({ a: 2, b: 5 }))
+      .when('order.withdrawn', withdrawn)
+      .emits('inventory.released', {
+        orderId,
+        items: [
+          { productId: 'a', qty: 2 },
+          { productId: 'b', qty: 5 },
+        ],
+      })
+      .leaving(stockIs({ a: 5, b: 5 }));
+  });
+
+  it('makes sure that nothing will ever be set aside when it has not been asked yet', () => {
+    given(inventoryService).when('order.withdrawn', withdrawn).emits('inventory.voided', { orderId });
+  });
+
+  it('says nothing more when it refused, put back, or voided before', () => {
+    withStock({})
+      .heard('payment.completed', paid({ a: 1 }))
+      .when('order.withdrawn', withdrawn)
+      .says('settled');
+    given(inventoryService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('settled');
+    withStock({ a: 1 })
+      .heard('payment.completed', paid({ a: 1 }))
+      .heard('order.withdrawn', withdrawn)
+      .when('order.withdrawn', withdrawn)
+      .says('settled')
+      .leaving(stockIs({ a: 1 }));
+  });
+
+  it('puts back what is no longer for sale, and what was restocked to the bound meanwhile', () => {
+    const known = withStock({ berlin: 1 }).heard('payment.completed', paid({ berlin: 1 }));
+    known.has(({ store }, tx) => {
+      putProduct(store, tx, 'berlin', { name: 'berlin', unitPrice: 100, stock: quantityMax, available: false });
+    });
+    known
+      .when('order.withdrawn', withdrawn)
+      .emitsA('inventory.released')
+      .leaving(stockIs({ berlin: quantityMax + 1 }));
+  });
+});
+
+describe('a product', () => {
+  const berlin = { name: 'Berlin', unitPrice: 1500 };
+
+  it('is announced with version 1 when it is created: nothing in stock, for sale', () => {
+    given(inventoryService)
+      .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', berlin))
+      .emits('product.updated', { productId: 'berlin', ...berlin, available: true, version: 1 })
+      .leaving(stockIs({ berlin: 0 }));
+  });
+
+  it('is announced again with the next version when its price changes by one', () => {
+    given(inventoryService)
+      .has(({ store }, tx) => void putProduct(store, tx, 'berlin', berlin))
+      .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { ...berlin, unitPrice: 1501 }))
+      .emits('product.updated', { productId: 'berlin', name: 'Berlin', unitPrice: 1501, available: true, version: 2 });
+  });
+
+  it('is not announced when only its stock changes', () => {
+    given(inventoryService)
+      .has(({ store }, tx) => void putProduct(store, tx, 'berlin', berlin))
+      .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { ...berlin, stock: 7 }))
+      .emitsNothing()
+      .leaving(stockIs({ berlin: 7 }));
+  });
+
+  it('can be restocked up to the bound and not one further', () => {
+    const known = withStock({ berlin: quantityMax - 1 });
+    known
+      .whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1))
+      .emitsNothing()
+      .leaving(stockIs({ berlin: quantityMax }));
+    known.whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1)).refuses(422, 'stock-too-high');
+    known.whenAsked(({ store }, tx) => restock(store, tx, 'lisbon', 1)).refuses(404, 'no-such-product');
+  });
+
+  it('can not go below zero, or be set aside twice for an order, whatever the code above asks', () => {
+    const known = withStock({ berlin: 2 });
+    const reserve = (qty: number) =>
+      known.whenAsked(({ store }, tx) => store.move('berlin', 'reserve', -qty, orderId, tx.nowMs));
+    reserve(3).breaks(/CHECK constraint/);
+    reserve(1).emitsNothing();
+    reserve(1)
+      .breaks(/UNIQUE constraint/)
+      .leaving(stockIs({ berlin: 1 }));
+  });
+});
+
+describe('the shortages of an order', () => {
+  it('are none when every line can be met exactly', () => {
+    expect(shortagesOf([{ productId: 'a', qty: 1 }], () => 1)).to.deep.equal([]);
+  });
+
+  it('count a product that nobody knows as none in stock', () => {
+    expect(shortagesOf([{ productId: 'a', qty: 1 }], () => undefined)).to.deep.equal([
+      { productId: 'a', wanted: 1, available: 0 },
+    ]);
+  });
+});

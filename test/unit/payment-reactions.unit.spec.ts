@@ -1,0 +1,214 @@
+// What payment-service does when it hears something: at most one charge and one refund per order, whatever comes first.
+import { expect } from 'chai';
+import { deposit, putAccount } from '../../payment-service/commands.ts';
+import { refusalOf } from '../../payment-service/payment.ts';
+import { type PaymentParts, paymentService } from '../../payment-service/service.ts';
+import { moneyMax } from '../../shared/event-data.ts';
+import { orderId, samples, userId } from './events.ts';
+import { given } from './given.ts';
+
+const placed = samples['order.placed'];
+const amount = placed.total;
+const taken = { orderId, userId, amount };
+
+function withAccount(account: { balance: number; blocked?: boolean }) {
+  return given(paymentService).has(({ store }, tx) => void putAccount(store, tx, userId, account));
+}
+
+function balanceIs(balance: number) {
+  return ({ store }: PaymentParts) => {
+    expect(store.account(userId)?.balance).to.equal(balance);
+    const { balances, paidIn, charged, refunded } = store.books();
+    expect(balances, 'balances = paidIn - charged + refunded').to.equal(paidIn - charged + refunded);
+  };
+}
+
+function entries({ store }: PaymentParts) {
+  return store.entries(userId, 10).map(({ kind }) => kind);
+}
+
+describe('payment-service hears that an order is placed', () => {
+  it('takes the money when the balance is exactly enough', () => {
+    withAccount({ balance: amount })
+      .when('order.placed', placed)
+      .emits('payment.completed', { ...taken, items: [{ productId: 'CATALOG-001', qty: 2 }] })
+      .leaving(balanceIs(0));
+  });
+
+  it('declines when the balance is one short, and takes nothing', () => {
+    withAccount({ balance: amount - 1 })
+      .when('order.placed', placed)
+      .emits('payment.failed', { ...taken, reason: 'insufficient_funds' })
+      .leaving(balanceIs(amount - 1));
+  });
+
+  it('declines without an account', () => {
+    given(paymentService)
+      .when('order.placed', placed)
+      .emits('payment.failed', { ...taken, reason: 'no_such_account' });
+  });
+
+  it('declines when the account is blocked, however much is in it', () => {
+    withAccount({ balance: moneyMax, blocked: true })
+      .when('order.placed', placed)
+      .emits('payment.failed', { ...taken, reason: 'account_blocked' })
+      .leaving(balanceIs(moneyMax));
+  });
+
+  it('takes nothing for an order that costs nothing, and says that it is paid', () => {
+    withAccount({ balance: 0 })
+      .when('order.placed', { ...placed, total: 0 })
+      .emitsA('payment.completed')
+      .leaving(balanceIs(0));
+  });
+
+  it('takes nothing when the withdrawal came first: it left a fence', () => {
+    withAccount({ balance: amount })
+      .heard('order.withdrawn', samples['order.withdrawn'])
+      .when('order.placed', placed)
+      .says('fenced')
+      .leaving(balanceIs(amount));
+  });
+
+  it('breaks when the order was paid already under another event id, and charges once', () => {
+    withAccount({ balance: 2 * amount })
+      .heard('order.placed', placed)
+      .when('order.placed', placed)
+      .breaks(/payment is completed already/)
+      .leaving(balanceIs(amount));
+  });
+
+  it('breaks when the order was refused already, even if the money is there by now', () => {
+    const known = withAccount({ balance: 0 }).heard('order.placed', placed);
+    known.has(({ store }, tx) => void deposit(store, tx, userId, amount));
+    known
+      .when('order.placed', placed)
+      .breaks(/payment is failed already/)
+      .leaving(balanceIs(amount));
+  });
+
+  it('charges two orders on the same account until nothing is left, and declines the third', () => {
+    const other = (tail: string) => ({ ...placed, orderId: orderId.slice(0, -1) + tail });
+    const known = withAccount({ balance: 2 * amount });
+    known.when('order.placed', other('1')).emitsA('payment.completed');
+    known.when('order.placed', other('2')).emitsA('payment.completed');
+    known.when('order.placed', other('3')).emitsA('payment.failed').leaving(balanceIs(0));
+  });
+});
+
+describe('payment-service hears that stock was refused', () => {
+  const refused = samples['inventory.rejected'];
+
+  it('gives the money back', () => {
+    withAccount({ balance: amount })
+      .heard('order.placed', placed)
+      .when('inventory.rejected', refused)
+      .emits('payment.refunded', { ...taken, because: 'inventory.rejected' })
+      .leaving(balanceIs(amount));
+  });
+
+  it('gives nothing back when a withdrawal has done so', () => {
+    withAccount({ balance: amount })
+      .heard('order.placed', placed)
+      .heard('order.withdrawn', samples['order.withdrawn'])
+      .when('inventory.rejected', refused)
+      .says('settled')
+      .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
+  });
+
+  it('breaks for an order that it has not heard of: stock is only asked for after a payment', () => {
+    given(paymentService)
+      .when('inventory.rejected', refused)
+      .breaks(/payment is unknown/);
+  });
+
+  it('breaks for an order whose payment failed', () => {
+    given(paymentService)
+      .heard('order.placed', placed)
+      .when('inventory.rejected', refused)
+      .breaks(/payment is failed/);
+  });
+});
+
+describe('payment-service hears of a withdrawal', () => {
+  const withdrawn = samples['order.withdrawn'];
+
+  it('gives back what it took', () => {
+    withAccount({ balance: amount })
+      .heard('order.placed', placed)
+      .when('order.withdrawn', withdrawn)
+      .emits('payment.refunded', { ...taken, because: 'order.withdrawn' })
+      .leaving(balanceIs(amount));
+  });
+
+  it('gives back to an account that was blocked meanwhile', () => {
+    const known = withAccount({ balance: amount }).heard('order.placed', placed);
+    known.has(({ store }, tx) => void putAccount(store, tx, userId, { blocked: true }));
+    known.when('order.withdrawn', withdrawn).emitsA('payment.refunded').leaving(balanceIs(amount));
+    expect(known.parts.store.account(userId)?.blocked).to.equal(true);
+  });
+
+  it('gives back to an account that has reached the highest balance meanwhile', () => {
+    const known = withAccount({ balance: amount }).heard('order.placed', placed);
+    known.has(({ store }, tx) => void putAccount(store, tx, userId, { balance: moneyMax }));
+    known
+      .when('order.withdrawn', withdrawn)
+      .emitsA('payment.refunded')
+      .leaving(balanceIs(moneyMax + amount));
+  });
+
+  it('makes sure that nothing will ever be taken when it has not heard of the order', () => {
+    given(paymentService).when('order.withdrawn', withdrawn).emits('payment.voided', { orderId });
+  });
+
+  it('says nothing more when nothing was taken, or everything was given back', () => {
+    given(paymentService).heard('order.placed', placed).when('order.withdrawn', withdrawn).says('settled');
+    given(paymentService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('settled');
+    withAccount({ balance: amount })
+      .heard('order.placed', placed)
+      .heard('inventory.rejected', samples['inventory.rejected'])
+      .when('order.withdrawn', withdrawn)
+      .says('settled')
+      .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
+  });
+});
+
+describe('an account', () => {
+  it('is refused nothing it can pay to the last unit', () => {
+    expect(refusalOf({ userId, balance: 10, blocked: false }, 10)).to.equal(undefined);
+    expect(refusalOf({ userId, balance: 10, blocked: false }, 11)).to.equal('insufficient_funds');
+  });
+
+  it('is told that it is blocked rather than that it is short', () => {
+    expect(refusalOf({ userId, balance: 0, blocked: true }, 1)).to.equal('account_blocked');
+  });
+
+  it('takes a deposit up to the highest balance, and refuses one more', () => {
+    withAccount({ balance: moneyMax - 1 })
+      .whenAsked(({ store }, tx) => deposit(store, tx, userId, 1))
+      .emitsNothing()
+      .leaving(balanceIs(moneyMax))
+      .whenAsked(({ store }, tx) => deposit(store, tx, userId, 1))
+      .refuses(422, 'balance-too-high', { balance: moneyMax });
+  });
+
+  it('has a ledger entry for each change, and none when nothing changes', () => {
+    const known = withAccount({ balance: 5 });
+    known.has(({ store }, tx) => void putAccount(store, tx, userId, { balance: 5, blocked: true }));
+    expect(entries(known.parts)).to.deep.equal(['adjustment']);
+    known.has(({ store }, tx) => void putAccount(store, tx, userId, { balance: 3 }));
+    expect(known.parts.store.entries(userId, 1)[0]).to.include({ kind: 'adjustment', amount: -2, balanceAfter: 3 });
+    expect(known.parts.store.account(userId)?.blocked, 'what is left out stays').to.equal(true);
+  });
+
+  it('can not be charged twice for an order, or go below zero, whatever the code above asks', () => {
+    const known = withAccount({ balance: 10 });
+    const charge = (qty: number) =>
+      known.whenAsked(({ store }, tx) => store.enter(userId, 'charge', -qty, orderId, tx.nowMs));
+    charge(11).breaks(/CHECK constraint/);
+    charge(1).emitsNothing();
+    charge(1)
+      .breaks(/UNIQUE constraint/)
+      .leaving(balanceIs(9));
+  });
+});
