@@ -25,13 +25,13 @@ const expireMax = 100;
 
 /**
  * Accepts an order: it is pending, and the saga begins.
- * @throws ProblemError 422 for a product that is unknown, not for sale, or too dear; 409 when a price has changed
+ * @throws ProblemError 400 when the total is too high; 422 for a product that is unknown or not for sale; 409 when a price has changed
  */
 export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, deadlineMs }: OrderRequest): Order {
   const items = asked.map((line) => priced(store, line));
   const total = items.reduce((sum, { qty, unitPrice }) => sum + qty * unitPrice, 0);
   if (total > moneyMax) {
-    throw new ProblemError(422, 'order-too-expensive', `the total would be more than ${moneyMax}`);
+    throw new ProblemError(400, 'order-too-expensive', `the total would be more than ${moneyMax}`);
   }
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;

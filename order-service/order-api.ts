@@ -1,7 +1,7 @@
 // The routes of order-service, in the long form (/orders) and in the short one (/:userId/orders).
 import { z } from 'zod';
 import { isoTime } from '../shared/clock.ts';
-import { CancelReason, Line, Money, Name, OrderId, orderLinesMax, PricedLine } from '../shared/event-data.ts';
+import { CancelReason, Line, linesOf, Money, Name, OrderId, PricedLine } from '../shared/event-data.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/route.ts';
 import type { ServiceNode } from '../shared/service-node.ts';
 import type { Settings } from '../shared/settings.ts';
@@ -21,14 +21,7 @@ const LineRequest = Line.extend({
 const PlaceOrder = z
   .object({
     userId: Name,
-    items: z
-      .array(LineRequest)
-      .min(1)
-      .max(orderLinesMax)
-      .refine(
-        (items) => new Set(items.map(({ productId }) => productId)).size === items.length,
-        'each product may stand there once',
-      ),
+    items: linesOf(LineRequest),
     deadlineMs: z
       .int()
       .min(deadlineMsMin)
@@ -152,7 +145,7 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
   };
   const placingProblems = {
     409: 'A price differs from the one that the customer saw; both are in the answer.',
-    422: 'A product is unknown or not for sale, the total is too high, or the Idempotency-Key came with another request before.',
+    422: 'A product is unknown or not for sale, or the Idempotency-Key came with another request before.',
   };
 
   return [

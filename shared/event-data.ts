@@ -24,7 +24,16 @@ export const OrderId = z.uuid();
 
 export const Line = z.object({ productId: Name, qty: Quantity });
 export const PricedLine = Line.extend({ unitPrice: Money });
-const lines = <T extends z.ZodType>(line: T) => z.array(line).min(1).max(orderLinesMax);
+/** The lines of an order: each product at most once. */
+export const linesOf = <T extends z.ZodType<{ productId: string }>>(line: T) =>
+  z
+    .array(line)
+    .min(1)
+    .max(orderLinesMax)
+    .refine(
+      (lines) => new Set(lines.map(({ productId }) => productId)).size === lines.length,
+      'each product may stand there once',
+    );
 
 export const Shortage = z.object({
   productId: Name,
@@ -35,7 +44,7 @@ export const Shortage = z.object({
 export const OrderPlaced = z.object({
   orderId: OrderId,
   userId: Name,
-  items: lines(PricedLine),
+  items: linesOf(PricedLine),
   total: Money,
   deadlineAt: z.iso.datetime(),
 });
@@ -60,7 +69,7 @@ export const PaymentCompleted = z.object({
   orderId: OrderId,
   userId: Name,
   amount: Money,
-  items: lines(Line),
+  items: linesOf(Line),
 });
 export const PaymentRefusal = z.enum(['no_such_account', 'account_blocked', 'insufficient_funds']);
 export const PaymentFailed = z.object({
@@ -77,9 +86,9 @@ export const PaymentRefunded = z.object({
 });
 export const PaymentVoided = z.object({ orderId: OrderId });
 
-export const InventoryReserved = z.object({ orderId: OrderId, items: lines(Line) });
+export const InventoryReserved = z.object({ orderId: OrderId, items: linesOf(Line) });
 export const InventoryRejected = z.object({ orderId: OrderId, shortages: z.array(Shortage).min(1).max(orderLinesMax) });
-export const InventoryReleased = z.object({ orderId: OrderId, items: lines(Line) });
+export const InventoryReleased = z.object({ orderId: OrderId, items: linesOf(Line) });
 export const InventoryVoided = z.object({ orderId: OrderId });
 
 export const ProductUpdated = z.object({

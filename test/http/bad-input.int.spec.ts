@@ -123,7 +123,7 @@ describe('P10: bad input', () => {
     it('is a price times a quantity that is more than can be kept', async () => {
       await orders.hearOfProduct({ productId: 'gold', unitPrice: 1_000_000_000_000 });
       for (const qty of [2, 1_000_000])
-        await placing(order(`[{"productId":"gold","qty":${qty}}]`), 422, 'order-too-expensive');
+        await placing(order(`[{"productId":"gold","qty":${qty}}]`), 400, 'order-too-expensive');
     });
 
     it('is a deposit or a restock that would lead beyond the bounds', async () => {
@@ -173,19 +173,21 @@ describe('P10: bad input', () => {
       expect(({} as Record<string, unknown>)['isAdmin']).to.equal(undefined);
     });
 
-    it('is a key that stands there twice with two values', async () => {
+    it('is a key that stands there twice, with two values or the same, spelled alike or not', async () => {
       const answer = await placing(
         order(`[{"productId":"${productId}","qty":1}]`, ',"userId":"bob"'),
         400,
         'invalid-json',
       );
       expect(answer.body.detail).to.include('userId').and.include('twice');
-      await placing(order(`[{"productId":"${productId}","qty":1,"qty":2}]`), 400, 'invalid-json');
+      for (const again of ['"qty":2', '"qty":1', '"\\u0071ty":1', '"qty" : 1']) {
+        await placing(order(`[{"productId":"${productId}","qty":1,${again}}]`), 400, 'invalid-json');
+      }
     });
 
     it('is 30,000 deep, as lists or as objects', async () => {
-      await placing('['.repeat(30_000) + ']'.repeat(30_000), 400, 'invalid-json');
-      await placing(`${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`, 400, 'invalid-json');
+      await placing('['.repeat(30_000) + ']'.repeat(30_000));
+      await placing(`${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`);
       await placing('['.repeat(30_000), 400, 'invalid-json');
     });
 

@@ -256,7 +256,7 @@ describe('placing an order', () => {
     given(orderService)
       .heard('product.updated', { ...berlin, unitPrice: moneyMax / 1000 })
       .whenAsked((parts, tx) => place(parts, tx, 1001))
-      .refuses(422, 'order-too-expensive');
+      .refuses(400, 'order-too-expensive');
   });
 
   it('refuses lines that are each within the bound but not together', () => {
@@ -274,14 +274,14 @@ describe('placing an order', () => {
           deadlineMs,
         }),
       )
-      .refuses(422, 'order-too-expensive');
+      .refuses(400, 'order-too-expensive');
   });
 
   it('refuses the largest price times the largest quantity, beyond what a number holds exactly', () => {
     given(orderService)
       .heard('product.updated', { ...berlin, unitPrice: moneyMax })
       .whenAsked((parts, tx) => place(parts, tx, 1_000_000))
-      .refuses(422, 'order-too-expensive');
+      .refuses(400, 'order-too-expensive');
   });
 });
 
