@@ -35,9 +35,10 @@ export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, de
   }
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;
-  store.insert({ orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs });
+  const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs };
+  store.insert(order);
   tx.emit(emit('order.placed', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }));
-  return existing(store, orderId);
+  return { ...order, status: 'pending', reason: undefined };
 }
 
 function priced(store: OrderStore, { productId, qty, unitPrice: seen }: OrderRequest['items'][number]): OrderItem {

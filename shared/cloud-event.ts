@@ -5,6 +5,8 @@ import { choreography, type DataOf, type EventType } from './choreography.ts';
 import type { Choreography, EventSpec } from './contract.ts';
 
 export const cloudEventContentType = 'application/cloudevents+json';
+/** Several events in one message, as a JSON array (CloudEvents JSON format, section 4). */
+export const cloudEventBatchContentType = 'application/cloudevents-batch+json';
 /** Major version of every event's data. A reader refuses a higher one; added fields do not raise it. */
 export const dataVersion = 1;
 
@@ -76,8 +78,63 @@ const Envelope = z.object({
   data: z.unknown(),
 });
 
+/** What a message held in one place: an event, or something that is none. */
+export type Decoded = ({ readonly event: AnyEvent } | { readonly error: UnreadableEventError }) & {
+  /** The bytes of just that, for the dead-letter queue. */
+  bytes(): Buffer;
+};
+
 /**
- * Reads a message.
+ * Reads a message: one event, or a batch. What can't be read in a batch does not keep its neighbours from being read.
+ * @param contentType the AMQP property
+ */
+export function decodeMessage(
+  body: Buffer,
+  contentType: string | undefined,
+  contract: Choreography = choreography,
+): Decoded[] {
+  const whole = () => body;
+  if (mediaType(contentType) !== cloudEventBatchContentType) {
+    return [attempt(() => decodeEvent(body, contentType, contract), whole)];
+  }
+  try {
+    const batch = parseJson(body);
+    if (!Array.isArray(batch) || batch.length === 0) {
+      throw new UnreadableEventError('not-a-cloudevent', 'a batch must be an array of at least one event');
+    }
+    return batch.map((value: unknown) =>
+      attempt(
+        () => readEvent(value, contract),
+        () => Buffer.from(JSON.stringify(value)),
+      ),
+    );
+  } catch (error) {
+    if (error instanceof UnreadableEventError) return [{ error, bytes: whole }];
+    throw error;
+  }
+}
+
+function attempt(read: () => AnyEvent, bytes: () => Buffer): Decoded {
+  try {
+    return { event: read(), bytes };
+  } catch (error) {
+    if (error instanceof UnreadableEventError) return { error, bytes };
+    throw error;
+  }
+}
+
+/** The bytes of a batch, from the bytes of its events. */
+export function encodeBatch(events: readonly Buffer[]): Buffer {
+  return Buffer.concat([
+    opening,
+    ...events.flatMap((event, index) => (index === 0 ? [event] : [comma, event])),
+    closing,
+  ]);
+}
+const [opening, comma, closing] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')];
+
+/**
+ * Reads a message of one event.
  * @param contentType the AMQP property; it must name a structured CloudEvent in JSON.
  * @throws UnreadableEventError with the cause, for whatever is not an event of the contract.
  */
@@ -86,13 +143,21 @@ export function decodeEvent(
   contentType: string | undefined,
   contract: Choreography = choreography,
 ): AnyEvent {
-  if (contentType?.split(';', 1)[0]?.trim().toLowerCase() !== cloudEventContentType) {
+  if (mediaType(contentType) !== cloudEventContentType) {
     throw new UnreadableEventError(
       'wrong-content-type',
       `content type is ${contentType ?? 'missing'}, not ${cloudEventContentType}`,
     );
   }
-  const envelope = parse('not-a-cloudevent', Envelope, parseJson(body));
+  return readEvent(parseJson(body), contract);
+}
+
+function mediaType(contentType: string | undefined): string | undefined {
+  return contentType?.split(';', 1)[0]?.trim().toLowerCase();
+}
+
+function readEvent(value: unknown, contract: Choreography): AnyEvent {
+  const envelope = parse('not-a-cloudevent', Envelope, value);
   const spec = Object.hasOwn(contract.events, envelope.type) ? contract.events[envelope.type] : undefined;
   if (!spec) throw new UnreadableEventError('unknown-type', `no event '${clip(envelope.type)}' in the contract`);
   checkVersion(envelope.type, envelope.dataschema);

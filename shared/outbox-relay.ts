@@ -2,6 +2,7 @@
 // routed it; whatever else happens, it is published again. Sending twice is harmless (inbox), not sending is not.
 import type { Bus, PublishOutcome } from './bus.ts';
 import { backoffMs, type Clock, type Timer } from './clock.ts';
+import { type Parcel, pack } from './event-batch.ts';
 import type { GroupCommit, GroupParticipant, ReachedCrashPoint } from './group-commit.ts';
 import type { Log } from './log.ts';
 import type { Outbox, OutboxRow } from './outbox.ts';
@@ -16,6 +17,16 @@ const forgetDelayMs = 20;
 const rescanMs = 30_000;
 const retryMinMs = 200;
 const retryMaxMs = 5_000;
+
+export interface RelayOptions {
+  readonly outbox: Outbox;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Most events in one message; see event-batch.ts. Default 1. */
+  readonly batchMax?: number | undefined;
+  readonly reached?: ReachedCrashPoint | undefined;
+}
 
 export interface RelayStatus {
   /** Rows that the broker does not have yet, as far as this process knows. */
@@ -37,10 +48,13 @@ export class OutboxRelay implements GroupParticipant {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #batchMax: number;
   readonly #reached: ReachedCrashPoint;
   #commit: GroupCommit | undefined;
   /** Highest row handed to the broker. */
   #cursor = 0;
+  /** There may be rows above it. */
+  #more = true;
   readonly #inFlight = new Map<number, number>();
   #inFlightBytes = 0;
   /** Confirmed, still in the table. */
@@ -57,11 +71,12 @@ export class OutboxRelay implements GroupParticipant {
   #forgotten = 0;
   #stopped = false;
 
-  constructor(outbox: Outbox, bus: Bus, clock: Clock, log: Log, reached: ReachedCrashPoint = () => {}) {
+  constructor({ outbox, bus, clock, log, batchMax = 1, reached = () => {} }: RelayOptions) {
     this.#outbox = outbox;
     this.#bus = bus;
     this.#clock = clock;
     this.#log = log;
+    this.#batchMax = batchMax;
     this.#reached = reached;
   }
 
@@ -122,7 +137,9 @@ export class OutboxRelay implements GroupParticipant {
     for (const seq of this.#forgetting) this.#confirmed.delete(seq);
     this.#waiting += this.#appended - this.#forgotten;
     this.#forgetting = [];
-    if (this.#appended > 0) this.pump();
+    if (this.#appended === 0) return;
+    this.#more = true;
+    this.pump();
   }
 
   rolledBack(): void {
@@ -135,17 +152,24 @@ export class OutboxRelay implements GroupParticipant {
 
   /** Publishes as much as the window and the broker allow. Cheap when there is nothing to do. */
   pump(): void {
-    while (!this.#stopped && this.#bus.canPublish() && this.#room() > 0) {
+    while (this.#more && !this.#stopped && this.#bus.canPublish() && this.#room() > 0) {
       const room = this.#room();
       const rows = this.#outbox.after(this.#cursor, room);
+      const fresh: OutboxRow[] = [];
+      this.#more = rows.length === room;
+      let bytes = this.#inFlightBytes;
       for (const row of rows) {
-        if (this.#inFlightBytes > windowBytesMax || !this.#bus.canPublish()) return;
+        if (bytes > windowBytesMax) {
+          this.#more = true;
+          break;
+        }
+        bytes += row.message.body.length;
         this.#cursor = row.seq;
         if (this.#inFlight.has(row.seq) || this.#confirmed.has(row.seq)) continue;
         // What is behind a message that does not get through waits with it.
-        if (!this.#retries.has(retryKey(row))) this.#publish(row);
+        if (!this.#retries.has(retryKey(row))) fresh.push(row);
       }
-      if (rows.length < room) return;
+      for (const parcel of pack(fresh, this.#batchMax)) this.#publish(parcel);
     }
   }
 
@@ -153,12 +177,16 @@ export class OutboxRelay implements GroupParticipant {
     return this.#inFlightBytes > windowBytesMax ? 0 : windowMax - this.#inFlight.size;
   }
 
-  #publish(row: OutboxRow): void {
-    const { seq, message } = row;
-    this.#inFlight.set(seq, message.body.length);
-    this.#inFlightBytes += message.body.length;
+  #publish({ message, rows }: Parcel): void {
+    for (const { seq, message: event } of rows) {
+      this.#inFlight.set(seq, event.body.length);
+      this.#inFlightBytes += event.body.length;
+    }
     this.#reached('before-publish');
-    this.#bus.publish(message, (outcome) => this.#settled(row, outcome));
+    this.#bus.publish(message, (outcome) => {
+      for (const row of rows) this.#settled(row, outcome);
+      this.pump();
+    });
     this.#reached('after-publish');
   }
 
@@ -173,7 +201,6 @@ export class OutboxRelay implements GroupParticipant {
       this.#confirmed.add(seq);
       this.#forgetLater();
       this.#released(key, seq);
-      this.pump();
       return;
     }
     let retry = this.#retries.get(key);
@@ -204,7 +231,7 @@ export class OutboxRelay implements GroupParticipant {
       retry.timer = undefined;
       if (!this.#bus.canPublish() || this.#inFlight.has(retry.lowest)) return this.#retryLater(key, retry);
       const row = this.#outbox.get(retry.lowest);
-      if (row) this.#publish(row);
+      if (row) this.#publish({ message: row.message, rows: [row] });
       else this.#released(key, retry.lowest);
     });
   }
@@ -219,6 +246,7 @@ export class OutboxRelay implements GroupParticipant {
   }
 
   #rewind(seq: number): void {
+    this.#more = true;
     this.#cursor = Math.min(this.#cursor, seq - 1);
   }
 
@@ -242,6 +270,7 @@ export class OutboxRelay implements GroupParticipant {
   #rescanLater(): void {
     this.#rescanTimer = this.#clock.after(rescanMs, () => {
       this.#cursor = 0;
+      this.#more = true;
       // Another process sharing the file may have forgotten rows that were counted here, and the other way round.
       this.#waiting = this.#outbox.count();
       this.pump();

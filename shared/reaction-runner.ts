@@ -3,7 +3,7 @@
 import type { Delivery, OutgoingMessage } from './bus.ts';
 import { choreography, type Emission } from './choreography.ts';
 import { backoffMs, type Clock, isoTime } from './clock.ts';
-import { type AnyEvent, type CloudEvent, decodeEvent, UnreadableEventError } from './cloud-event.ts';
+import { type AnyEvent, type CloudEvent, cloudEventContentType, type Decoded, decodeMessage } from './cloud-event.ts';
 import { heardBy } from './contract.ts';
 import { isPassingFault } from './database.ts';
 import type { GroupCommit, ReachedCrashPoint } from './group-commit.ts';
@@ -41,9 +41,19 @@ interface Options {
   committed(events: readonly CloudEvent[]): void;
 }
 
-/** One delivered message on its way through. */
-interface Job {
+/** A delivered message: acked when everything in it is done. */
+interface Parcel {
   readonly delivery: Delivery;
+  left: number;
+}
+
+/** One event on its way through, or something that is none. */
+interface Job {
+  readonly parcel: Parcel;
+  /** For the dead-letter queue: of a batch, only what could not be handled. */
+  bytes(): Buffer;
+  readonly contentType: string;
+  readonly messageId: string | undefined;
   readonly receivedAtMs: number;
   event: AnyEvent | undefined;
   failures: number;
@@ -73,28 +83,31 @@ export class ReactionRunner {
 
   deliver(delivery: Delivery): void {
     if (this.#stopped) return;
-    this.tally.delivered += 1;
-    this.#busy += 1;
-    const job: Job = {
-      delivery,
-      receivedAtMs: this.#options.clock.nowMs(),
-      event: undefined,
-      failures: 0,
-      hopeless: undefined,
-    };
-    try {
-      job.event = decodeEvent(delivery.body, delivery.contentType);
-      if (!this.#heard.has(job.event.type)) {
-        throw new UnreadableEventError(
-          'unknown-type',
-          `${this.#options.service} does not react to '${job.event.type}'`,
-        );
-      }
-    } catch (error) {
-      if (!(error instanceof UnreadableEventError)) throw error;
-      job.hopeless = { cause: error.code, detail: error.message };
+    const receivedAtMs = this.#options.clock.nowMs();
+    const decoded = decodeMessage(delivery.body, delivery.contentType);
+    const parcel: Parcel = { delivery, left: decoded.length };
+    const isBatch = decoded.length > 1;
+    this.tally.delivered += decoded.length;
+    this.#busy += decoded.length;
+    for (const one of decoded) {
+      const job: Job = {
+        parcel,
+        bytes: one.bytes,
+        contentType: isBatch ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream'),
+        messageId: isBatch && 'event' in one ? one.event.id : delivery.messageId,
+        receivedAtMs,
+        event: 'event' in one ? one.event : undefined,
+        failures: 0,
+        hopeless: this.#refusal(one),
+      };
+      this.#submit(job);
     }
-    this.#submit(job);
+  }
+
+  #refusal(one: Decoded): Job['hopeless'] {
+    if ('error' in one) return { cause: one.error.code, detail: one.error.message };
+    if (this.#heard.has(one.event.type)) return undefined;
+    return { cause: 'unknown-type', detail: `${this.#options.service} does not react to '${one.event.type}'` };
   }
 
   /** What is not committed by now will be delivered again to whoever comes next. */
@@ -139,7 +152,7 @@ export class ReactionRunner {
 
   #deadLetter(job: Job, { cause, detail }: { cause: string; detail: string }): void {
     const { commit, clock, service, deadLetter } = this.#options;
-    const { delivery } = job;
+    const { delivery } = job.parcel;
     commit.submit(
       () => {
         const nowMs = clock.nowMs();
@@ -147,9 +160,9 @@ export class ReactionRunner {
           {
             exchange: '',
             routingKey: deadLetterQueueOf(service),
-            body: delivery.body,
+            body: job.bytes(),
             messageId: clock.newId(),
-            contentType: delivery.contentType ?? 'application/octet-stream',
+            contentType: job.contentType,
             mandatory: true,
             headers: {
               'x-cause': cause,
@@ -158,7 +171,7 @@ export class ReactionRunner {
               'x-dead-lettered-at': isoTime(nowMs),
               'x-original-exchange': delivery.exchange,
               'x-original-routing-key': delivery.routingKey,
-              'x-original-message-id': delivery.messageId ?? '',
+              'x-original-message-id': job.messageId ?? '',
             },
           },
           nowMs,
@@ -181,7 +194,8 @@ export class ReactionRunner {
     this.#faults = 0;
     this.#busy -= 1;
     reached?.('before-ack');
-    job.delivery.ack();
+    job.parcel.left -= 1;
+    if (job.parcel.left === 0) job.parcel.delivery.ack();
     const { event } = job;
     if (event) {
       log.info(
@@ -190,7 +204,7 @@ export class ReactionRunner {
           eventId: event.id,
           subject: event.subject,
           outcome,
-          redelivered: job.delivery.redelivered || undefined,
+          redelivered: job.parcel.delivery.redelivered || undefined,
           ms: clock.nowMs() - job.receivedAtMs,
         },
         'handled',

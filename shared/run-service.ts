@@ -61,7 +61,7 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
     prefetch: settings.PREFETCH,
     log,
   });
-  const node = new ServiceNode(definition, { db, bus, clock: systemClock, log });
+  const node = new ServiceNode(definition, { db, bus, clock: systemClock, log, batchMax: settings.EVENT_BATCH_MAX });
   const stopping = new AbortController();
   const own = routes(node, settings);
   const health = healthRoutes({

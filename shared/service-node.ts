@@ -54,6 +54,8 @@ export interface NodeEnvironment {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  /** Most events in one message; see event-batch.ts. Default 1. */
+  readonly batchMax?: number;
   readonly reached?: ReachedCrashPoint;
 }
 
@@ -78,7 +80,7 @@ export class ServiceNode<S extends ServiceName, P extends ServiceParts<S> = Serv
     this.#env = env;
     this.parts = definition.build(env.db);
     this.#outbox = new Outbox(env.db);
-    this.relay = new OutboxRelay(this.#outbox, env.bus, env.clock, env.log, env.reached);
+    this.relay = new OutboxRelay({ outbox: this.#outbox, ...env });
     const alarm: GroupParticipant = { begin() {}, committed: () => this.#armAlarm(), rolledBack() {} };
     this.commit = new GroupCommit(env.db, env.clock, [this.relay, alarm], env.reached);
     this.runner = new ReactionRunner({

@@ -7,6 +7,7 @@ import type { EventType } from '../shared/choreography.ts';
 import type { Database } from '../shared/database.ts';
 import { type Poison, poisonCauses } from './poison.ts';
 import type { SimQueue } from './sim-queue.ts';
+import { unpacked } from './unpacked.ts';
 import type { Accepted, Workload } from './workload.ts';
 
 export interface Violation {
@@ -332,7 +333,7 @@ function checkMessages(evidence: Evidence, broken: Broken): void {
     const inbox = new Set(db.prepare<[], string>('SELECT lower(hex(event_id)) FROM inbox').pluck().all());
     const dead = new Set(deadLetters.filter(({ service }) => service === queue.name).map(({ messageId }) => messageId));
     const seen = new Set<string>();
-    for (const { message } of queue.acked) {
+    for (const message of queue.acked.flatMap((copy) => unpacked(copy.message))) {
       const id = message.messageId.replaceAll('-', '');
       if (inbox.has(id)) seen.add(id);
       else if (!dead.has(message.messageId)) {

@@ -30,6 +30,7 @@ const named = [
   'paid and reserved, then withdrawn',
   'request repeated after a crash, with its key',
   'request answered 503, and repeated',
+  'several events in one message',
 ];
 
 /** Kinds of faults by the names under which they are counted. */

@@ -54,6 +54,9 @@ export interface SimServiceOptions {
   readonly died: (reason: string) => void;
 }
 
+/** Most events in a batch; small enough for batches to fill up in a small run. */
+const batchMax = 20;
+
 export class SimService<S extends ServiceName = ServiceName, P extends ServiceParts<S> = ServiceParts<S>> {
   readonly name: S;
   readonly database: SimDatabase;
@@ -102,6 +105,8 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
       bus: wrapBus ? wrapBus(process.bus) : process.bus,
       clock: process.clock,
       log: this.#log,
+      // Some processes send every event by itself, some pack what goes the same way.
+      batchMax: random.chance(0.5) ? batchMax : 1,
       reached: (point) => this.#reached(point, process),
     });
     process.node.start();

@@ -22,6 +22,7 @@ import { Schedule } from './schedule.ts';
 import { epochMs } from './sim-clock.ts';
 import type { Copy } from './sim-queue.ts';
 import { CrashSignal, crashPoints, SimService, type SimServiceOptions } from './sim-service.ts';
+import { unpacked } from './unpacked.ts';
 import { type Services, Workload } from './workload.ts';
 
 export interface RunOptions {
@@ -238,6 +239,12 @@ class Simulation {
 
   #took(message: OutgoingMessage): void {
     if (message.exchange === '') return;
+    const events = unpacked(message);
+    if (events.length > 1) this.#races.add('several events in one message', 1);
+    for (const event of events) this.#tookEvent(event);
+  }
+
+  #tookEvent(message: OutgoingMessage): void {
     const service = message.exchange.replace(/\.events$/, '-service');
     this.#history.add(this.#schedule.nowMs, service, `said ${message.routingKey}`, message.correlationId);
     this.#history.mix(message.messageId);
@@ -253,8 +260,10 @@ class Simulation {
   #holdUntilMs(queue: string, { message }: Copy): number | undefined {
     if (!this.#faults.on('deadline-tie')) return undefined;
     if (queue !== 'order-service' || message.routingKey !== 'inventory.reserved') return undefined;
-    const order = this.#workload.accepted.get(message.correlationId ?? '');
-    if (!order?.tie) return undefined;
+    const order = unpacked(message)
+      .map(({ correlationId = '' }) => this.#workload.accepted.get(correlationId))
+      .find((accepted) => accepted?.tie);
+    if (!order) return undefined;
     const atMs = order.deadlineAtMs - (this.#services.order.wall.nowMs() - this.#schedule.nowMs);
     if (atMs <= this.#schedule.nowMs) return undefined;
     this.#faults.add('deadline-tie');

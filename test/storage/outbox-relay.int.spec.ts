@@ -17,7 +17,7 @@ function run(db: Database = openDatabase(':memory:', [outboxSchema]), bus = new 
   const outbox = new Outbox(db);
   const warnings: string[] = [];
   const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
-  const relay = new OutboxRelay(outbox, bus, clock, log);
+  const relay = new OutboxRelay({ outbox, bus, clock, log });
   const commit = new GroupCommit(db, clock, [relay]);
   let written = 0;
   const messageOf = (routingKey: string, bodyBytes: number): OutgoingMessage => {
