@@ -8,7 +8,11 @@ export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
-const ownPorts: Readonly<Record<string, number>> = { 'order-service': 3001, 'payment-service': 3002, 'inventory-service': 3003 };
+const ownPorts: Readonly<Record<string, number>> = {
+  'order-service': 3001,
+  'payment-service': 3002,
+  'inventory-service': 3003,
+};
 const added = serviceNames.filter((name) => !Object.hasOwn(ownPorts, name));
 
 /** `order-service` has ORDER_PORT, and so on; a service that was added to the contract gets the next port from 3004. */
