@@ -16,11 +16,11 @@ busSuite('RabbitMQ', async () => {
   await withChannel(url, async (channel) => {
     for (const { name } of wholeTopology().queues) await channel.deleteQueue(name);
   });
-  const buses: Bus[] = [];
+  const buses = new Map<Bus, string>();
   return {
     bus: (service) => {
       const bus = new AmqpBus({ url, service, topology: topologyFor(service), prefetch: 100, log: silentLog });
-      buses.push(bus);
+      buses.set(bus, service);
       return bus;
     },
     until: async (what, holds) => {
@@ -28,12 +28,21 @@ busSuite('RabbitMQ', async () => {
     },
     // Long enough for what a broker would wrongly deliver to arrive: the absence of something has no signal.
     pause: () => new Promise((resolve) => setTimeout(resolve, 300)),
-    cut: async () => {
+    // Only its own: another bus that is cut on the side would lose what the test publishes over it.
+    cut: async (bus) => {
       const broker = await testBroker();
-      await broker.rabbitmqctl(['close_all_connections', '-p', vhostOf(url), 'a test cuts the line']);
+      const vhost = vhostOf(url);
+      const connections = await broker.rabbitmqctl(['list_connections', '-q', 'pid', 'vhost', 'client_properties']);
+      const own = connections
+        .split('\n')
+        .filter((line) => line.includes(vhost) && line.includes(`"${buses.get(bus)} `));
+      if (own.length === 0) throw new Error(`no connections of ${buses.get(bus)} in:\n${connections}`);
+      await Promise.all(
+        own.map((line) => broker.rabbitmqctl(['close_connection', line.split('\t')[0] ?? '', 'a test cuts the line'])),
+      );
     },
     end: async () => {
-      await Promise.all(buses.map((bus) => bus.stop()));
+      await Promise.all([...buses.keys()].map((bus) => bus.stop()));
     },
   };
 });
