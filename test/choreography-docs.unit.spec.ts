@@ -21,7 +21,7 @@ function run(...args: string[]) {
 
 describe('the documents of the choreography', () => {
   for (const { path, onDisk, wanted } of generatedDocuments(choreography)) {
-    it(`${path} is what the contract gives (else: node dist/tools/choreography.js --write)`, () => {
+    it(`${path} is what the contract gives (else: npm run choreography -- --write)`, () => {
       expect(onDisk).to.equal(wanted);
     });
   }

@@ -21,7 +21,7 @@ const end = '<!-- choreography:end -->';
 const firstText = `# The choreography
 
 Who says which event, who reacts to it, and what may come of that. Everything between the two markers is generated from
-\`shared/choreography.ts\` by \`node dist/tools/choreography.js --write\`; what stands outside of them is kept.
+\`shared/choreography.ts\` by \`npm run choreography -- --write\`; what stands outside of them is kept.
 
 ${begin}
 ${end}

@@ -2,14 +2,15 @@
 import { parseArgs } from 'node:util';
 import { choreography } from '../shared/choreography.ts';
 import { checkChoreography, type Finding, rules } from '../shared/choreography-checks.ts';
-import { textMap } from '../shared/choreography-map.ts';
+import { mermaidFlow, textMap } from '../shared/choreography-map.ts';
 import { asyncApiText, generatedDocuments, mermaidText, writeDocuments } from './choreography-documents.ts';
 
-const usage = `Usage: node dist/tools/choreography.js [option]
+const usage = `Usage: npm run choreography -- [option]
 
-Without an option: prints the choreography, and checks it. Exit code 1 when a rule is broken.
+Without an option: prints the choreography as text and as a Mermaid flowchart, and checks it. Exit code 1 when a rule is
+broken.
 
-  --mermaid    print the diagrams as Markdown with Mermaid
+  --mermaid    print all diagrams, also of each path, as Markdown with Mermaid
   --asyncapi   print the AsyncAPI 3.0 document
   --write      write docs/choreography.md, docs/asyncapi.json and, where it has the markers, the part of README.md
   --check      exit code 1 when one of these differs from what --write would write
@@ -46,7 +47,7 @@ function main(args: readonly string[]): number {
     case 'check':
       return compare();
     default:
-      print(`${textMap(choreography)}\n`);
+      print(`${textMap(choreography)}\n${mermaidFlow(choreography)}\n`);
       return report(checkChoreography(choreography));
   }
 }
@@ -72,7 +73,7 @@ function report(findings: readonly Finding[]): number {
   print(`
 ${findings.length === 1 ? 'One finding' : `${findings.length} findings`}. Begin with the first: later ones are often its consequence.
 Declare the missing event or outcome in shared/choreography.ts, then let the compiler name the reactions to write:
-  npx tsc -p tsconfig.json && node dist/tools/choreography.js
+  npm run choreography
 Why a rule is there stands in shared/checks/<rule>.ts.
 `);
   return 1;
@@ -88,7 +89,7 @@ function compare(): number {
   if (stale.length === 0) return print('everything is up to date\n');
   for (const { path, onDisk } of stale)
     print(`${path} ${onDisk === undefined ? 'is missing' : 'differs from the contract'}\n`);
-  print('Write them anew: node dist/tools/choreography.js --write\n');
+  print('Write them anew: npm run choreography -- --write\n');
   return 1;
 }
 

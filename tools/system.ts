@@ -40,6 +40,7 @@ export const defaultSettings: Readonly<Record<string, string>> = {
   HOST: '127.0.0.1',
   LOG_LEVEL: 'info',
   PREFETCH: '',
+  EVENT_BATCH_MAX: '',
   OUTBOX_MAX: '',
   SHUTDOWN_MS: '',
   ORDER_DEADLINE_MS: '',
