@@ -25,6 +25,14 @@ const stock = 1_000_000;
 const balance = 1_000_000_000_000;
 const rowsInTransaction = 5_000;
 
+const fillers: Partial<
+  Record<ServiceName, { definition: { migrations: readonly string[] }; fillerOf(db: Database, shop: Shop): Filler }>
+> = {
+  'order-service': { definition: orderService, fillerOf: orderFiller },
+  'payment-service': { definition: paymentService, fillerOf: paymentFiller },
+  'inventory-service': { definition: inventoryService, fillerOf: inventoryFiller },
+};
+
 const settings = await new Promise<FillSettings>((resolve) => process.once('message', resolve));
 process.once('disconnect', () => process.exit(1));
 const nowMs = Date.now();
@@ -32,19 +40,12 @@ fill(settings);
 process.exit(0);
 
 function fill({ service, databasePath, shop, orders }: FillSettings): void {
-  const definition = {
-    'order-service': orderService,
-    'payment-service': paymentService,
-    'inventory-service': inventoryService,
-  }[service];
-  const db = openDatabase(databasePath, migrationsOf(definition));
+  const known = fillers[service];
+  // It makes its own, empty database.
+  if (!known) return;
+  const db = openDatabase(databasePath, migrationsOf(known.definition));
   const { products, accounts } = shop;
-  const fillers = {
-    'order-service': orderFiller,
-    'payment-service': paymentFiller,
-    'inventory-service': inventoryFiller,
-  };
-  const filler = fillers[service](db, shop);
+  const filler = known.fillerOf(db, shop);
   inTransactions(db, products + 1, (index) =>
     filler.product(index === products ? soldOut : productName(index), index < products),
   );

@@ -2,6 +2,7 @@
 // from one minute to the next; what is compared was measured side by side.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceName } from '../shared/choreography.ts';
+import { perService } from '../tools/system.ts';
 import { countFsyncs, fsyncTool } from './fsync-count.ts';
 import { Latencies, median, medianOfKnown, type Percentiles } from './histogram.ts';
 import type { Target } from './load.ts';
@@ -243,11 +244,7 @@ export async function measureMemory(bench: Bench, stage: Stage, atStart: PerProc
     atEnd,
     afterwards: rssOf(stage),
     course,
-    databaseBytesPerOrder: {
-      'order-service': perOrder('order-service'),
-      'payment-service': perOrder('payment-service'),
-      'inventory-service': perOrder('inventory-service'),
-    },
+    databaseBytesPerOrder: perService(perOrder),
     trouble: troubleOf([measured]),
   };
 }

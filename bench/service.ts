@@ -65,7 +65,7 @@ export class ServiceRun {
       env: {
         ...process.env,
         ...defaultSettings,
-        // The one setting that a comparison is made of: EVENT_BATCH_MAX=100 npm run bench
+        // The one setting that a comparison is made of: EVENT_BATCH_MAX=1 npm run bench
         EVENT_BATCH_MAX: process.env['EVENT_BATCH_MAX'] ?? '',
         NODE_ENV: 'production',
         AMQP_URL: amqpUrl,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import type { ServiceName } from '../shared/choreography.ts';
 import { readSettings } from '../shared/settings.ts';
-import { serviceNames } from '../tools/system.ts';
+import { type PerService, perService, serviceNames } from '../tools/system.ts';
 import { Child } from './child.ts';
 import type { FillSettings } from './fill.ts';
 import type { DriverSettings, FromDriver, Load, LoadResult, Target, ToDriver } from './load.ts';
@@ -131,7 +131,7 @@ export class Stage {
         stopping.signal,
       );
       const amqpUrls: Partial<Record<Target, string>> = { services: servicesUrl };
-      const workers: Partial<Record<Target, Record<ServiceName, Child>>> = {};
+      const workers: Partial<Record<Target, PerService<Child>>> = {};
       for (const target of targets.filter(isPipeline)) {
         const amqpUrl = await broker.vhost(target);
         amqpUrls[target] = amqpUrl;
@@ -143,11 +143,7 @@ export class Stage {
             samples,
             databasePath: target === 'usual' ? pathOf(`usual-${service}`) : undefined,
           } satisfies PipelineSettings);
-        const made = {
-          'order-service': worker('order-service'),
-          'payment-service': worker('payment-service'),
-          'inventory-service': worker('inventory-service'),
-        };
+        const made = perService(worker);
         workers[target] = made;
         await orAborted(Promise.all(Object.values(made).map((one) => one.ready())), stopping.signal);
       }
@@ -161,9 +157,7 @@ export class Stage {
         ];
         return {
           broker: broker.pids,
-          'order-service': of('order-service'),
-          'payment-service': of('payment-service'),
-          'inventory-service': of('inventory-service'),
+          ...perService(of),
           'load generator': [driver.pid],
         };
       };
@@ -222,15 +216,15 @@ export class Stage {
   }
 
   /** Bytes of the pages in use, by service. */
-  databaseBytes(): Record<ServiceName, number> {
-    const bytes = { 'order-service': 0, 'payment-service': 0, 'inventory-service': 0 };
-    for (const { service, databasePath } of this.services) {
+  databaseBytes(): PerService<number> {
+    return perService((service) => {
+      const databasePath = this.services.find((run) => run.service === service)?.databasePath ?? '';
       const db = new Sqlite(databasePath, { readonly: true });
       const number = (pragma: string) => Number(db.pragma(pragma, { simple: true }));
-      bytes[service] = (number('page_count') - number('freelist_count')) * number('page_size');
+      const bytes = (number('page_count') - number('freelist_count')) * number('page_size');
       db.close();
-    }
-    return bytes;
+      return bytes;
+    });
   }
 
   /** Orderly, so that profiles are written. */

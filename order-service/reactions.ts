@@ -7,9 +7,13 @@ import { type Order, type OrderStatus, reasonOf, statusOf } from './order.ts';
 import type { OrderStore } from './order-store.ts';
 
 export function orderReactions(store: OrderStore): Reactions<'order-service'> {
-  /** The undoing, or the refusal, that may have been the last thing missing. */
-  const settleOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' =>
-    cancelledNow(learn(store, event)) ?? 'waits';
+  /** The undoing, or the refusal, that may have been the last thing missing. An order does not end before it. */
+  const settleOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' => {
+    const change = learn(store, event);
+    const { orderId } = change.order;
+    if (change.before === 'cancelled') throw new Error(`order ${orderId} was cancelled before ${event.type}`);
+    return cancelledNow(change) ?? 'waits';
+  };
 
   return {
     'payment.completed': (event) => {

@@ -23,7 +23,7 @@ export function asyncApiDocument(contract: Choreography): Json {
       title: 'Choreography saga',
       version: `${dataVersion}.0.0`,
       description:
-        'Events by which the services carry an order through without a coordinator. Every message is a CloudEvent 1.0 in structured mode; its routing key is its type.',
+        'Events by which the services carry an order through without a coordinator. Every message is a CloudEvent 1.0 in structured mode; its routing key is its type. Under load, several events of one type share a message: a JSON array of them, with content type application/cloudevents-batch+json.',
     },
     defaultContentType: cloudEventContentType,
     channels: {

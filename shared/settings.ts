@@ -29,7 +29,7 @@ const ServiceSettings = z.object({
   /** Messages that may be delivered and not yet acked. */
   PREFETCH: integer(1, 10_000).default(300),
   /** Most events that share one message under load; 1: every event is a message of its own. */
-  EVENT_BATCH_MAX: integer(1, 1_000).default(1),
+  EVENT_BATCH_MAX: integer(1, 1_000).default(100),
   /** Messages that may wait in the outbox before requests that change something are answered 503. */
   OUTBOX_MAX: integer(1, 100_000_000).default(100_000),
   /** How long a stop may take to finish what was begun, in milliseconds. */

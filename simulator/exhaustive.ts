@@ -3,11 +3,11 @@
 // that are equal are visited once.
 
 import { putProduct } from '../inventory-service/commands.ts';
-import { type InventoryParts, inventoryService } from '../inventory-service/service.ts';
+import type { InventoryParts } from '../inventory-service/service.ts';
 import { cancelOrder, placeOrder } from '../order-service/commands.ts';
-import { type OrderParts, orderService } from '../order-service/service.ts';
+import type { OrderParts } from '../order-service/service.ts';
 import { putAccount } from '../payment-service/commands.ts';
-import { type PaymentParts, paymentService } from '../payment-service/service.ts';
+import type { PaymentParts } from '../payment-service/service.ts';
 import type { OutgoingMessage } from '../shared/bus.ts';
 import type { ServiceName } from '../shared/choreography.ts';
 import type { Database } from '../shared/database.ts';
@@ -17,6 +17,7 @@ import type { Cause } from '../shared/transaction.ts';
 import { checkPromises, type Violation } from './checks.ts';
 import { dashed, Host, type Rows } from './host.ts';
 import type { Mutant } from './mutants.ts';
+import { definitions } from './services.ts';
 import { epochMs } from './sim-clock.ts';
 import { CrashSignal } from './sim-service.ts';
 
@@ -145,7 +146,7 @@ class Explorer {
   constructor(scenario: Scenario, budget: Budget, mutant: Mutant | undefined) {
     this.#scenario = scenario;
     this.#budget = budget;
-    for (const definition of [orderService, paymentService, inventoryService]) {
+    for (const definition of definitions) {
       this.#hosts[definition.name] = this.#host(definition as never, mutant);
     }
   }

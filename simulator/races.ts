@@ -3,6 +3,7 @@ import { choreography } from '../shared/choreography.ts';
 import type { Counter, FaultKind, Faults } from './faults.ts';
 import { allFaults } from './faults.ts';
 import { poisonKinds } from './poison.ts';
+import { definitions } from './services.ts';
 import { crashPoints } from './sim-service.ts';
 import type { Services, Workload } from './workload.ts';
 
@@ -35,7 +36,7 @@ const named = [
 
 /** Kinds of faults by the names under which they are counted. */
 function faultNames(): string[] {
-  const services = ['order-service', 'payment-service', 'inventory-service'];
+  const services = definitions.map(({ name }) => name);
   return allFaults.flatMap((kind): string[] => {
     if (kind === 'crash') {
       return services.flatMap((name) => [...crashPoints, 'between steps'].map((point) => `crash ${name} ${point}`));

@@ -19,6 +19,7 @@ import { type Poison, poisonKinds, poisonOf } from './poison.ts';
 import { missingRaces, namedRaces } from './races.ts';
 import { Random } from './random.ts';
 import { Schedule } from './schedule.ts';
+import { definitions } from './services.ts';
 import { epochMs } from './sim-clock.ts';
 import type { Copy } from './sim-queue.ts';
 import { CrashSignal, crashPoints, SimService, type SimServiceOptions } from './sim-service.ts';
@@ -107,7 +108,9 @@ class Simulation {
       payment: this.#service(paymentService),
       inventory: this.#service(inventoryService),
     };
-    this.#all = Object.values(this.#services) as unknown as SimService[];
+    const known = Object.values(this.#services) as unknown as SimService[];
+    const others = definitions.filter(({ name }) => known.every((service) => service.name !== name));
+    this.#all = [...known, ...others.map((definition) => this.#service(definition))] as SimService[];
     this.#workload = new Workload({
       orders: options.orders,
       services: this.#services,

@@ -127,8 +127,8 @@ export function busSuite(name: string, makeWorld: () => Promise<BusWorld> | BusW
 
     it('says unroutable for a mandatory message without a queue, and confirms one that nobody has to get', async () => {
       const order = await connected('order-service');
-      expect(await publish(order.bus, message('order.confirmed'))).to.equal('unroutable');
-      expect(await publish(order.bus, message('order.confirmed', { mandatory: false }))).to.equal('confirmed');
+      expect(await publish(order.bus, message('order.cancelled'))).to.equal('unroutable');
+      expect(await publish(order.bus, message('order.cancelled', { mandatory: false }))).to.equal('confirmed');
       expect(await publish(order.bus, message('no-such-queue', { exchange: '' }))).to.equal('unroutable');
       expect(await publish(order.bus, message('order.placed'))).to.equal('confirmed');
     });

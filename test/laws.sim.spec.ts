@@ -2,12 +2,12 @@
 // stories in which they meet from the exhaustive small cases, so a new reaction is held to them without a new test.
 import { expect } from 'chai';
 import { putProduct } from '../inventory-service/commands.ts';
-import { type InventoryParts, inventoryService } from '../inventory-service/service.ts';
+import type { InventoryParts } from '../inventory-service/service.ts';
 import { placeOrder } from '../order-service/commands.ts';
 import { statusOf } from '../order-service/order.ts';
-import { type OrderParts, orderService } from '../order-service/service.ts';
+import type { OrderParts } from '../order-service/service.ts';
 import { putAccount } from '../payment-service/commands.ts';
-import { type PaymentParts, paymentService } from '../payment-service/service.ts';
+import type { PaymentParts } from '../payment-service/service.ts';
 import type { OutgoingMessage } from '../shared/bus.ts';
 import { choreography, type DataOf, type EventType, type ServiceName } from '../shared/choreography.ts';
 import { type CloudEvent, cloudEventContentType, dataSchemaOf, encodeEvent } from '../shared/cloud-event.ts';
@@ -18,9 +18,9 @@ import { digestOf } from '../simulator/checks.ts';
 import { type Exploration, explore, scenarios } from '../simulator/exhaustive.ts';
 import { Host } from '../simulator/host.ts';
 import { declaredOutcomes } from '../simulator/races.ts';
+import { definitions } from '../simulator/services.ts';
 import { epochMs } from '../simulator/sim-clock.ts';
 
-const definitions = [orderService, paymentService, inventoryService] as unknown as ServiceDefinition<ServiceName>[];
 const services = definitions.map(({ name }) => name);
 const cause: Cause = {
   causationId: '00000000-0000-7000-8000-000000000000',
@@ -305,6 +305,7 @@ describe('laws over every reaction of every service', function () {
       expect(balance, `${text}: ${status}`).to.equal(status === 'completed' ? 0 : 10);
       return status;
     }
+    if (service !== 'inventory-service') return '';
     const status = one<string>('SELECT status FROM reservations') ?? 'none';
     const stock = one<number>('SELECT stock FROM products') ?? 0;
     if (withdrawn) expect(stock, text).to.equal(1);

@@ -1,5 +1,6 @@
 // The outcomes of the saga, over HTTP, with real processes and a real RabbitMQ.
 import { expect } from 'chai';
+import { cloudEventBatchContentType } from '../../shared/cloud-event.ts';
 import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
 import { Tap } from '../support/tap.ts';
 import { eventually } from '../support/wait.ts';
@@ -254,6 +255,28 @@ describe('the saga over HTTP', function () {
       expect(event.source).to.equal(properties.appId);
       expect(properties.deliveryMode).to.equal(2);
     }
+    // Under load several events share a message; the same reader takes it apart. Orders that all wait for a frozen
+    // service are taken in by it at once.
+    await system.product('SPOON', 10, 1_000);
+    system.order.signal('SIGSTOP');
+    const placing = Array.from({ length: 50 }, () => system.place('rich', [{ productId: 'SPOON', qty: 1 }]));
+    for (let turn = 0; turn < 20; turn += 1) await http('GET', `${system.payment.url}/livez`);
+    system.order.signal('SIGCONT');
+    const many = await Promise.all(placing);
+    const placed = () =>
+      tap.messages
+        .filter(({ fields }) => fields.routingKey === 'order.placed')
+        .flatMap(({ properties, content }) =>
+          HTTP.toEvent<unknown>({
+            headers: { 'content-type': String(properties.contentType) },
+            body: content.toString(),
+          }),
+        );
+    await eventually('every order to be said', placed, (events) => events.length === many.length + 1);
+    const subjects = new Set(placed().map((read) => (read as InstanceType<typeof CloudEvent>).subject));
+    for (const { orderId } of many) expect(subjects.has(orderId)).to.equal(true);
+    expect(tap.messages.some(({ properties }) => properties.contentType === cloudEventBatchContentType)).to.equal(true);
+    await Promise.all(many.map(({ orderId }) => system.ended(orderId)));
     await tap.close();
   });
 

@@ -30,6 +30,14 @@ export class Tap {
     return tap;
   }
 
+  /** The first event of this type that was said, alone in its message or with others. */
+  eventOf(type: string): Record<string, unknown> & { readonly data: object } {
+    const message = this.messages.find(({ fields }) => fields.routingKey === type);
+    if (!message) throw new Error(`nobody has said ${type}`);
+    const said = JSON.parse(message.content.toString());
+    return Array.isArray(said) ? said[0] : said;
+  }
+
   /** Sends the same bytes with the same properties once more. */
   repeat({ fields, properties, content }: ConsumeMessage): void {
     this.channel.publish(fields.exchange, fields.routingKey, content, { ...properties, persistent: true });

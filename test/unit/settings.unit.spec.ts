@@ -27,7 +27,7 @@ describe('the settings of a service', () => {
       DATABASE_PATH: 'data/test.db',
       LOG_LEVEL: 'info',
       PREFETCH: 300,
-      EVENT_BATCH_MAX: 1,
+      EVENT_BATCH_MAX: 100,
       OUTBOX_MAX: 100_000,
       SHUTDOWN_MS: 10_000,
       ORDER_DEADLINE_MS: 30_000,

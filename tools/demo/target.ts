@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { portsFrom } from '../start/ports.ts';
 import { ServiceLogs } from '../start/service-log.ts';
-import { defaultSettings, foldersIn, type PerService, System, serviceNames } from '../system.ts';
+import { defaultSettings, foldersIn, type PerService, perService, System, serviceNames } from '../system.ts';
 import { paintFor } from '../terminal.ts';
 import { DemoError } from './shop.ts';
 
@@ -86,11 +86,7 @@ const killMsMax = 10_000;
 export async function composeTarget(progress: (line: string) => void, signal: AbortSignal): Promise<Target> {
   const compose = await composeCommand();
   const ports = portsFrom(process.env);
-  const urls: PerService<string> = {
-    'order-service': `http://127.0.0.1:${ports['order-service']}`,
-    'payment-service': `http://127.0.0.1:${ports[payment]}`,
-    'inventory-service': `http://127.0.0.1:${ports['inventory-service']}`,
-  };
+  const urls = perService((service) => `http://127.0.0.1:${ports[service]}`);
   const shown = compose.join(' ');
   const act = async (...args: string[]): Promise<string> => {
     const [file = 'docker', ...first] = compose;
