@@ -44,7 +44,6 @@ export class Outbox {
   readonly #forget;
   readonly #count;
   readonly #countOf;
-  readonly #oldest;
 
   constructor(db: Database) {
     this.#append = db.prepare(
@@ -56,7 +55,6 @@ export class Outbox {
     this.#forget = db.prepare('DELETE FROM outbox WHERE seq = ?');
     this.#count = db.prepare<[], number>('SELECT count(*) FROM outbox').pluck();
     this.#countOf = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE routing_key = ?').pluck();
-    this.#oldest = db.prepare<[], number>('SELECT written_at_ms FROM outbox ORDER BY seq LIMIT 1').pluck();
   }
 
   /** Only inside the transaction that changes the state which the message tells of. */
@@ -96,10 +94,6 @@ export class Outbox {
   /** Reads the whole table: for people's questions only. */
   countOf(routingKey: string): number {
     return this.#countOf.get(routingKey) ?? 0;
-  }
-
-  oldestWrittenAtMs(): number | undefined {
-    return this.#oldest.get();
   }
 }
 
