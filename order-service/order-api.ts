@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isoTime } from '../shared/clock.ts';
 import { CancelReason, Line, linesOf, Money, Name, OrderId, PricedLine } from '../shared/event-data.ts';
+import { ProblemError } from '../shared/problem.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/route.ts';
 import type { ServiceNode } from '../shared/service-node.ts';
 import type { Settings } from '../shared/settings.ts';
@@ -81,13 +82,14 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
 
   async function place(
     request: HttpRequest<unknown, unknown, unknown>,
-    order: Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined },
+    wanted: Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined },
   ): Promise<HttpAnswer> {
-    const asked = { ...order, deadlineMs: order.deadlineMs ?? settings.ORDER_DEADLINE_MS };
+    const asked = { ...wanted, deadlineMs: wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS };
     const answer = await node.transact(
       (tx) =>
-        keys.once('placeOrder', request.idempotencyKey, order, tx.nowMs, () => {
-          const placed = view(placeOrder(store, tx, asked));
+        keys.once('placeOrder', request.idempotencyKey, wanted, tx.nowMs, () => {
+          const order = placeOrder(store, tx, asked);
+          const placed = view(order, [{ type: 'order.placed', time: isoTime(order.placedAtMs) }]);
           return { status: 202, body: placed, headers: { location: `${request.prefix}/orders/${placed.orderId}` } };
         }),
       request.cause,
@@ -112,7 +114,12 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
     };
   }
 
-  function view(order: Order): z.output<typeof OrderView> {
+  function view(
+    order: Order,
+    facts: readonly Pick<Fact, 'type' | 'time'>[] | undefined = hasEnded(order.status)
+      ? []
+      : store.facts(order.orderId),
+  ): z.output<typeof OrderView> {
     return {
       orderId: order.orderId,
       userId: order.userId,
@@ -122,16 +129,15 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
       total: order.total,
       placedAt: isoTime(order.placedAtMs),
       deadlineAt: isoTime(order.deadlineAtMs),
-      waitsFor: hasEnded(order.status)
-        ? []
-        : awaitedBy(store.facts(order.orderId)).map((awaited) => ({ ...awaited, events: [...awaited.events] })),
+      waitsFor: awaitedBy(facts).map((awaited) => ({ ...awaited, events: [...awaited.events] })),
     };
   }
 
   function list(userId: string, { limit, before }: { limit: number; before?: string | undefined }): HttpAnswer {
     // One more than asked for tells whether there is a next page.
     const orders = store.ordersOf(userId, limit + 1, before);
-    const shown = orders.slice(0, limit).map(view);
+    if (!orders) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no order ${before}`);
+    const shown = orders.slice(0, limit).map((order) => view(order));
     const last = shown.at(-1);
     return { status: 200, body: { orders: shown, ...(orders.length > limit && last ? { next: last.orderId } : {}) } };
   }

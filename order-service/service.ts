@@ -20,7 +20,9 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       keys: new IdempotencyKeys(db),
       reactions: orderReactions(store),
       record: (event) => {
-        if (event.type !== 'product.updated') learn(store, event);
+        // Of what the service says itself, only a withdrawal changes an order: the others tell of a change already made.
+        if (event.type === 'order.withdrawn') learn(store, event);
+        else store.addFact(event);
       },
       alarm: { nextAtMs: () => store.nextDueAtMs(), ring: (tx) => expireOrders(store, tx) },
     };

@@ -74,6 +74,7 @@ export function paymentRoutes(node: ServiceNode<'payment-service', PaymentParts>
       handle: ({ params: { userId }, query: { limit, before } }) => {
         const account = existing(store, userId);
         const found = store.entries(userId, limit + 1, before);
+        if (!found) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no entry ${before}`);
         const entries = found
           .slice(0, limit)
           .map(({ orderId, atMs, ...entry }) => ({ ...entry, ...(orderId ? { orderId } : {}), at: isoTime(atMs) }));

@@ -30,6 +30,18 @@ export const migrations = [
     updated_at_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // An account's entries as a list through the rows, newest first. An index by account would have another page of its own
+  // written for nearly every entry; the account's row is written anyway.
+  `
+  ALTER TABLE accounts ADD COLUMN last_entry_id INTEGER;
+  ALTER TABLE ledger ADD COLUMN previous_entry_id INTEGER;
+  UPDATE accounts SET last_entry_id = (SELECT max(entry_id) FROM ledger WHERE ledger.user_id = accounts.user_id);
+  UPDATE ledger SET previous_entry_id = (
+    SELECT max(entry_id) FROM ledger AS earlier
+    WHERE earlier.user_id = ledger.user_id AND earlier.entry_id < ledger.entry_id
+  );
+  DROP INDEX ledger_of_user;
+  `,
 ];
 
 export type EntryKind = 'deposit' | 'adjustment' | 'charge' | 'refund';
@@ -44,6 +56,23 @@ export interface LedgerEntry {
   readonly atMs: number;
 }
 
+interface NewEntry {
+  readonly entryId: number;
+  readonly balanceAfter: number;
+}
+
+interface EntryRow {
+  entry_id: number;
+  user_id: string;
+  kind: EntryKind;
+  amount: number;
+  balance_after: number;
+  order_id: string | null;
+  at_ms: number;
+  /** The entry of the same account before it. */
+  previous_entry_id: number | null;
+}
+
 interface PaymentRow {
   order_id: string;
   user_id: string | null;
@@ -56,9 +85,10 @@ interface PaymentRow {
 export class PaymentStore {
   readonly #account;
   readonly #putAccount;
-  readonly #move;
   readonly #enter;
-  readonly #entries;
+  readonly #move;
+  readonly #lastEntry;
+  readonly #entry;
   readonly #payment;
   readonly #putPayment;
   readonly #books;
@@ -71,18 +101,16 @@ export class PaymentStore {
       `INSERT INTO accounts (user_id, balance, blocked) VALUES (?, 0, ?)
        ON CONFLICT (user_id) DO UPDATE SET blocked = excluded.blocked`,
     );
-    this.#move = db
-      .prepare<[number, string], number>(
-        'UPDATE accounts SET balance = balance + ? WHERE user_id = ? RETURNING balance',
-      )
+    this.#enter = db.prepare<[EntryKind, number, number, string | null, number, string], NewEntry>(
+      `INSERT INTO ledger (user_id, kind, amount, balance_after, order_id, at_ms, previous_entry_id)
+       SELECT user_id, ?, ?, balance + ?, ?, ?, last_entry_id FROM accounts WHERE user_id = ?
+       RETURNING entry_id AS entryId, balance_after AS balanceAfter`,
+    );
+    this.#move = db.prepare('UPDATE accounts SET balance = ?, last_entry_id = ? WHERE user_id = ?');
+    this.#lastEntry = db
+      .prepare<[string], number | null>('SELECT last_entry_id FROM accounts WHERE user_id = ?')
       .pluck();
-    this.#enter = db.prepare(
-      'INSERT INTO ledger (user_id, kind, amount, balance_after, order_id, at_ms) VALUES (?, ?, ?, ?, ?, ?)',
-    );
-    this.#entries = db.prepare<[string, number, number], LedgerEntry>(
-      `SELECT entry_id AS entryId, kind, amount, balance_after AS balanceAfter, order_id AS orderId, at_ms AS atMs
-       FROM ledger WHERE user_id = ? AND entry_id < ? ORDER BY entry_id DESC LIMIT ?`,
-    );
+    this.#entry = db.prepare<[number], EntryRow>('SELECT * FROM ledger WHERE entry_id = ?');
     this.#payment = db.prepare<[string], PaymentRow>('SELECT * FROM payments WHERE order_id = ?');
     this.#putPayment = db.prepare(
       `INSERT INTO payments (order_id, user_id, amount, status, reason, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?)
@@ -109,15 +137,28 @@ export class PaymentStore {
 
   /** Changes a balance and writes the ledger entry that says why. Returns the new balance. */
   enter(userId: string, kind: EntryKind, amount: number, orderId: string | null, atMs: number): number {
-    const balance = this.#move.get(amount, userId);
-    if (balance === undefined) throw new Error(`no account '${userId}' to enter a ${kind} in`);
-    this.#enter.run(userId, kind, amount, balance, orderId, atMs);
-    return balance;
+    const entry = this.#enter.get(kind, amount, amount, orderId, atMs, userId);
+    if (!entry) throw new Error(`no account '${userId}' to enter a ${kind} in`);
+    this.#move.run(entry.balanceAfter, entry.entryId, userId);
+    return entry.balanceAfter;
   }
 
-  /** Newest first, from below `beforeEntryId`. */
-  entries(userId: string, limit: number, beforeEntryId = Number.MAX_SAFE_INTEGER): LedgerEntry[] {
-    return this.#entries.all(userId, beforeEntryId, limit);
+  /**
+   * Newest first, from the one before `beforeEntryId`.
+   * @returns undefined when no entry of this account has that number
+   */
+  entries(userId: string, limit: number, beforeEntryId?: number): LedgerEntry[] | undefined {
+    const before = beforeEntryId === undefined ? undefined : this.#entry.get(beforeEntryId);
+    if (beforeEntryId !== undefined && before?.user_id !== userId) return undefined;
+    const entries: LedgerEntry[] = [];
+    let next = before ? before.previous_entry_id : this.#lastEntry.get(userId);
+    while (next && entries.length < limit) {
+      const row = this.#entry.get(next);
+      if (!row) throw new Error(`entry ${next} of account '${userId}' is not stored`);
+      entries.push(toEntry(row));
+      next = row.previous_entry_id;
+    }
+    return entries;
   }
 
   payment(orderId: string): Payment | undefined {
@@ -151,6 +192,17 @@ export interface Books {
   readonly paidIn: number;
   readonly charged: number;
   readonly refunded: number;
+}
+
+function toEntry(row: EntryRow): LedgerEntry {
+  return {
+    entryId: row.entry_id,
+    kind: row.kind,
+    amount: row.amount,
+    balanceAfter: row.balance_after,
+    orderId: row.order_id,
+    atMs: row.at_ms,
+  };
 }
 
 function toPayment(row: PaymentRow): Payment {

@@ -56,8 +56,11 @@ function newUuid(): string {
 }
 
 export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== lastIso.ms) lastIso = { ms, text: new Date(ms).toISOString() };
+  return lastIso.text;
 }
+/** Many events have the same moment, and writing it out takes longer than most else that is done for an event. */
+let lastIso = { ms: 0, text: '1970-01-01T00:00:00.000Z' };
 
 /** Waiting time before attempt number `attempt` (from 1): doubles from minMs up to maxMs. */
 export function backoffMs(attempt: number, minMs: number, maxMs: number): number {

@@ -40,6 +40,8 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
     // better-sqlite3 builds SQLite with NORMAL for WAL: a power cut could then undo an answered request.
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
+    // Savepoints keep the pages they may have to bring back; beyond 64 KiB of them SQLite would do so in a temporary file.
+    db.pragma('temp_store = MEMORY');
     checkIntegrity(db);
     migrate(db, migrations);
     const synchronous = db.pragma('synchronous', { simple: true });

@@ -66,8 +66,8 @@ export class OutboxRelay implements GroupParticipant {
   #rescanTimer: Timer | undefined;
   #waiting = 0;
   /** By the work that is going on, and by the group as far as it was not undone. */
-  #appending = 0;
-  #appended = 0;
+  #appending: OutboxRow[] = [];
+  #appended: OutboxRow[] = [];
   #forgotten = 0;
   #stopped = false;
 
@@ -114,37 +114,41 @@ export class OutboxRelay implements GroupParticipant {
   }
 
   /** To be called for every row that a transaction appends, inside that transaction. */
-  appended(): void {
-    this.#appending += 1;
+  appended(row: OutboxRow): void {
+    this.#appending.push(row);
   }
 
   // ---- riding along with group commits
 
   begin(): void {
-    this.#appending = 0;
-    this.#appended = 0;
+    this.#appending = [];
+    this.#appended = [];
     this.#forgotten = 0;
     this.#forgetting = [...this.#confirmed];
     for (const seq of this.#forgetting) this.#forgotten += this.#outbox.forget(seq);
   }
 
   worked(kept: boolean): void {
-    if (kept) this.#appended += this.#appending;
-    this.#appending = 0;
+    if (kept) this.#appended.push(...this.#appending);
+    this.#appending = [];
   }
 
   committed(): void {
     for (const seq of this.#forgetting) this.#confirmed.delete(seq);
-    this.#waiting += this.#appended - this.#forgotten;
+    const rows = this.#appended;
+    this.#waiting += rows.length - this.#forgotten;
     this.#forgetting = [];
-    if (this.#appended === 0) return;
+    this.#appended = [];
+    if (rows.length === 0) return;
+    if (!this.#more && this.#ready() && rows.length <= this.#room()) return this.#take(rows);
+    // They are behind others, or can't go now: they are read from the table when it is their turn.
     this.#more = true;
     this.pump();
   }
 
   rolledBack(): void {
     this.#forgetting = [];
-    this.#appended = 0;
+    this.#appended = [];
     this.#forgetLater();
   }
 
@@ -152,25 +156,34 @@ export class OutboxRelay implements GroupParticipant {
 
   /** Publishes as much as the window and the broker allow. Cheap when there is nothing to do. */
   pump(): void {
-    while (this.#more && !this.#stopped && this.#bus.canPublish() && this.#room() > 0) {
+    while (this.#more && this.#ready() && this.#room() > 0) {
       const room = this.#room();
       const rows = this.#outbox.after(this.#cursor, room);
-      const fresh: OutboxRow[] = [];
       this.#more = rows.length === room;
-      let bytes = this.#inFlightBytes;
-      for (const row of rows) {
-        if (bytes > windowBytesMax) {
-          this.#more = true;
-          break;
-        }
-        bytes += row.message.body.length;
-        this.#cursor = row.seq;
-        if (this.#inFlight.has(row.seq) || this.#confirmed.has(row.seq)) continue;
-        // What is behind a message that does not get through waits with it.
-        if (!this.#retries.has(retryKey(row))) fresh.push(row);
-      }
-      for (const parcel of pack(fresh, this.#batchMax)) this.#publish(parcel);
+      this.#take(rows);
     }
+  }
+
+  /** Publishes rows, which are the next after the cursor. */
+  #take(rows: readonly OutboxRow[]): void {
+    const fresh: OutboxRow[] = [];
+    let bytes = this.#inFlightBytes;
+    for (const row of rows) {
+      if (bytes > windowBytesMax) {
+        this.#more = true;
+        break;
+      }
+      bytes += row.message.body.length;
+      this.#cursor = row.seq;
+      if (this.#inFlight.has(row.seq) || this.#confirmed.has(row.seq)) continue;
+      // What is behind a message that does not get through waits with it.
+      if (!this.#retries.has(retryKey(row))) fresh.push(row);
+    }
+    for (const parcel of pack(fresh, this.#batchMax)) this.#publish(parcel);
+  }
+
+  #ready(): boolean {
+    return !this.#stopped && this.#bus.canPublish();
   }
 
   #room(): number {

@@ -20,7 +20,6 @@ export const outboxSchema = `
 
 export interface OutboxRow {
   readonly seq: number;
-  readonly writtenAtMs: number;
   readonly message: OutgoingMessage;
 }
 
@@ -57,9 +56,9 @@ export class Outbox {
     this.#countOf = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE routing_key = ?').pluck();
   }
 
-  /** Only inside the transaction that changes the state which the message tells of. */
-  append(message: OutgoingMessage, nowMs: number): void {
-    this.#append.run(
+  /** Only inside the transaction that changes the state which the message tells of. Returns the row as it now stands. */
+  append(message: OutgoingMessage, nowMs: number): OutboxRow {
+    const { lastInsertRowid } = this.#append.run(
       message.exchange,
       message.routingKey,
       message.messageId,
@@ -70,6 +69,7 @@ export class Outbox {
       message.body,
       nowMs,
     );
+    return { seq: Number(lastInsertRowid), message };
   }
 
   /** Rows above `seq`, oldest first. */
@@ -100,7 +100,6 @@ export class Outbox {
 function toRow(row: StoredRow): OutboxRow {
   return {
     seq: row.seq,
-    writtenAtMs: row.written_at_ms,
     message: {
       exchange: row.exchange,
       routingKey: row.routing_key,

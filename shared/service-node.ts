@@ -211,8 +211,7 @@ export class ServiceNode<S extends ServiceName, P extends ServiceParts<S> = Serv
   }
 
   #append(message: Parameters<Outbox['append']>[0], nowMs: number): void {
-    this.#outbox.append(message, nowMs);
-    this.relay.appended();
+    this.relay.appended(this.#outbox.append(message, nowMs));
   }
 
   #tell(events: readonly CloudEvent[]): void {

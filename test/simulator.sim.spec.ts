@@ -119,7 +119,7 @@ describe('the simulator', function () {
         ({ payment }) =>
           sql(
             payment,
-            "UPDATE accounts SET balance = balance - 1 WHERE user_id = 'rich-1'; INSERT INTO ledger SELECT NULL, 'rich-1', 'deposit', -1, 0, NULL, 0",
+            "UPDATE accounts SET balance = balance - 1 WHERE user_id = 'rich-1'; INSERT INTO ledger SELECT NULL, 'rich-1', 'deposit', -1, 0, NULL, 0, NULL",
           ),
       ],
       [

@@ -131,6 +131,17 @@ describe('order-service over HTTP', () => {
     expectProblem(await orders.get('/orders'), 400, 'invalid-request');
   });
 
+  it('refuses to go on from an order that is not there, or is of somebody else', async () => {
+    const { orderId } = (await place()).body;
+    const unknown = '01890000-0000-7000-8000-000000000000';
+    for (const path of [`/ann/orders?before=${unknown}`, `/bob/orders?before=${orderId}`]) {
+      const answer = await orders.get(path);
+      expectProblem(answer, 400, 'invalid-request');
+      expect(answer.body.detail).to.match(/^query.before: .* has no order/);
+    }
+    expect((await orders.get('/bob/orders')).body).to.deep.equal({ orders: [] });
+  });
+
   it('lists its copy of the catalogue and its books', async () => {
     await orders.hearOfProduct({ productId: 'CATALOG-002' });
     await place();
@@ -165,8 +176,12 @@ describe('payment-service over HTTP', () => {
     const rest = (await payments.get(`/accounts/ann?limit=1&before=${page.next}`)).body;
     expect(rest.entries.map(({ kind }: { kind: string }) => kind)).to.deep.equal(['adjustment']);
     expect(rest).to.not.have.property('next');
+    await payments.put('/accounts/bob', { balance: 1 });
+    for (const path of [`/accounts/bob?before=${page.next}`, '/accounts/ann?before=99'])
+      expectProblem(await payments.get(path), 400, 'invalid-request');
+    await payments.put('/accounts/bob', { balance: 0 });
     expect((await payments.get('/books')).body).to.deep.equal({
-      accounts: 1,
+      accounts: 2,
       balances: 7,
       paidIn: 7,
       charged: 0,

@@ -121,6 +121,56 @@ describe('opening a database', () => {
     });
 });
 
+describe('a database that an earlier version has written', () => {
+  afterEach(removeDatabases);
+
+  /** Opens it with the first migrations only, runs the script, and opens it as it is now. */
+  function carriedOver(service: { readonly migrations: readonly string[] }, versions: number, script: string) {
+    const path = newDatabasePath();
+    const earlier = openDatabase(path, migrationsOf(service).slice(0, versions));
+    earlier.exec(script);
+    earlier.close();
+    return openDatabase(path, migrationsOf(service));
+  }
+
+  it('still lists the orders of each user, newest first, and those placed since before them', () => {
+    const row = (id: string, user: string) => `('${id}', '${user}', 'pending', '[]', 1, 1, 1)`;
+    const db = carriedOver(
+      orderService,
+      3,
+      `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms)
+       VALUES ${[row('1', 'ann'), row('2', 'bob'), row('3', 'ann'), row('5', 'ann')].join()}`,
+    );
+    const { store } = orderService.build(db);
+    store.insert({ orderId: '6', userId: 'ann', items: [], total: 1, placedAtMs: 2, deadlineAtMs: 2 });
+    const listed = (user: string) => store.ordersOf(user, 10)?.map(({ orderId }) => orderId);
+    expect(listed('ann')).to.deep.equal(['6', '5', '3', '1']);
+    expect(listed('bob')).to.deep.equal(['2']);
+    db.close();
+  });
+
+  it('still lists the entries of each account, newest first, and those made since before them', () => {
+    const db = carriedOver(
+      paymentService,
+      3,
+      `INSERT INTO accounts (user_id, balance, blocked) VALUES ('ann', 3, 0), ('bob', 4, 0), ('eve', 0, 0);
+       INSERT INTO ledger (user_id, kind, amount, balance_after, order_id, at_ms)
+       VALUES ('ann', 'deposit', 1, 1, NULL, 1), ('bob', 'deposit', 4, 4, NULL, 1), ('ann', 'deposit', 2, 3, NULL, 1)`,
+    );
+    const { store } = paymentService.build(db);
+    store.enter('ann', 'charge', -3, 'o', 2);
+    const listed = (user: string) => store.entries(user, 10)?.map(({ amount, balanceAfter }) => [amount, balanceAfter]);
+    expect(listed('ann')).to.deep.equal([
+      [-3, 0],
+      [2, 3],
+      [1, 1],
+    ]);
+    expect(listed('bob')).to.deep.equal([[4, 4]]);
+    expect(listed('eve')).to.deep.equal([]);
+    db.close();
+  });
+});
+
 describe('a fault that passes', () => {
   it('is told from one that stays', () => {
     for (const code of ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY'])

@@ -34,7 +34,7 @@ function row(seq: number, routingKey: string, changes: Partial<OutgoingMessage> 
     correlationId: `o${seq}`,
     ...changes,
   };
-  return { seq, writtenAtMs: 0, message };
+  return { seq, message };
 }
 
 describe('packing events into messages', () => {

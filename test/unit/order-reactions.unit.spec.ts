@@ -24,7 +24,7 @@ function placedOrder() {
   const known = given(orderService)
     .heard('product.updated', berlin)
     .has((parts, tx) => place(parts, tx));
-  const orderId = known.parts.store.ordersOf(userId, 1)[0]?.orderId ?? '';
+  const orderId = known.parts.store.ordersOf(userId, 1)?.[0]?.orderId ?? '';
   const about = <T extends EventType>(type: T): DataOf<T> => ({ ...samples[type], orderId }) as DataOf<T>;
   const order = () => known.parts.store.order(orderId);
   return { known, orderId, about, order };
@@ -192,7 +192,7 @@ describe('placing an order', () => {
     const known = withBerlin();
     const nowMs = known.clock.nowMs();
     const result = known.whenAsked(({ store }, tx) => placeOrder(store, tx, { userId, items, deadlineMs }));
-    const orderId = known.parts.store.ordersOf(userId, 1)[0]?.orderId ?? '';
+    const orderId = known.parts.store.ordersOf(userId, 1)?.[0]?.orderId ?? '';
     result
       .emits('order.placed', {
         orderId,
@@ -249,7 +249,7 @@ describe('placing an order', () => {
       .heard('product.updated', { ...berlin, unitPrice: moneyMax / 1000 })
       .whenAsked((parts, tx) => place(parts, tx, 1000))
       .emitsA('order.placed')
-      .leaving(({ store }) => expect(store.ordersOf(userId, 1)[0]?.total).to.equal(moneyMax));
+      .leaving(({ store }) => expect(store.ordersOf(userId, 1)?.[0]?.total).to.equal(moneyMax));
   });
 
   it('refuses a total that is one piece above the bound', () => {
