@@ -142,6 +142,7 @@ class Publisher {
           else this.#settle(number, this.#returned.delete(message.messageId) ? 'unroutable' : 'confirmed');
         },
       );
+      this.connection.gather();
     } catch (error) {
       this.#log.warn({ error: String(error) }, 'a message could not be handed to the broker');
       setImmediate(() => this.#settle(number, 'lost'));

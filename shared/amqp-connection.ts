@@ -1,5 +1,6 @@
 // One connection to RabbitMQ, kept up: connect, set up, wait until it ends, back off, again, until told to stop.
 // amqplib's own recovery is not used: a channel that the server closes, or a loss during setup, can leave it wedged.
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import { backoffMs } from './clock.ts';
@@ -11,6 +12,8 @@ const closeTimeoutMs = 1_000;
 const heartbeatS = 10;
 const retryMinMs = 100;
 const retryMaxMs = 5_000;
+/** Bytes that a socket takes before amqplib holds back: beyond it, messages would go to the socket one by one. */
+const socketBufferBytes = 1024 * 1024;
 /** A connection that lasted this long was a good one: the next attempt after it comes at once. */
 const steadyMs = 10_000;
 
@@ -33,6 +36,9 @@ export class AmqpConnection {
   #running: Promise<void> | undefined;
   #connected = false;
   #lastError: string | undefined;
+  /** Of the present connection. amqplib's declarations do not mention it. */
+  #socket: Socket | undefined;
+  #gathering = false;
 
   constructor(options: Options) {
     this.#options = options;
@@ -48,6 +54,24 @@ export class AmqpConnection {
 
   get lastError(): string | undefined {
     return this.#lastError;
+  }
+
+  /**
+   * To be called after something was written: what follows in the same turn of the event loop leaves with it, in one
+   * system call. amqplib makes one for every message, and each wakes the broker up.
+   */
+  gather(): void {
+    const socket = this.#socket;
+    if (this.#gathering || !socket) return;
+    this.#gathering = true;
+    socket.cork();
+    // amqplib hands to the socket in the next turn; it arranges for that in a tick that is in the queue already.
+    process.nextTick(() =>
+      setImmediate(() => {
+        this.#gathering = false;
+        socket.uncork();
+      }),
+    );
   }
 
   /** Closes the connection and makes no other. */
@@ -77,11 +101,15 @@ export class AmqpConnection {
   async #once(): Promise<void> {
     const { url, name, setUp, lost } = this.#options;
     const { signal } = this.#stopping;
-    const connection = await connect(withHeartbeat(url), {
+    // The options go on to net.connect(), which knows more of them than amqplib declares.
+    const socketOptions = {
       noDelay: true,
       timeout: connectTimeoutMs,
+      highWaterMark: socketBufferBytes,
       clientProperties: { connection_name: name },
-    });
+    };
+    const connection = await connect(withHeartbeat(url), socketOptions);
+    this.#socket = socketOf(connection);
     let end: (reason?: Error) => void = () => {};
     const ended = new Promise<never>((_, reject) => {
       end = (reason) => reject(reason ?? new Error('the broker closed the connection'));
@@ -105,6 +133,7 @@ export class AmqpConnection {
       await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
     } finally {
       this.#connected = false;
+      this.#socket = undefined;
       lost();
       await close(connection);
     }
@@ -132,7 +161,11 @@ export class AmqpConnection {
 async function close(connection: ChannelModel): Promise<void> {
   const closed = (async () => connection.close())().catch(() => {});
   await Promise.race([closed, sleep(closeTimeoutMs, undefined, { ref: false })]);
-  (connection.connection as unknown as { stream?: { destroy?(): void } }).stream?.destroy?.();
+  socketOf(connection)?.destroy();
+}
+
+function socketOf(connection: ChannelModel): Socket | undefined {
+  return (connection.connection as unknown as { stream?: Socket }).stream;
 }
 
 function withHeartbeat(url: string): string {
