@@ -98,7 +98,7 @@ Everything runs on this machine, with a broker of its own, and is gone afterward
   --help
 
 BROKER_SOURCE=installed|debian|docker chooses the broker; without it a private node is preferred to Docker's.
-A run at full length takes about 45 minutes. Close what else uses the processor.
+A run at full length takes about 50 minutes. Close what else uses the processor.
 `;
 
 /** @throws UsageError */
