@@ -28,6 +28,7 @@ export function latencyPlot(title: string, subtitle: string, panels: readonly Pa
     drawPanel(one, (index % columns) * panel.width, head + Math.floor(index / columns) * panel.height),
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11">
+<title>${escaped(title)}</title>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="${panel.left}" y="24" font-size="16" fill="#1c2733">${escaped(title)}</text>
 <text x="${panel.left}" y="42" fill="#5b6770">${escaped(subtitle)}</text>
