@@ -116,9 +116,7 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
 
   function view(
     order: Order,
-    facts: readonly Pick<Fact, 'type' | 'time'>[] | undefined = hasEnded(order.status)
-      ? []
-      : store.facts(order.orderId),
+    facts: readonly Pick<Fact, 'type' | 'time'>[] = hasEnded(order.status) ? [] : store.facts(order.orderId),
   ): z.output<typeof OrderView> {
     return {
       orderId: order.orderId,

@@ -38,7 +38,7 @@ export const migrations = [
   ) STRICT, WITHOUT ROWID;
   `,
   // A customer's orders as a list through the rows, newest first. An index by customer would have another page of its own
-  // written for nearly every order: it was a fifth of order-service's work.
+  // written for nearly every order.
   `
   CREATE TABLE customers (
     user_id TEXT PRIMARY KEY,

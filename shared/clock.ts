@@ -56,11 +56,8 @@ function newUuid(): string {
 }
 
 export function isoTime(ms: number): string {
-  if (ms !== lastIso.ms) lastIso = { ms, text: new Date(ms).toISOString() };
-  return lastIso.text;
+  return new Date(ms).toISOString();
 }
-/** Many events have the same moment, and writing it out takes longer than most else that is done for an event. */
-let lastIso = { ms: 0, text: '1970-01-01T00:00:00.000Z' };
 
 /** Waiting time before attempt number `attempt` (from 1): doubles from minMs up to maxMs. */
 export function backoffMs(attempt: number, minMs: number, maxMs: number): number {
