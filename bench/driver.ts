@@ -1,7 +1,7 @@
 // The load generator, a process of its own: starts sagas and sees them end. Over HTTP, or by publishing what
 // order-service would. The end is seen the same way for all: an auto-ack subscriber of order.confirmed and order.cancelled.
 import { type Channel, type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib';
-import { exchangeOf } from '../shared/topology.ts';
+import { exchangeOf } from '../shared/contract/topology.ts';
 import { Latencies } from './histogram.ts';
 import { HttpClient, postRequest } from './http-client.ts';
 import {

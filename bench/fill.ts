@@ -4,13 +4,13 @@ import { inventoryService } from '../inventory-service/service.ts';
 import type { Order } from '../order-service/order.ts';
 import { orderService } from '../order-service/service.ts';
 import { paymentService } from '../payment-service/service.ts';
-import type { ServiceName } from '../shared/choreography.ts';
-import { isoTime } from '../shared/clock.ts';
-import type { AnyEvent } from '../shared/cloud-event.ts';
-import { dataSchemaOf } from '../shared/cloud-event.ts';
-import { type Database, openDatabase } from '../shared/database.ts';
-import { Inbox } from '../shared/inbox.ts';
-import { migrationsOf } from '../shared/service-node.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import type { AnyEvent } from '../shared/contract/cloud-event.ts';
+import { dataSchemaOf } from '../shared/contract/cloud-event.ts';
+import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { migrationsOf } from '../shared/runtime/node/service-node.ts';
+import { type Database, openDatabase } from '../shared/runtime/storage/database.ts';
+import { Inbox } from '../shared/runtime/storage/inbox.ts';
 import { orderOf, productName, type Shop, soldOut, unitPrice, userName } from './shop.ts';
 
 export interface FillSettings {

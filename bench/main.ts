@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { BrokerSettingError, BrokerUnavailableError } from '../tools/broker.ts';
-import { serviceNames } from '../tools/system.ts';
+import { BrokerSettingError, BrokerUnavailableError } from '../local/broker/start-broker.ts';
+import { serviceNames } from '../local/system.ts';
 import { Latencies } from './histogram.ts';
 import { hottestIn } from './hottest.ts';
 import { latencyPlot } from './latency-plot.ts';

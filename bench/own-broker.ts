@@ -1,6 +1,6 @@
 // The benchmark's own RabbitMQ: a private node where that is possible, since Docker's network and file system would be
 // measured with it; a virtual host for each thing that is measured, so that names and arguments can be the same.
-import { type Broker, BrokerUnavailableError, startBroker } from '../tools/broker.ts';
+import { type Broker, BrokerUnavailableError, startBroker } from '../local/broker/start-broker.ts';
 import { descendantsOf, erlangMachines } from './process-figures.ts';
 
 export interface OwnBroker {

@@ -1,10 +1,10 @@
 // One of the three plain processes that stand in for a service: consume, publish what comes next, ack after the confirm.
 // With a database it does things the usual way instead: one fsynced transaction, one publish, one ack, no confirms.
 import { type Channel, type ConsumeMessage, connect } from 'amqplib';
-import { declareTopology } from '../shared/amqp-bus.ts';
-import type { EventType, ServiceName } from '../shared/choreography.ts';
-import { openDatabase } from '../shared/database.ts';
-import { queueOf, wholeTopology } from '../shared/topology.ts';
+import type { EventType, ServiceName } from '../shared/contract/choreography.ts';
+import { queueOf, wholeTopology } from '../shared/contract/topology.ts';
+import { declareTopology } from '../shared/runtime/rabbitmq/amqp-bus.ts';
+import { openDatabase } from '../shared/runtime/storage/database.ts';
 import { nextStep, type SampleMessages, scenarioOf } from './saga-messages.ts';
 
 export interface PipelineSettings {

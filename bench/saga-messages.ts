@@ -1,7 +1,7 @@
 // Which messages a saga consists of, and how the raw pipeline passes them on. Everything about exchanges, queues and who
 // reacts to what is read off the contract; the bodies are those that the services really send.
-import { choreography, type EventType, type ServiceName } from '../shared/choreography.ts';
-import { exchangeOf } from '../shared/topology.ts';
+import { choreography, type EventType, type ServiceName } from '../shared/contract/choreography.ts';
+import { exchangeOf } from '../shared/contract/topology.ts';
 import type { Scenario } from './shop.ts';
 
 /** The order in which they are said, each by the service that hears the one before. */

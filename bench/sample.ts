@@ -1,10 +1,10 @@
 // Takes one saga of each kind and keeps every message of it: what the raw pipeline then sends.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConsumeMessage, connect } from 'amqplib';
-import { declareTopology } from '../shared/amqp-bus.ts';
-import { choreography } from '../shared/choreography.ts';
-import { servicesOf } from '../shared/contract.ts';
-import { exchangeOf, wholeTopology } from '../shared/topology.ts';
+import { choreography } from '../shared/contract/choreography.ts';
+import { servicesOf } from '../shared/contract/language.ts';
+import { exchangeOf, wholeTopology } from '../shared/contract/topology.ts';
+import { declareTopology } from '../shared/runtime/rabbitmq/amqp-bus.ts';
 import { isMandatory, type SampleMessage, type SampleMessages, sagaSteps } from './saga-messages.ts';
 import { orderOf, type Scenario, type Shop } from './shop.ts';
 

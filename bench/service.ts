@@ -1,12 +1,12 @@
 // A service as it runs in production, but for its log, which goes to /dev/null: with info lines written, and nobody's
-// disk or pipe in the figures. tools/service-process.ts would have this process read every line.
+// disk or pipe in the figures. local/service-process.ts would have this process read every line.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ServiceName } from '../shared/choreography.ts';
-import { defaultSettings } from '../tools/system.ts';
+import { defaultSettings } from '../local/system.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
 
 /** A million orders are checked at the start (PRAGMA quick_check). */
 const startTimeoutMs = 300_000;

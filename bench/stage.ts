@@ -3,9 +3,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import type { ServiceName } from '../shared/choreography.ts';
-import { readSettings } from '../shared/settings.ts';
-import { type PerService, perService, serviceNames } from '../tools/system.ts';
+import { type PerService, perService, serviceNames } from '../local/system.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import { readSettings } from '../shared/runtime/process/settings.ts';
 import { Child } from './child.ts';
 import type { FillSettings } from './fill.ts';
 import type { DriverSettings, FromDriver, Load, LoadResult, Target, ToDriver } from './load.ts';

@@ -1,9 +1,9 @@
-// What people make inventory-service do. Each command runs inside one transaction; a ProblemError undoes it.
-import { emit } from '../shared/choreography.ts';
-import { quantityMax } from '../shared/event-data.ts';
-import { ProblemError } from '../shared/problem.ts';
-import type { Moment, Transaction } from '../shared/transaction.ts';
-import type { InventoryStore, Product } from './inventory-store.ts';
+// What people make inventory-service do. Each command runs inside one transaction; a ProblemError compensates it.
+import { emit } from '../shared/contract/choreography.ts';
+import { quantityMax } from '../shared/contract/event-data.ts';
+import { ProblemError } from '../shared/runtime/http/problem.ts';
+import type { Moment, Transaction } from '../shared/runtime/node/transaction.ts';
+import type { InventoryStore, Product } from './store.ts';
 
 export interface ProductRequest {
   readonly name: string;

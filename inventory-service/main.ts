@@ -1,6 +1,6 @@
 // inventory-service as a process.
-import { runService } from '../shared/run-service.ts';
-import { inventoryRoutes } from './inventory-api.ts';
+import { runService } from '../shared/runtime/process/run-service.ts';
+import { inventoryRoutes } from './routes.ts';
 import { inventoryService } from './service.ts';
 
 await runService({

@@ -1,8 +1,8 @@
 // What inventory-service does when something happens elsewhere. The screen to read first.
-import { emit } from '../shared/choreography.ts';
-import type { Reactions } from '../shared/service-node.ts';
-import type { InventoryStore } from './inventory-store.ts';
+import { emit } from '../shared/contract/choreography.ts';
+import type { Reactions } from '../shared/runtime/node/service-node.ts';
 import { shortagesOf } from './reservation.ts';
+import type { InventoryStore } from './store.ts';
 
 export function inventoryReactions(store: InventoryStore): Reactions<'inventory-service'> {
   return {
@@ -28,7 +28,7 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
         store.putReservation({ status: 'voided', orderId }, at.nowMs);
         return emit('inventory.voided', { orderId });
       }
-      if (known.status !== 'reserved') return 'settled';
+      if (known.status !== 'reserved') return 'compensated';
       const { items } = known;
       for (const { productId, qty } of items) store.move(productId, 'release', qty, orderId, at.nowMs);
       store.putReservation({ status: 'released', orderId, items }, at.nowMs);

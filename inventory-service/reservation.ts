@@ -1,6 +1,6 @@
 // What a reservation is and how it may change. Pure: no database, no clock, no events.
 import type { z } from 'zod';
-import type { Line, Shortage } from '../shared/event-data.ts';
+import type { Line, Shortage } from '../shared/contract/event-data.ts';
 
 export type OrderLine = z.output<typeof Line>;
 export type Shortfall = z.output<typeof Shortage>;

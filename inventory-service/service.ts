@@ -1,8 +1,8 @@
 // What inventory-service is made of: tables and reactions.
-import { IdempotencyKeys, idempotencySchema } from '../shared/idempotency.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
-import { InventoryStore, migrations } from './inventory-store.ts';
+import { IdempotencyKeys, idempotencySchema } from '../shared/runtime/http/idempotency.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
 import { inventoryReactions } from './reactions.ts';
+import { InventoryStore, migrations } from './store.ts';
 
 export interface InventoryParts extends ServiceParts<'inventory-service'> {
   readonly store: InventoryStore;

@@ -1,11 +1,11 @@
-// What customers, and the clock, make order-service do. Each command runs inside one transaction; a ProblemError undoes it.
-import { emit } from '../shared/choreography.ts';
-import { isoTime } from '../shared/clock.ts';
-import { moneyMax } from '../shared/event-data.ts';
-import { ProblemError } from '../shared/problem.ts';
-import type { Transaction } from '../shared/transaction.ts';
+// What customers, and the clock, make order-service do. Each command runs inside one transaction; a ProblemError compensates it.
+import { emit } from '../shared/contract/choreography.ts';
+import { moneyMax } from '../shared/contract/event-data.ts';
+import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { ProblemError } from '../shared/runtime/http/problem.ts';
+import type { Transaction } from '../shared/runtime/node/transaction.ts';
 import type { Order, OrderItem } from './order.ts';
-import type { OrderStore } from './order-store.ts';
+import type { OrderStore } from './store.ts';
 
 export interface OrderRequest {
   readonly userId: string;

@@ -1,6 +1,6 @@
 // order-service as a process.
-import { runService } from '../shared/run-service.ts';
-import { orderRoutes } from './order-api.ts';
+import { runService } from '../shared/runtime/process/run-service.ts';
+import { orderRoutes } from './routes.ts';
 import { orderService } from './service.ts';
 
 await runService({

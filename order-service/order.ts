@@ -1,9 +1,9 @@
 // What an order is. Its status is a function of the facts known about it: the same set of facts gives the same status,
 // in whatever order and however often they arrived. Pure: no database, no clock, no events.
 import type { z } from 'zod';
-import { choreography, type EventType, type ServiceName } from '../shared/choreography.ts';
-import { isSilent } from '../shared/contract.ts';
-import type { CancelReason, PricedLine } from '../shared/event-data.ts';
+import { choreography, type EventType, type ServiceName } from '../shared/contract/choreography.ts';
+import type { CancelReason, PricedLine } from '../shared/contract/event-data.ts';
+import { isSilent } from '../shared/contract/language.ts';
 
 export type OrderStatus = 'pending' | 'cancelling' | 'confirmed' | 'cancelled';
 export type Reason = z.output<typeof CancelReason>;
@@ -36,12 +36,12 @@ export interface Fact {
 export type FactTypes = ReadonlySet<EventType>;
 
 /** Payment-service holds no money of this order and never will. */
-function paymentSettled(facts: FactTypes): boolean {
+function paymentClosed(facts: FactTypes): boolean {
   return facts.has('payment.failed') || facts.has('payment.refunded') || facts.has('payment.voided');
 }
 
 /** Inventory-service holds no stock for this order and never will. Without a payment it is never asked. */
-function inventorySettled(facts: FactTypes): boolean {
+function inventoryClosed(facts: FactTypes): boolean {
   return (
     facts.has('inventory.rejected') ||
     facts.has('inventory.released') ||
@@ -60,7 +60,7 @@ export function statusOf(facts: FactTypes): OrderStatus {
   const failed =
     withdrawn || facts.has('payment.failed') || facts.has('inventory.rejected') || facts.has('payment.refunded');
   if (!failed) return 'pending';
-  return paymentSettled(facts) && inventorySettled(facts) ? 'cancelled' : 'cancelling';
+  return paymentClosed(facts) && inventoryClosed(facts) ? 'cancelled' : 'cancelling';
 }
 
 /** Why an order does not come about. The withdrawal, if there is one, counts more than a refusal that met it. */
@@ -85,9 +85,9 @@ export function awaitedBy(facts: readonly Pick<Fact, 'type' | 'time'>[]): Awaite
   const types: FactTypes = new Set(facts.map(({ type }) => type));
   const status = statusOf(types);
   if (status === 'confirmed' || status === 'cancelled') return [];
-  const settled: Partial<Record<ServiceName, boolean>> = {
-    'payment-service': paymentSettled(types),
-    'inventory-service': inventorySettled(types),
+  const closed: Partial<Record<ServiceName, boolean>> = {
+    'payment-service': paymentClosed(types),
+    'inventory-service': inventoryClosed(types),
   };
   // After a withdrawal only its own undoing is waited for.
   const relevant = types.has('order.withdrawn')
@@ -96,7 +96,7 @@ export function awaitedBy(facts: readonly Pick<Fact, 'type' | 'time'>[]): Awaite
   return relevant.flatMap(({ type, time }) =>
     Object.entries(choreography.events[type].reactions).flatMap(([service, outcomes]) => {
       const events = (outcomes as readonly string[]).filter((outcome) => !isSilent(outcome)) as EventType[];
-      if (service === 'order-service' || events.length === 0 || settled[service as ServiceName]) return [];
+      if (service === 'order-service' || events.length === 0 || closed[service as ServiceName]) return [];
       if (events.some((event) => types.has(event))) return [];
       return [{ service: service as ServiceName, events, since: time }];
     }),
@@ -107,6 +107,6 @@ export function awaitedBy(facts: readonly Pick<Fact, 'type' | 'time'>[]): Awaite
 function overtaken(facts: readonly Pick<Fact, 'type' | 'time'>[], types: FactTypes): Pick<Fact, 'type' | 'time'>[] {
   return facts.flatMap(({ type, time }) => {
     const spec = choreography.events[type];
-    return 'undoes' in spec && !types.has(spec.undoes) ? [{ type: spec.undoes, time }] : [];
+    return 'compensates' in spec && !types.has(spec.compensates) ? [{ type: spec.compensates, time }] : [];
   });
 }

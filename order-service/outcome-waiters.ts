@@ -1,5 +1,5 @@
 // Requests that wait for the end of an order (`Prefer: wait=N`). Woken by the commit that ends it; nothing is polled.
-import type { ServiceNode } from '../shared/service-node.ts';
+import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { OrderParts } from './service.ts';
 
 export class OutcomeWaiters {

@@ -1,14 +1,14 @@
 // What order-service does when something happens elsewhere. The screen to read first.
 // Every event becomes a fact about its order; what follows is read off the set of facts.
-import { type Emission, emit } from '../shared/choreography.ts';
-import type { AnyEvent } from '../shared/cloud-event.ts';
-import type { Reactions } from '../shared/service-node.ts';
+import { type Emission, emit } from '../shared/contract/choreography.ts';
+import type { AnyEvent } from '../shared/contract/cloud-event.ts';
+import type { Reactions } from '../shared/runtime/node/service-node.ts';
 import { type Order, type OrderStatus, reasonOf, statusOf } from './order.ts';
-import type { OrderStore } from './order-store.ts';
+import type { OrderStore } from './store.ts';
 
 export function orderReactions(store: OrderStore): Reactions<'order-service'> {
   /** The undoing, or the refusal, that may have been the last thing missing. An order does not end before it. */
-  const settleOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' => {
+  const cancelOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' => {
     const change = learn(store, event);
     const { orderId } = change.order;
     if (change.before === 'cancelled') throw new Error(`order ${orderId} was cancelled before ${event.type}`);
@@ -39,10 +39,10 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       return 'withdrawn';
     },
 
-    'inventory.rejected': settleOrWait,
-    'payment.refunded': settleOrWait,
-    'payment.voided': settleOrWait,
-    'inventory.released': settleOrWait,
+    'inventory.rejected': cancelOrWait,
+    'payment.refunded': cancelOrWait,
+    'payment.voided': cancelOrWait,
+    'inventory.released': cancelOrWait,
 
     /** A withdrawal that met a failed payment: the order had ended without waiting for inventory-service. */
     'inventory.voided': (event) => {

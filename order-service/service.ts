@@ -1,9 +1,9 @@
 // What order-service is made of: tables, reactions, the facts it records of its own events, and the deadline.
-import { IdempotencyKeys, idempotencySchema } from '../shared/idempotency.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
+import { IdempotencyKeys, idempotencySchema } from '../shared/runtime/http/idempotency.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
 import { expireOrders } from './commands.ts';
-import { migrations, OrderStore } from './order-store.ts';
 import { learn, orderReactions } from './reactions.ts';
+import { migrations, OrderStore } from './store.ts';
 
 export interface OrderParts extends ServiceParts<'order-service'> {
   readonly store: OrderStore;

@@ -1,9 +1,9 @@
-// What people make payment-service do. Each command runs inside one transaction; a ProblemError undoes it.
-import { moneyMax } from '../shared/event-data.ts';
-import { ProblemError } from '../shared/problem.ts';
-import type { Moment } from '../shared/transaction.ts';
+// What people make payment-service do. Each command runs inside one transaction; a ProblemError compensates it.
+import { moneyMax } from '../shared/contract/event-data.ts';
+import { ProblemError } from '../shared/runtime/http/problem.ts';
+import type { Moment } from '../shared/runtime/node/transaction.ts';
 import type { Account } from './payment.ts';
-import type { PaymentStore } from './payment-store.ts';
+import type { PaymentStore } from './store.ts';
 
 /** Creates an account, or changes it. A balance that differs from the present one is entered as an adjustment. */
 export function putAccount(

@@ -1,6 +1,6 @@
 // payment-service as a process.
-import { runService } from '../shared/run-service.ts';
-import { paymentRoutes } from './payment-api.ts';
+import { runService } from '../shared/runtime/process/run-service.ts';
+import { paymentRoutes } from './routes.ts';
 import { paymentService } from './service.ts';
 
 await runService({

@@ -1,6 +1,6 @@
 // What a payment is and how it may change. Pure: no database, no clock, no events.
 import type { z } from 'zod';
-import type { PaymentRefusal } from '../shared/event-data.ts';
+import type { PaymentRefusal } from '../shared/contract/event-data.ts';
 
 /**
  * The one record that payment-service keeps per order, whatever happens first.

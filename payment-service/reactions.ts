@@ -1,8 +1,8 @@
 // What payment-service does when something happens elsewhere. The screen to read first.
-import { emit } from '../shared/choreography.ts';
-import type { Reactions } from '../shared/service-node.ts';
+import { emit } from '../shared/contract/choreography.ts';
+import type { Reactions } from '../shared/runtime/node/service-node.ts';
 import { type Charge, refusalOf } from './payment.ts';
-import type { PaymentStore } from './payment-store.ts';
+import type { PaymentStore } from './store.ts';
 
 export function paymentReactions(store: PaymentStore): Reactions<'payment-service'> {
   return {
@@ -26,7 +26,7 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
     /** Gives the money back. */
     'inventory.rejected': ({ data: { orderId } }, at) => {
       const known = store.payment(orderId);
-      if (known?.status === 'refunded') return 'settled';
+      if (known?.status === 'refunded') return 'compensated';
       if (known?.status !== 'completed') {
         throw new Error(`stock was refused for order ${orderId}, but its payment is ${known?.status ?? 'unknown'}`);
       }
@@ -40,7 +40,7 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
         store.putPayment({ status: 'voided', orderId }, at.nowMs);
         return emit('payment.voided', { orderId });
       }
-      if (known.status !== 'completed') return 'settled';
+      if (known.status !== 'completed') return 'compensated';
       return refund(store, known, 'order.withdrawn', at.nowMs);
     },
   };

@@ -1,8 +1,8 @@
 // What payment-service is made of: tables and reactions.
-import { IdempotencyKeys, idempotencySchema } from '../shared/idempotency.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
-import { migrations, PaymentStore } from './payment-store.ts';
+import { IdempotencyKeys, idempotencySchema } from '../shared/runtime/http/idempotency.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
 import { paymentReactions } from './reactions.ts';
+import { migrations, PaymentStore } from './store.ts';
 
 export interface PaymentParts extends ServiceParts<'payment-service'> {
   readonly store: PaymentStore;

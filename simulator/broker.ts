@@ -1,7 +1,8 @@
 // RabbitMQ as far as the services can tell: exchanges, bindings, durable queues, unacked deliveries that come again,
 // confirms, unroutable messages, delivery limits and dead letters. Its network is where most faults happen.
-import type { OutgoingMessage } from '../shared/bus.ts';
-import { type Topology, wholeTopology } from '../shared/topology.ts';
+
+import { type Topology, wholeTopology } from '../shared/contract/topology.ts';
+import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import type { Faults } from './faults.ts';
 import type { Random } from './random.ts';
 import type { Owner, Schedule } from './schedule.ts';

@@ -2,9 +2,9 @@
 // what people were answered. Reads tables, not the services' code, except for the pure `statusOf`.
 import { createHash } from 'node:crypto';
 import { statusOf } from '../order-service/order.ts';
-import type { OutgoingMessage } from '../shared/bus.ts';
-import { choreography, type EventType } from '../shared/choreography.ts';
-import type { Database } from '../shared/database.ts';
+import { choreography, type EventType } from '../shared/contract/choreography.ts';
+import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import type { Database } from '../shared/runtime/storage/database.ts';
 import { type Poison, poisonCauses } from './poison.ts';
 import type { SimQueue } from './sim-queue.ts';
 import { unpacked } from './unpacked.ts';
@@ -81,7 +81,7 @@ export function checkPromises(evidence: Evidence): Violation[] {
     checkAgreement(orderId, dossier, broken);
     checkPublished(orderId, dossier, published.get(orderId) ?? new Set(), broken);
   }
-  checkBooks(evidence, broken);
+  checkTotals(evidence, broken);
   checkCatalogue(evidence, broken);
   checkMessages(evidence, broken);
   return violations;
@@ -276,7 +276,7 @@ function checkPublished(
   }
 }
 
-function checkBooks({ payment, inventory, workload }: Evidence, broken: Broken): void {
+function checkTotals({ payment, inventory, workload }: Evidence, broken: Broken): void {
   for (const { user_id, balance, sum } of payment
     .prepare<[], { user_id: string; balance: number; sum: number }>(
       `SELECT user_id, balance, (SELECT coalesce(sum(amount), 0) FROM ledger WHERE ledger.user_id = accounts.user_id) AS sum

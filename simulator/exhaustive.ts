@@ -1,4 +1,4 @@
-// One order, and every way in which it can go: every order of deliveries, every crash at every crash point, a
+// One order, and every way in which it can go: every order of deliveries, every crash at every failpoint, a
 // cancellation and a deadline at every step, a duplicate of everything in every state. Enumerated, not sampled; states
 // that are equal are visited once.
 
@@ -8,18 +8,18 @@ import { cancelOrder, placeOrder } from '../order-service/commands.ts';
 import type { OrderParts } from '../order-service/service.ts';
 import { putAccount } from '../payment-service/commands.ts';
 import type { PaymentParts } from '../payment-service/service.ts';
-import type { OutgoingMessage } from '../shared/bus.ts';
-import type { ServiceName } from '../shared/choreography.ts';
-import type { Database } from '../shared/database.ts';
-import type { ServiceDefinition } from '../shared/service-node.ts';
-import { wholeTopology } from '../shared/topology.ts';
-import type { Cause } from '../shared/transaction.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import { wholeTopology } from '../shared/contract/topology.ts';
+import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import type { ServiceDefinition } from '../shared/runtime/node/service-node.ts';
+import type { Cause } from '../shared/runtime/node/transaction.ts';
+import type { Database } from '../shared/runtime/storage/database.ts';
 import { checkPromises, type Violation } from './checks.ts';
 import { dashed, Host, type Rows } from './host.ts';
 import type { Mutant } from './mutants.ts';
 import { definitions } from './services.ts';
 import { epochMs } from './sim-clock.ts';
-import { CrashSignal } from './sim-service.ts';
+import { FailpointSignal } from './sim-service.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -39,7 +39,7 @@ export const scenarios: readonly Scenario[] = [
 ];
 
 export interface Budget {
-  /** Crashes in one run, each at any crash point of any step, of any service. */
+  /** Crashes in one run, each at any failpoint of any step, of any service. */
   readonly crashes: number;
   /** Cancellations by the customer, each at any step boundary. */
   readonly cancels: number;
@@ -138,7 +138,7 @@ class Explorer {
   #duplicates = 0;
   readonly #harmless = new Set<string>();
   #ids = 0;
-  /** Crash points reached in this step, and the one to die at. */
+  /** Failpoints reached in this step, and the one to die at. */
   #reached = 0;
   #crashAt = Number.POSITIVE_INFINITY;
   #expired = false;
@@ -213,7 +213,7 @@ class Explorer {
     return key;
   }
 
-  /** Does one step without a crash, then with a crash at each of the crash points that it reached. */
+  /** Does one step without a crash, then with a crash at each of the failpoints that it reached. */
   #branch(state: State, path: readonly string[], what: string, service: string, step: () => void): string[] {
     const reached: State[] = [];
     const names: string[] = [];
@@ -228,7 +228,7 @@ class Explorer {
         step();
         if (what === 'the order is placed') accepted = true;
       } catch (error) {
-        if (!(error instanceof CrashSignal)) throw error;
+        if (!(error instanceof FailpointSignal)) throw error;
         died = `, and ${service} dies: ${error.message}`;
         this.#crashAt = Number.POSITIVE_INFINITY;
         this.#hosts[service]?.die();
@@ -335,7 +335,7 @@ class Explorer {
       },
     });
     host.rest();
-    for (const [outcome] of host.node.runner.tally.outcomes) this.#outcomes.add(`${service}: ${outcome}`);
+    for (const [outcome] of host.node.handler.tally.outcomes) this.#outcomes.add(`${service}: ${outcome}`);
   }
 
   #taken(message: OutgoingMessage): void {
@@ -530,7 +530,7 @@ class Explorer {
       },
       reached: (point) => {
         this.#reached += 1;
-        if (this.#reached === this.#crashAt) throw new CrashSignal(`${name} ${point}`, () => {});
+        if (this.#reached === this.#crashAt) throw new FailpointSignal(`${name} ${point}`, () => {});
       },
     });
   }

@@ -11,7 +11,7 @@ export const faultKinds = {
   unroutable: 'the bindings of an event type are removed, and restored later',
   poison: 'a message that can never be read',
   'broken-reaction': 'one reaction throws for one order, until it is mended',
-  crash: 'a service dies at a named crash point, or between two steps',
+  crash: 'a service dies at a named failpoint, or between two steps',
   'crash-loop': 'a service dies again and again, until the broker gives its messages up',
   'power-loss': 'every service loses its power at once, and every database what was not on disk',
   'connection-cut': 'the connections of one service end',

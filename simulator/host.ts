@@ -1,9 +1,15 @@
 // One service that does one thing at a time, each until nothing is left to do: no network, no waiting, no chance.
-import type { BusListener, OutgoingMessage } from '../shared/bus.ts';
-import type { ServiceName } from '../shared/choreography.ts';
-import type { Clock } from '../shared/clock.ts';
-import { silentLog } from '../shared/log.ts';
-import { migrationsOf, type ServiceDefinition, ServiceNode, type ServiceParts } from '../shared/service-node.ts';
+
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import type { Clock } from '../shared/runtime/environment/clock.ts';
+import { silentLog } from '../shared/runtime/environment/log.ts';
+import type { BusListener, OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import {
+  migrationsOf,
+  type ServiceDefinition,
+  ServiceNode,
+  type ServiceParts,
+} from '../shared/runtime/node/service-node.ts';
 import type { Mutant } from './mutants.ts';
 import { SimDatabase } from './sim-database.ts';
 
@@ -90,9 +96,9 @@ export class Host {
           this.listener = listener;
         },
         canPublish: () => true,
-        publish: (message, settled) => {
+        publish: (message, done) => {
           this.#options.taken(message);
-          this.#todo.push({ afterMs: 0, run: () => settled('confirmed') });
+          this.#todo.push({ afterMs: 0, run: () => done('confirmed') });
         },
         status: () => ({ publisher: 'connected', consumer: 'connected' }),
         stopConsuming: () => Promise.resolve(),

@@ -5,12 +5,12 @@ import type { InventoryParts } from '../inventory-service/service.ts';
 import type { OrderStatus } from '../order-service/order.ts';
 import type { OrderParts } from '../order-service/service.ts';
 import type { PaymentParts } from '../payment-service/service.ts';
-import type { Bus, BusListener, OutgoingMessage, PublishOutcome } from '../shared/bus.ts';
-import { type Emission, emit, type ServiceName } from '../shared/choreography.ts';
-import type { AnyEvent } from '../shared/cloud-event.ts';
-import { type Database, isPassingFault } from '../shared/database.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
-import type { Moment } from '../shared/transaction.ts';
+import { type Emission, emit, type ServiceName } from '../shared/contract/choreography.ts';
+import type { AnyEvent } from '../shared/contract/cloud-event.ts';
+import type { Bus, BusListener, OutgoingMessage, PublishOutcome } from '../shared/runtime/messaging/bus.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
+import type { Moment } from '../shared/runtime/node/transaction.ts';
+import { type Database, isTransient } from '../shared/runtime/storage/database.ts';
 import type { FaultKind } from './faults.ts';
 import type { Random } from './random.ts';
 import { uuidV7 } from './sim-clock.ts';
@@ -60,11 +60,10 @@ function parts(
 
 /** Hands every message on in another way. */
 function publishing(
-  publish: (bus: Bus, message: OutgoingMessage, settled: (outcome: PublishOutcome) => void, random: Random) => void,
+  publish: (bus: Bus, message: OutgoingMessage, done: (outcome: PublishOutcome) => void, random: Random) => void,
 ): Pick<Mutant, 'bus'> {
   return {
-    bus: (bus, _service, random) =>
-      around(bus, { publish: (message, settled) => publish(bus, message, settled, random) }),
+    bus: (bus, _service, random) => around(bus, { publish: (message, done) => publish(bus, message, done, random) }),
   };
 }
 
@@ -72,7 +71,7 @@ function around(bus: Bus, changes: Partial<Bus>): Bus {
   return {
     start: (listener) => bus.start(listener),
     canPublish: () => bus.canPublish(),
-    publish: (message, settled) => bus.publish(message, settled),
+    publish: (message, done) => bus.publish(message, done),
     status: () => bus.status(),
     stopConsuming: () => bus.stopConsuming(),
     stop: () => bus.stop(),
@@ -109,32 +108,32 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'forget-before-confirm',
     bug: 'the outbox forgets a message as soon as it is sent',
-    ...publishing((bus, message, settled) => {
+    ...publishing((bus, message, done) => {
       bus.publish(message, () => {});
-      settled('confirmed');
+      done('confirmed');
     }),
   },
   {
     name: 'unroutable-is-confirmed',
     bug: 'a message that came back as unroutable counts as sent',
-    ...publishing((bus, message, settled) =>
-      bus.publish(message, (outcome) => settled(outcome === 'unroutable' ? 'confirmed' : outcome)),
+    ...publishing((bus, message, done) =>
+      bus.publish(message, (outcome) => done(outcome === 'unroutable' ? 'confirmed' : outcome)),
     ),
   },
   {
     name: 'nacked-is-confirmed',
     bug: 'a nack from the broker counts as a confirm',
-    ...publishing((bus, message, settled) =>
-      bus.publish(message, (outcome) => settled(outcome === 'nacked' ? 'confirmed' : outcome)),
+    ...publishing((bus, message, done) =>
+      bus.publish(message, (outcome) => done(outcome === 'nacked' ? 'confirmed' : outcome)),
     ),
   },
   {
     name: 'id-made-at-publish',
     bug: 'an event gets its id when it is published, so a second attempt has another one',
-    ...publishing((bus, message, settled, random) => {
+    ...publishing((bus, message, done, random) => {
       const id = uuidV7(2_000_000_000_000, random);
       const body = Buffer.from(message.body.toString().replace(/"id":"[^"]+"/, `"id":"${id}"`));
-      bus.publish({ ...message, messageId: id, body }, settled);
+      bus.publish({ ...message, messageId: id, body }, done);
     }),
   },
   {
@@ -173,7 +172,7 @@ export const mutants: readonly Mutant[] = [
             try {
               for (; rows[0]; rows.shift()) insert.run(...rows[0]);
             } catch (error) {
-              if (!isPassingFault(error)) throw error;
+              if (!isTransient(error)) throw error;
             }
             return statement.all(...values);
           },

@@ -1,10 +1,10 @@
 // Which outcomes and races there are to be reached, and which of them a run did not reach.
-import { choreography } from '../shared/choreography.ts';
+import { choreography } from '../shared/contract/choreography.ts';
 import type { Counter, FaultKind, Faults } from './faults.ts';
 import { allFaults } from './faults.ts';
 import { poisonKinds } from './poison.ts';
 import { definitions } from './services.ts';
-import { crashPoints } from './sim-service.ts';
+import { failpoints } from './sim-service.ts';
 import type { Services, Workload } from './workload.ts';
 
 /** From this many orders on, a run with all faults must reach everything. */
@@ -39,7 +39,7 @@ function faultNames(): string[] {
   const services = definitions.map(({ name }) => name);
   return allFaults.flatMap((kind): string[] => {
     if (kind === 'crash') {
-      return services.flatMap((name) => [...crashPoints, 'between steps'].map((point) => `crash ${name} ${point}`));
+      return services.flatMap((name) => [...failpoints, 'between steps'].map((point) => `crash ${name} ${point}`));
     }
     if (kind === 'poison') return poisonKinds.map((poison) => `poison ${poison}`);
     if (kind === 'clock-jump') return ['forwards', 'backwards', 'stopped'].map((how) => `clock-jump ${how}`);

@@ -2,8 +2,8 @@
 import { inventoryService } from '../inventory-service/service.ts';
 import { orderService } from '../order-service/service.ts';
 import { paymentService } from '../payment-service/service.ts';
-import type { ServiceName } from '../shared/choreography.ts';
-import type { ServiceDefinition } from '../shared/service-node.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import type { ServiceDefinition } from '../shared/runtime/node/service-node.ts';
 
 const byName = {
   'order-service': orderService,

@@ -1,5 +1,12 @@
 // The bus of one simulated process: how it publishes, consumes, loses its connections and gets them back.
-import type { Bus, BusListener, BusStatus, Delivery, OutgoingMessage, PublishOutcome } from '../shared/bus.ts';
+import type {
+  Bus,
+  BusListener,
+  BusStatus,
+  Delivery,
+  OutgoingMessage,
+  PublishOutcome,
+} from '../shared/runtime/messaging/bus.ts';
 import type { SimBroker } from './broker.ts';
 import type { Owner } from './schedule.ts';
 import { ConsumerLink, type Copy, Link, type Pending, type SimQueue } from './sim-queue.ts';
@@ -33,10 +40,10 @@ export class SimBus implements Bus {
     return this.#publisher !== undefined && !this.#broker.blocked;
   }
 
-  publish(message: OutgoingMessage, settled: (outcome: PublishOutcome) => void): void {
+  publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void {
     const link = this.#publisher;
     if (!link) throw new Error('publish without a connection');
-    const pending = { message, settled };
+    const pending = { message, done };
     link.inFlight.add(pending);
     link.outbound.push(pending);
     this.#broker.schedule.after(this.#broker.latencyMs(), () => this.#arrive(link), link);
@@ -115,7 +122,7 @@ export class SimBus implements Bus {
       this.#broker.latencyMs(),
       () => {
         link.inFlight.delete(pending);
-        pending.settled(outcome);
+        pending.done(outcome);
       },
       link,
     );
@@ -130,7 +137,7 @@ export class SimBus implements Bus {
     this.#broker.schedule.after(
       0,
       () => {
-        for (const { settled } of lost) settled('lost');
+        for (const { done } of lost) done('lost');
         this.#listener?.publishingChanged();
       },
       this.#process,

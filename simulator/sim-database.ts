@@ -1,6 +1,6 @@
 // The disk of one service: a real SQLite database in memory that outlives the processes on it, and how disks fail.
 import Sqlite, { type Statement } from 'better-sqlite3';
-import { type Database, openDatabase } from '../shared/database.ts';
+import { type Database, openDatabase } from '../shared/runtime/storage/database.ts';
 
 /**
  * Stands between the code and one of its statements. Returns the statement itself, or something that behaves

@@ -1,5 +1,5 @@
 // What a broker is made of: queues with the copies of messages in them, and the connections over which they come and go.
-import type { OutgoingMessage, PublishOutcome } from '../shared/bus.ts';
+import type { OutgoingMessage, PublishOutcome } from '../shared/runtime/messaging/bus.ts';
 import type { Owner } from './schedule.ts';
 
 /** One message in one queue. */
@@ -86,7 +86,7 @@ export class SimQueue {
 /** A message that has been published and has no outcome yet. */
 export interface Pending {
   readonly message: OutgoingMessage;
-  readonly settled: (outcome: PublishOutcome) => void;
+  readonly done: (outcome: PublishOutcome) => void;
 }
 
 /** One TCP connection; what is on its way dies with it. */

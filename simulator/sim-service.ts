@@ -1,10 +1,16 @@
 // One service in the simulation: a machine with a disk and a wall clock, on which a process lives, dies and starts again.
-import type { Bus } from '../shared/bus.ts';
-import type { ServiceName } from '../shared/choreography.ts';
-import type { CrashPoint } from '../shared/group-commit.ts';
-import type { Log } from '../shared/log.ts';
-import { migrationsOf, type ServiceDefinition, ServiceNode, type ServiceParts } from '../shared/service-node.ts';
-import { queueOf } from '../shared/topology.ts';
+
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import { queueOf } from '../shared/contract/topology.ts';
+import type { Log } from '../shared/runtime/environment/log.ts';
+import type { Bus } from '../shared/runtime/messaging/bus.ts';
+import {
+  migrationsOf,
+  type ServiceDefinition,
+  ServiceNode,
+  type ServiceParts,
+} from '../shared/runtime/node/service-node.ts';
+import type { Failpoint } from '../shared/runtime/storage/group-commit.ts';
 import type { SimBroker } from './broker.ts';
 import { Counter } from './faults.ts';
 import type { History } from './history.ts';
@@ -14,7 +20,7 @@ import type { SimBus } from './sim-bus.ts';
 import { SimClock, WallClock } from './sim-clock.ts';
 import { SimDatabase, type StatementHook } from './sim-database.ts';
 
-export const crashPoints: readonly CrashPoint[] = [
+export const failpoints: readonly Failpoint[] = [
   'before-commit',
   'after-commit',
   'before-ack',
@@ -24,9 +30,9 @@ export const crashPoints: readonly CrashPoint[] = [
   'in-group',
 ];
 
-/** Thrown out of a crash point; nothing in the services catches it for good. The process must be buried then. */
-export class CrashSignal extends Error {
-  override readonly name = 'CrashSignal';
+/** Thrown out of a failpoint; nothing in the services catches it for good. The process must be buried then. */
+export class FailpointSignal extends Error {
+  override readonly name = 'FailpointSignal';
   readonly bury: () => void;
   constructor(point: string, bury: () => void) {
     super(point);
@@ -67,7 +73,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
   readonly #options: SimServiceOptions;
   readonly #log: Log;
   #process: Process<S, P> | undefined;
-  #armed: { readonly point: CrashPoint; skip: number } | undefined;
+  #armed: { readonly point: Failpoint; skip: number } | undefined;
   #waiting: (() => void)[] = [];
 
   constructor(definition: ServiceDefinition<S, P>, options: SimServiceOptions) {
@@ -115,13 +121,13 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     for (const run of waiting) schedule.after(random.below(50), run);
   }
 
-  /** Dies between two steps, or out of a crash point. */
+  /** Dies between two steps, or out of a failpoint. */
   crash(reason: string): void {
     if (this.#process) this.#bury(this.#process, reason);
   }
 
   /** The next time but `skip` that the point is reached, the process dies there. */
-  arm(point: CrashPoint, skip: number): void {
+  arm(point: Failpoint, skip: number): void {
     this.#armed = { point, skip };
   }
 
@@ -142,7 +148,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
 
   /** Takes over what the present process has counted. */
   count(): void {
-    const tally = this.#process?.node?.runner.tally;
+    const tally = this.#process?.node?.handler.tally;
     if (!tally) return;
     for (const [outcome, times] of tally.outcomes) this.outcomes.add(outcome, times);
     tally.outcomes.clear();
@@ -151,7 +157,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
   /** Nothing is on its way in this service, and everything it had to say is said. */
   get quiet(): boolean {
     const node = this.node;
-    return node?.runner.idle === true && node.commit.idle && this.#outboxEmpty();
+    return node?.handler.idle === true && node.commit.idle && this.#outboxEmpty();
   }
 
   /** What the relay believes about an outbox that is empty. */
@@ -163,7 +169,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     return this.database.db.prepare('SELECT 1 FROM outbox LIMIT 1').get() === undefined;
   }
 
-  #reached(point: CrashPoint, process: Process<S, P>): void {
+  #reached(point: Failpoint, process: Process<S, P>): void {
     const armed = this.#armed;
     if (armed?.point !== point) return;
     if (armed.skip > 0) {
@@ -171,7 +177,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
       return;
     }
     this.#armed = undefined;
-    throw new CrashSignal(point, () => this.#bury(process, point));
+    throw new FailpointSignal(point, () => this.#bury(process, point));
   }
 
   #bury(process: Process<S, P>, reason: string): void {

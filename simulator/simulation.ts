@@ -4,12 +4,12 @@
 import { inventoryService } from '../inventory-service/service.ts';
 import { orderService } from '../order-service/service.ts';
 import { paymentService } from '../payment-service/service.ts';
-import type { OutgoingMessage } from '../shared/bus.ts';
-import { choreography, type ServiceName } from '../shared/choreography.ts';
-import type { AnyEvent } from '../shared/cloud-event.ts';
-import { heardBy } from '../shared/contract.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/service-node.ts';
-import { deadLetterQueueOf, exchangeOf, queueOf } from '../shared/topology.ts';
+import { choreography, type ServiceName } from '../shared/contract/choreography.ts';
+import type { AnyEvent } from '../shared/contract/cloud-event.ts';
+import { consumedBy } from '../shared/contract/language.ts';
+import { deadLetterQueueOf, exchangeOf, queueOf } from '../shared/contract/topology.ts';
+import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
 import { SimBroker } from './broker.ts';
 import { checkPromises, type DeadLetter, digestOf, type Evidence, type Violation } from './checks.ts';
 import { Counter, type FaultKind, Faults } from './faults.ts';
@@ -22,7 +22,7 @@ import { Schedule } from './schedule.ts';
 import { definitions } from './services.ts';
 import { epochMs } from './sim-clock.ts';
 import type { Copy } from './sim-queue.ts';
-import { CrashSignal, crashPoints, SimService, type SimServiceOptions } from './sim-service.ts';
+import { FailpointSignal, failpoints, SimService, type SimServiceOptions } from './sim-service.ts';
 import { unpacked } from './unpacked.ts';
 import { type Services, Workload } from './workload.ts';
 
@@ -182,7 +182,7 @@ class Simulation {
     try {
       return this.#schedule.step(untilMs);
     } catch (error) {
-      if (!(error instanceof CrashSignal)) throw error;
+      if (!(error instanceof FailpointSignal)) throw error;
       error.bury();
       return true;
     }
@@ -290,7 +290,7 @@ class Simulation {
       }
     };
     const crashes = random.shuffle(
-      this.#all.flatMap((service) => [...crashPoints, 'between steps' as const].map((point) => ({ service, point }))),
+      this.#all.flatMap((service) => [...failpoints, 'between steps' as const].map((point) => ({ service, point }))),
     );
     plan('crash', 60, crashes.length, (index) => {
       const { service, point } = crashes[index % crashes.length] ?? { service: this.#any(random), point: 'in-group' };
@@ -355,7 +355,7 @@ class Simulation {
     });
     plan('poison', 150, poisonKinds.length, (index) => this.#sendPoison(random, index));
     const reactions = random.shuffle(
-      this.#all.flatMap(({ name }) => heardBy(choreography, name).map((type) => `${name}/${type}`)),
+      this.#all.flatMap(({ name }) => consumedBy(choreography, name).map((type) => `${name}/${type}`)),
     );
     plan('broken-reaction', 400, 4, (index) => {
       this.#breakNext.add(reactions[index % reactions.length] ?? '');

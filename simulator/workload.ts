@@ -8,11 +8,11 @@ import type { Order, OrderStatus } from '../order-service/order.ts';
 import type { OrderParts } from '../order-service/service.ts';
 import { deposit, putAccount } from '../payment-service/commands.ts';
 import type { PaymentParts } from '../payment-service/service.ts';
-import type { DataOf, ServiceName } from '../shared/choreography.ts';
-import { isPassingFault } from '../shared/database.ts';
-import { ProblemError } from '../shared/problem.ts';
-import type { ServiceParts } from '../shared/service-node.ts';
-import type { Cause, Transaction } from '../shared/transaction.ts';
+import type { DataOf, ServiceName } from '../shared/contract/choreography.ts';
+import { ProblemError } from '../shared/runtime/http/problem.ts';
+import type { ServiceParts } from '../shared/runtime/node/service-node.ts';
+import type { Cause, Transaction } from '../shared/runtime/node/transaction.ts';
+import { isTransient } from '../shared/runtime/storage/database.ts';
 import type { Counter, Faults } from './faults.ts';
 import type { History } from './history.ts';
 import type { Random } from './random.ts';
@@ -216,12 +216,12 @@ export class Workload {
           }
           this.unansweredRequests += 1;
         } else if (result instanceof Error) {
-          if (isPassingFault(result) && attempt < 20) {
+          if (isTransient(result) && attempt < 20) {
             races.add('request answered 503, and repeated');
             again();
             return;
           }
-          if (!isPassingFault(result)) this.refusedRequests += 1;
+          if (!isTransient(result)) this.refusedRequests += 1;
         } else {
           this.#answered(result, tie);
         }

@@ -1,101 +1,62 @@
-// A real RabbitMQ for everyone: the one that is given, the one that is installed, Docker's, or Debian's own packages unpacked.
-// Whatever is started here ends with stop(), and with this process, however that ends.
-import {
-  BROKER_SOURCES,
-  type Broker,
-  BrokerSettingError,
-  type BrokerSource,
-  BrokerUnavailableError,
-  SourceUnavailableError,
-  type StartBrokerOptions,
-  type StartContext,
-} from './broker/contract.ts';
-import { DataFolderInUseError } from './broker/data-folder.ts';
-import { startFromDebianPackages } from './broker/debian-packages.ts';
-import { startDocker } from './broker/docker.ts';
-import { useGivenUrl } from './broker/given-url.ts';
-import { startInstalled } from './broker/installed.ts';
+// `npm run broker`: a RabbitMQ until Ctrl-C. The URL goes to stdout, all else to stderr.
+import { parseArgs } from 'node:util';
+import { BrokerSettingError, BrokerUnavailableError, startBroker } from '../local/broker/start-broker.ts';
 
-export {
-  type Broker,
-  BrokerSettingError,
-  type BrokerSource,
-  BrokerUnavailableError,
-  type StartBrokerOptions,
-} from './broker/contract.ts';
+const USAGE = `usage: npm run -s broker -- [--data DIR] [--log FILE]
+  --data DIR   keep the messages in DIR between starts (default: a temporary folder)
+  --log FILE   write RabbitMQ's own log there
+BROKER_SOURCE=url|installed|docker|debian chooses where the broker comes from, AMQP_URL names one that runs already.`;
 
-interface Source {
-  readonly start: (context: StartContext) => Promise<Broker>;
-  readonly whatToDo: string;
-}
+const EXIT_UNAVAILABLE = 69;
+const EXIT_USAGE = 64;
 
-const SOURCES: Readonly<Record<BrokerSource, Source>> = {
-  url: {
-    start: useGivenUrl,
-    whatToDo: 'set AMQP_URL to a RabbitMQ (3.10 or later) that is running: amqp://user:password@host:5672',
-  },
-  installed: {
-    start: startInstalled,
-    whatToDo:
-      'install RabbitMQ (apt install rabbitmq-server, brew install rabbitmq), or set RABBITMQ_SERVER to its rabbitmq-server script',
-  },
-  docker: {
-    start: startDocker,
-    whatToDo: 'install Docker and start its daemon (BROKER_IMAGE names another image than rabbitmq:4-management)',
-  },
-  debian: {
-    start: startFromDebianPackages,
-    whatToDo: 'on Debian or Ubuntu, let apt-get reach its package sources (needed once, nothing is installed)',
-  },
-};
-
-/**
- * Gives a broker that answers. Takes the first source that works: AMQP_URL (and then only that one), an installed
- * rabbitmq-server, Docker, Debian's packages. BROKER_SOURCE names one of them and leaves the others out.
- *
- * Throws BrokerUnavailableError when there is none, BrokerSettingError for an unknown BROKER_SOURCE, and the signal's reason.
- */
-export async function startBroker(options: StartBrokerOptions = {}): Promise<Broker> {
-  const { dataDir, logFile, progress = () => undefined, signal } = options;
-  const context: StartContext = { dataDir, logFile, progress, signal };
-  const failures: { source: BrokerSource; reason: string }[] = [];
-  for (const source of sourcesToTry()) {
-    signal?.throwIfAborted();
-    try {
-      return await SOURCES[source].start(context);
-    } catch (error) {
-      // the next source would run into the same folder
-      if (error instanceof DataFolderInUseError) throw new BrokerUnavailableError(error.message, { cause: error });
-      if (!(error instanceof SourceUnavailableError)) throw error;
-      failures.push({ source, reason: error.message });
-      progress(`${source}: ${error.message}`);
-    }
+async function main(): Promise<number> {
+  let values: { data?: string; log?: string; help?: boolean };
+  try {
+    ({ values } = parseArgs({
+      options: { data: { type: 'string' }, log: { type: 'string' }, help: { type: 'boolean' } },
+    }));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    return EXIT_USAGE;
   }
-  throw new BrokerUnavailableError(explain(failures));
-}
-
-function sourcesToTry(): readonly BrokerSource[] {
-  const forced = process.env['BROKER_SOURCE'];
-  if (forced !== undefined && forced !== '') {
-    const known = BROKER_SOURCES.find((source) => source === forced);
-    if (known === undefined) {
-      throw new BrokerSettingError(
-        `BROKER_SOURCE=${forced} is unknown: it must be one of ${BROKER_SOURCES.join(', ')}, or unset`,
-      );
-    }
-    return [known];
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
   }
-  // whoever names a broker wants that one: a private one in its place would hide that it is down
-  return process.env['AMQP_URL'] ? ['url'] : ['installed', 'docker', 'debian'];
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.abort());
+  try {
+    const broker = await startBroker({
+      ...(values.data === undefined ? {} : { dataDir: values.data }),
+      ...(values.log === undefined ? {} : { logFile: values.log }),
+      progress: (line) => console.error(line),
+      signal: ending.signal,
+    });
+    console.log(broker.url);
+    console.error(`${broker.description}. Ctrl-C stops it.`);
+    await untilAborted(ending.signal);
+    await broker.stop();
+    console.error(broker.source === 'url' ? 'Left running: it is not ours.' : 'Stopped.');
+    return 0;
+  } catch (error) {
+    if (ending.signal.aborted) return 0;
+    if (!(error instanceof BrokerUnavailableError || error instanceof BrokerSettingError)) throw error;
+    console.error(error.message);
+    return error instanceof BrokerSettingError ? EXIT_USAGE : EXIT_UNAVAILABLE;
+  }
 }
 
-function explain(failures: readonly { source: BrokerSource; reason: string }[]): string {
-  const forced = process.env['BROKER_SOURCE'];
-  const width = Math.max(...BROKER_SOURCES.map((source) => source.length));
-  return [
-    `no RabbitMQ can be had here${forced ? ` (BROKER_SOURCE=${forced} leaves out the other sources)` : ''}. Tried:`,
-    ...failures.map(({ source, reason }) => `  ${source.padEnd(width)}  ${reason}`),
-    'Any one of these helps:',
-    ...BROKER_SOURCES.map((source) => `  - ${SOURCES[source].whatToDo}`),
-  ].join('\n');
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  // the broker's own handles do not keep this process alive
+  const alive = setInterval(() => undefined, 60_000);
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      clearInterval(alive);
+      resolve();
+    });
+  });
 }
+
+process.exitCode = await main();

@@ -1,9 +1,14 @@
 // The command line of the contract: shows it, holds it to the rules, and writes the documents that follow from it.
 import { parseArgs } from 'node:util';
-import { choreography } from '../shared/choreography.ts';
-import { checkChoreography, type Finding, rules } from '../shared/choreography-checks.ts';
-import { mermaidFlow, textMap } from '../shared/choreography-map.ts';
-import { asyncApiText, generatedDocuments, mermaidText, writeDocuments } from './choreography-documents.ts';
+import { checkChoreography, type Finding, rules } from '../shared/contract/checks/all-checks.ts';
+import { choreography } from '../shared/contract/choreography.ts';
+import { mermaidFlow, textMap } from '../shared/contract/documents/choreography-map.ts';
+import {
+  asyncApiText,
+  generatedDocuments,
+  mermaidText,
+  writeDocuments,
+} from '../shared/contract/documents/documents-on-disk.ts';
 
 const usage = `Usage: npm run choreography -- [option]
 
@@ -72,7 +77,7 @@ function report(findings: readonly Finding[]): number {
   if (findings.length === 0) return 0;
   print(`
 ${findings.length === 1 ? 'One finding' : `${findings.length} findings`}. Begin with the first: later ones are often its consequence.
-Declare the missing event or outcome in shared/choreography.ts, then let the compiler name the reactions to write:
+Declare the missing event or outcome in shared/contract/choreography.ts, then let the compiler name the reactions to write:
   npm run choreography
 Why a rule is there stands in shared/checks/<rule>.ts.
 `);

@@ -2,9 +2,9 @@
 // Putting back is safe at any time and any number of times: the inbox recognises what had taken effect.
 import { parseArgs } from 'node:util';
 import { type ConfirmChannel, connect, type GetMessage } from 'amqplib';
-import { choreography } from '../shared/choreography.ts';
-import { servicesOf } from '../shared/contract.ts';
-import { deadLetterQueueOf, queueOf } from '../shared/topology.ts';
+import { choreography } from '../shared/contract/choreography.ts';
+import { servicesOf } from '../shared/contract/language.ts';
+import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
 
 const usage = `Usage: npm run dead-letters -- list [SERVICE]
        npm run dead-letters -- redrive SERVICE [--cause CAUSE]

@@ -1,12 +1,12 @@
 // `npm run demo`: orders that go through, orders that are rolled back, and a service killed in the middle, over HTTP only.
 import { setMaxListeners } from 'node:events';
 import { parseArgs } from 'node:util';
+import { paintFor } from '../local/terminal.ts';
 import { Client } from './demo/client.ts';
 import { Report } from './demo/report.ts';
 import { playAll } from './demo/scenes.ts';
 import { Shop } from './demo/shop.ts';
 import { composeTarget, localTarget, type Target } from './demo/target.ts';
-import { paintFor } from './terminal.ts';
 
 const usage = `npm run demo -- [--compose] [--keep]
 

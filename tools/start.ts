@@ -1,12 +1,12 @@
 // `npm start`: a broker and the three services on this machine, until Ctrl-C.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadSampleData } from './sample-data.ts';
-import { checkPortsFree, portsFrom, StartError } from './start/ports.ts';
-import { ServiceLogs } from './start/service-log.ts';
-import { keepRunning } from './start/supervise.ts';
-import { foldersIn, System, serviceNames } from './system.ts';
-import { paintFor } from './terminal.ts';
+import { checkPortsFree, portsFrom, StartError } from '../local/ports.ts';
+import { loadSampleData } from '../local/sample-data.ts';
+import { ServiceLogs } from '../local/service-log.ts';
+import { keepRunning } from '../local/supervise.ts';
+import { foldersIn, System, serviceNames } from '../local/system.ts';
+import { paintFor } from '../local/terminal.ts';
 
 const usage = `npm start
 

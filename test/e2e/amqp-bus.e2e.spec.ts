@@ -1,10 +1,11 @@
 // The bus over a real RabbitMQ keeps the same promises as the simulated one.
-import { AmqpBus } from '../../shared/amqp-bus.ts';
-import type { Bus } from '../../shared/bus.ts';
-import { silentLog } from '../../shared/log.ts';
-import { topologyFor, wholeTopology } from '../../shared/topology.ts';
-import { busSuite } from '../bus-suite.ts';
+
+import { topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
+import { silentLog } from '../../shared/runtime/environment/log.ts';
+import type { Bus } from '../../shared/runtime/messaging/bus.ts';
+import { AmqpBus } from '../../shared/runtime/rabbitmq/amqp-bus.ts';
 import { newVhost, testBroker, vhostOf } from '../support/broker.ts';
+import { busSuite } from '../support/bus-suite.ts';
 import { withChannel } from '../support/tap.ts';
 import { eventually } from '../support/wait.ts';
 

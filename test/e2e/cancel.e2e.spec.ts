@@ -159,7 +159,7 @@ describe('P7 Any order: cancellation at every step', function () {
     expect([answer.status, answer.body.status]).to.deep.equal([200, 'cancelled']);
   });
 
-  it('at any moment, a hundred times: each order ends as the answer said, and the books balance', async () => {
+  it('at any moment, a hundred times: each order ends as the answer said, and the totals balance', async () => {
     await system.product('CUP', 100, 1_000);
     const results = await Promise.all(
       Array.from({ length: 100 }, async (_, index) => {

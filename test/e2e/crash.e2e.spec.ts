@@ -1,6 +1,6 @@
 // Crashes, for real: services and the broker are killed, frozen, cut off, under load. Then it is quiet, and all must be well.
 import { expect } from 'chai';
-import type { ServiceProcess } from '../../tools/service-process.ts';
+import type { ServiceProcess } from '../../local/service-process.ts';
 import { testBroker, vhostOf } from '../support/broker.ts';
 import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
 import { eventually } from '../support/wait.ts';
@@ -65,13 +65,13 @@ describe('P1 Accepted is accepted', function () {
     let kills = 0;
     while (placing) {
       const victim = system.services[kills % 3] as ServiceProcess;
-      const seen = (await system.books().catch(() => undefined))?.order.confirmed.orders ?? 0;
+      const seen = (await system.totals().catch(() => undefined))?.order.confirmed.orders ?? 0;
       await victim.kill();
       await victim.start();
       kills += 1;
       await eventually(
         'some more orders to end before the next kill',
-        async () => !placing || (await system.books()).order.confirmed.orders >= seen + 10,
+        async () => !placing || (await system.totals()).order.confirmed.orders >= seen + 10,
       );
     }
     expect(kills).to.be.greaterThan(5);
@@ -89,7 +89,7 @@ describe('P1 Accepted is accepted', function () {
       const enough = (round + 1) * 15;
       await eventually(
         'some orders between the kills',
-        async () => !placing || (await system.books()).order.confirmed.orders > enough,
+        async () => !placing || (await system.totals()).order.confirmed.orders > enough,
       );
     }
     await expectAllEnded(await orders);
@@ -111,7 +111,7 @@ describe('P1 Accepted is accepted', function () {
   it('kill -9 of the broker under load, and its restart', async () => {
     const broker = await testBroker();
     const orders = placeMany('broker', 200);
-    await eventually('the load to have begun', async () => (await system.books()).order.pending.orders > 0);
+    await eventually('the load to have begun', async () => (await system.totals()).order.pending.orders > 0);
     await broker.kill();
     await broker.restart();
     await expectAllEnded(await orders);

@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { cloudEventContentType } from '../../shared/cloud-event.ts';
-import { wholeTopology } from '../../shared/topology.ts';
-import { ServiceProcess } from '../../tools/service-process.ts';
+import { ServiceProcess } from '../../local/service-process.ts';
+import { cloudEventContentType } from '../../shared/contract/cloud-event.ts';
+import { wholeTopology } from '../../shared/contract/topology.ts';
 import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
 import { Tap, withChannel } from '../support/tap.ts';
 import { eventually } from '../support/wait.ts';
@@ -189,7 +189,7 @@ describe('messages that go wrong', function () {
     expect((await system.ended(orderId)).status).to.equal('confirmed');
   });
 
-  it('leaves books that balance', () => system.expectBalanced());
+  it('leaves totals that balance', () => system.expectBalanced());
 });
 
 describe('the topology on a real broker', function () {

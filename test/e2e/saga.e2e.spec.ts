@@ -1,6 +1,6 @@
 // The outcomes of the saga, over HTTP, with real processes and a real RabbitMQ.
 import { expect } from 'chai';
-import { cloudEventBatchContentType } from '../../shared/cloud-event.ts';
+import { cloudEventBatchContentType } from '../../shared/contract/cloud-event.ts';
 import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
 import { Tap } from '../support/tap.ts';
 import { eventually } from '../support/wait.ts';
@@ -140,7 +140,7 @@ describe('the saga over HTTP', function () {
       expect(await system.stock('TEN')).to.equal(0);
     });
 
-    it('leaves books that balance', async () => {
+    it('leaves totals that balance', async () => {
       const { order } = await system.expectBalanced();
       expect(order.confirmed.orders).to.be.greaterThan(10);
       expect(order.cancelled.orders).to.be.greaterThan(50);
@@ -281,7 +281,7 @@ describe('the saga over HTTP', function () {
   });
 
   it('P10 refuses bad input with its own problem each, and stores nothing', async () => {
-    const before = await system.books();
+    const before = await system.totals();
     const ask = (body: unknown) => http('POST', `${system.order.url}/orders`, body);
     const line = { productId: 'CUP', qty: 1 };
     const bad: [string, Promise<{ status: number; body: Record<string, unknown> }>, number, string][] = [
@@ -304,7 +304,7 @@ describe('the saga over HTTP', function () {
       expect([reply.status, reply.body['type']], what).to.deep.equal([status, `urn:problem:${code}`]);
       expect(reply.body['detail'], what).to.be.a('string').and.not.empty;
     }
-    expect(await system.books()).to.deep.equal(before);
+    expect(await system.totals()).to.deep.equal(before);
   });
 
   it('P1 answers the same Idempotency-Key with the same order, a hundred times at once', async () => {

@@ -1,5 +1,5 @@
 // One real RabbitMQ for all tests of a run, started when the first one needs it, on a free port and with data of its own.
-import { type Broker, startBroker } from '../../tools/broker.ts';
+import { type Broker, startBroker } from '../../local/broker/start-broker.ts';
 
 let starting: Promise<Broker> | undefined;
 let vhosts = 0;

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { ServiceName } from '../../shared/choreography.ts';
-import { ServiceProcess } from '../../tools/service-process.ts';
+import { ServiceProcess } from '../../local/service-process.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { newVhost } from './broker.ts';
 import { eventually } from './wait.ts';
 
@@ -145,21 +145,21 @@ export class SagaSystem {
     return (await http<{ stock: number }>('GET', `${this.inventory.url}/products/${productId}`)).body.stock;
   }
 
-  async books(): Promise<Books> {
-    const get = async <T>(service: ServiceProcess) => (await http<T>('GET', `${service.url}/books`)).body;
+  async totals(): Promise<Totals> {
+    const get = async <T>(service: ServiceProcess) => (await http<T>('GET', `${service.url}/totals`)).body;
     const [order, payment, inventory] = await Promise.all([
-      get<Books['order']>(this.order),
-      get<Books['payment']>(this.payment),
-      get<Books['inventory']>(this.inventory),
+      get<Totals['order']>(this.order),
+      get<Totals['payment']>(this.payment),
+      get<Totals['inventory']>(this.inventory),
     ]);
     return { order, payment, inventory };
   }
 
   /** Waits until no order is under way and every outbox is empty. */
-  async quiet(timeoutMs = 60_000): Promise<Books> {
-    const books = await eventually(
+  async quiet(timeoutMs = 60_000): Promise<Totals> {
+    const totals = await eventually(
       'every order to end',
-      () => this.books(),
+      () => this.totals(),
       ({ order }) => order.pending.orders === 0 && order.cancelling.orders === 0,
       timeoutMs,
     );
@@ -171,22 +171,22 @@ export class SagaSystem {
         timeoutMs,
       );
     }
-    return books;
+    return totals;
   }
 
   /** P3, P4, P5: what the three services hold agrees, and every sum comes out even. */
-  async expectBalanced(): Promise<Books> {
+  async expectBalanced(): Promise<Totals> {
     await this.quiet();
-    const books = await this.books();
-    const { order, payment, inventory } = books;
+    const totals = await this.totals();
+    const { order, payment, inventory } = totals;
     expect(payment.balances, 'balances').to.equal(payment.paidIn - payment.charged + payment.refunded);
     expect(inventory.stock, 'stock').to.equal(inventory.broughtIn - inventory.reserved + inventory.released);
     expect(payment.charged - payment.refunded, 'kept money').to.equal(order.confirmed.total);
-    return books;
+    return totals;
   }
 }
 
-export interface Books {
+export interface Totals {
   readonly order: Readonly<
     Record<'pending' | 'cancelling' | 'confirmed' | 'cancelled', { readonly orders: number; readonly total: number }>
   >;

@@ -1,8 +1,8 @@
 // Listens to everything the services say, as any other program could: a queue of its own on every exchange.
 import { type Channel, type ChannelModel, type ConsumeMessage, connect } from 'amqplib';
-import { choreography } from '../../shared/choreography.ts';
-import { servicesOf } from '../../shared/contract.ts';
-import { deadLetterQueueOf, exchangeOf } from '../../shared/topology.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
+import { servicesOf } from '../../shared/contract/language.ts';
+import { deadLetterQueueOf, exchangeOf } from '../../shared/contract/topology.ts';
 import { eventually } from './wait.ts';
 
 export class Tap {

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { backoffMs, isoTime, systemClock } from '../../shared/clock.ts';
+import { backoffMs, isoTime, systemClock } from '../../shared/runtime/environment/clock.ts';
 
 describe('the waiting time before another attempt', () => {
   it('is the shortest before the first, and doubles', () => {

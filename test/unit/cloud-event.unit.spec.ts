@@ -11,8 +11,8 @@ import {
   encodeEvent,
   type UnreadableCause,
   UnreadableEventError,
-} from '../../shared/cloud-event.ts';
-import { anyEventOf, eventOf, eventTypes, samples } from './events.ts';
+} from '../../shared/contract/cloud-event.ts';
+import { anyEventOf, eventOf, eventTypes, samples } from '../support/events.ts';
 
 const placed = eventOf('order.placed');
 

@@ -3,9 +3,9 @@ import { expect } from 'chai';
 import { putProduct, restock } from '../../inventory-service/commands.ts';
 import { shortagesOf } from '../../inventory-service/reservation.ts';
 import { type InventoryParts, inventoryService } from '../../inventory-service/service.ts';
-import { quantityMax } from '../../shared/event-data.ts';
-import { orderId, samples, userId } from './events.ts';
-import { given } from './given.ts';
+import { quantityMax } from '../../shared/contract/event-data.ts';
+import { orderId, samples, userId } from '../support/events.ts';
+import { given } from '../support/given.ts';
 
 const withdrawn = samples['order.withdrawn'];
 
@@ -29,7 +29,7 @@ function stockIs(expected: Record<string, number>) {
   return ({ store }: InventoryParts) => {
     for (const [productId, stock] of Object.entries(expected))
       expect(store.stockOf(productId), productId).to.equal(stock);
-    const { stock, broughtIn, reserved, released } = store.books();
+    const { stock, broughtIn, reserved, released } = store.totals();
     expect(stock, 'stock = broughtIn - reserved + released').to.equal(broughtIn - reserved + released);
   };
 }
@@ -124,13 +124,13 @@ describe('inventory-service hears of a withdrawal', () => {
     withStock({})
       .heard('payment.completed', paid({ a: 1 }))
       .when('order.withdrawn', withdrawn)
-      .says('settled');
-    given(inventoryService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('settled');
+      .says('compensated');
+    given(inventoryService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('compensated');
     withStock({ a: 1 })
       .heard('payment.completed', paid({ a: 1 }))
       .heard('order.withdrawn', withdrawn)
       .when('order.withdrawn', withdrawn)
-      .says('settled')
+      .says('compensated')
       .leaving(stockIs({ a: 1 }));
   });
 

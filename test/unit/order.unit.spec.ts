@@ -2,9 +2,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { awaitedBy, reasonOf, statusOf } from '../../order-service/order.ts';
-import type { EventType } from '../../shared/choreography.ts';
-import { eventTypes, samples } from './events.ts';
-import { endings, possibleSubsets } from './sagas.ts';
+import type { EventType } from '../../shared/contract/choreography.ts';
+import { eventTypes, samples } from '../support/events.ts';
+import { endings, possibleSubsets } from '../support/sagas.ts';
 
 const sagaTypes = eventTypes.filter((type) => type !== 'product.updated');
 

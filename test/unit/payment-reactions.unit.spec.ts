@@ -3,9 +3,9 @@ import { expect } from 'chai';
 import { deposit, putAccount } from '../../payment-service/commands.ts';
 import { refusalOf } from '../../payment-service/payment.ts';
 import { type PaymentParts, paymentService } from '../../payment-service/service.ts';
-import { moneyMax } from '../../shared/event-data.ts';
-import { orderId, samples, userId } from './events.ts';
-import { given } from './given.ts';
+import { moneyMax } from '../../shared/contract/event-data.ts';
+import { orderId, samples, userId } from '../support/events.ts';
+import { given } from '../support/given.ts';
 
 const placed = samples['order.placed'];
 const amount = placed.total;
@@ -18,7 +18,7 @@ function withAccount(account: { balance: number; blocked?: boolean }) {
 function balanceIs(balance: number) {
   return ({ store }: PaymentParts) => {
     expect(store.account(userId)?.balance).to.equal(balance);
-    const { balances, paidIn, charged, refunded } = store.books();
+    const { balances, paidIn, charged, refunded } = store.totals();
     expect(balances, 'balances = paidIn - charged + refunded').to.equal(paidIn - charged + refunded);
   };
 }
@@ -112,7 +112,7 @@ describe('payment-service hears that stock was refused', () => {
       .heard('order.placed', placed)
       .heard('order.withdrawn', samples['order.withdrawn'])
       .when('inventory.rejected', refused)
-      .says('settled')
+      .says('compensated')
       .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
   });
 
@@ -162,13 +162,13 @@ describe('payment-service hears of a withdrawal', () => {
   });
 
   it('says nothing more when nothing was taken, or everything was given back', () => {
-    given(paymentService).heard('order.placed', placed).when('order.withdrawn', withdrawn).says('settled');
-    given(paymentService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('settled');
+    given(paymentService).heard('order.placed', placed).when('order.withdrawn', withdrawn).says('compensated');
+    given(paymentService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('compensated');
     withAccount({ balance: amount })
       .heard('order.placed', placed)
       .heard('inventory.rejected', samples['inventory.rejected'])
       .when('order.withdrawn', withdrawn)
-      .says('settled')
+      .says('compensated')
       .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
   });
 });

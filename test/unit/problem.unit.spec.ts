@@ -1,7 +1,7 @@
 // Problems as a client gets them, and the check that makes them of what came in.
 import { expect } from 'chai';
 import { z } from 'zod';
-import { check, Problem, ProblemError, unavailable } from '../../shared/problem.ts';
+import { check, Problem, ProblemError, unavailable } from '../../shared/runtime/http/problem.ts';
 
 describe('a problem', () => {
   it('has type, title, status and detail as RFC 9457 wants them, and what else is known', () => {

@@ -1,6 +1,6 @@
 // Settings from the environment: each wrong one is named with what is right.
 import { expect } from 'chai';
-import { readSettings, SettingsError } from '../../shared/settings.ts';
+import { readSettings, SettingsError } from '../../shared/runtime/process/settings.ts';
 
 const defaults = { PORT: '3001', DATABASE_PATH: 'data/test.db' };
 

@@ -1,6 +1,6 @@
 // HTTP as the demo speaks it: over connections that stay open, with the curl line that repeats each request.
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { shellWord } from '../terminal.ts';
+import { shellWord } from '../../local/terminal.ts';
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PUT';

@@ -1,5 +1,5 @@
 // What the demo prints: scenes, requests with their answers, sagas as sequences, and what was announced against what came.
-import type { Paint } from '../terminal.ts';
+import type { Paint } from '../../local/terminal.ts';
 import { type Answer, curlLine } from './client.ts';
 import type { TimelineEvent } from './shop.ts';
 

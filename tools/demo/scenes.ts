@@ -1,11 +1,11 @@
 // The scenes of the demo, in their order. Each announces what will happen, lets it happen, and compares.
-import { untilCatalogueHas } from '../sample-data.ts';
-import { checkBooks } from './books.ts';
+import { untilCatalogueHas } from '../../local/sample-data.ts';
 import { ordersAroundKill } from './burst.ts';
 import { measureSagas } from './latency.ts';
 import type { Report } from './report.ts';
 import { DemoError, type Order, type Shop } from './shop.ts';
 import type { Target } from './target.ts';
+import { checkBooks } from './totals.ts';
 
 export interface Stage {
   readonly shop: Shop;
@@ -41,7 +41,7 @@ export async function playAll(stage: Stage): Promise<string> {
     productId: supplies.cup.productId,
     sagas: sagasMeasured,
   });
-  await books(stage);
+  await totals(stage);
   return measured;
 }
 
@@ -283,9 +283,9 @@ async function showEnd({ shop, report }: Stage, title: string, order: Order, ann
   report.check('the order', announced, outcomeOf(ended), shop.timelineCurl(order.orderId));
 }
 
-async function books({ shop, report }: Stage): Promise<void> {
+async function totals({ shop, report }: Stage): Promise<void> {
   report.scene(
-    'The books',
+    'The totals',
     'Three databases that share no transaction. When all is quiet they must agree: confirmed = charged = set aside.',
   );
   await checkBooks(shop, report);

@@ -1,7 +1,7 @@
 // The three services as the demo uses them: typed calls, their answers checked, each shown or not.
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import type { PerService } from '../system.ts';
+import type { PerService } from '../../local/system.ts';
 import { type Answer, type Call, type Client, curlLine, NoAnswerError } from './client.ts';
 import type { Report } from './report.ts';
 
@@ -50,7 +50,7 @@ const InventoryBooks = z.object({
   reserved: z.number(),
   released: z.number(),
 });
-export type Books = {
+export type Totals = {
   readonly order: z.output<typeof OrderBooks>;
   readonly payment: z.output<typeof PaymentBooks>;
   readonly inventory: z.output<typeof InventoryBooks>;
@@ -182,13 +182,13 @@ export class Shop {
     return acceptOrMissing(Reservation, await this.#call({ method: 'GET', url }, quiet));
   }
 
-  async books(quiet = false): Promise<Books> {
-    const books = (service: keyof PerService<string>) =>
-      this.#call({ method: 'GET', url: `${this.#urls[service]}/books` }, quiet);
+  async totals(quiet = false): Promise<Totals> {
+    const totals = (service: keyof PerService<string>) =>
+      this.#call({ method: 'GET', url: `${this.#urls[service]}/totals` }, quiet);
     return {
-      order: accept(OrderBooks, await books('order-service')),
-      payment: accept(PaymentBooks, await books('payment-service')),
-      inventory: accept(InventoryBooks, await books('inventory-service')),
+      order: accept(OrderBooks, await totals('order-service')),
+      payment: accept(PaymentBooks, await totals('payment-service')),
+      inventory: accept(InventoryBooks, await totals('inventory-service')),
     };
   }
 

@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { portsFrom } from '../start/ports.ts';
-import { ServiceLogs } from '../start/service-log.ts';
-import { defaultSettings, foldersIn, type PerService, perService, System, serviceNames } from '../system.ts';
-import { paintFor } from '../terminal.ts';
+import { portsFrom } from '../../local/ports.ts';
+import { ServiceLogs } from '../../local/service-log.ts';
+import { defaultSettings, foldersIn, type PerService, perService, System, serviceNames } from '../../local/system.ts';
+import { paintFor } from '../../local/terminal.ts';
 import { DemoError } from './shop.ts';
 
 export interface Target {

@@ -1,0 +1,160 @@
+// The routes of inventory-service: products, stock, and what became of an order's reservation.
+import { z } from 'zod';
+import {
+  Line,
+  Money,
+  Name,
+  OrderId,
+  ProductUpdated,
+  Quantity,
+  quantityMax,
+  Shortage,
+} from '../shared/contract/event-data.ts';
+import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { ProblemError } from '../shared/runtime/http/problem.ts';
+import { type Route, route } from '../shared/runtime/http/route.ts';
+import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
+import { existing, putProduct, restock } from './commands.ts';
+import type { InventoryParts } from './service.ts';
+
+const ProductView = z.object({
+  productId: Name,
+  name: z.string(),
+  unitPrice: Money.describe('Minor units.'),
+  stock: z.int().describe('Units that can be set aside for new orders.'),
+  available: z.boolean().describe('Whether it is offered for sale.'),
+  version: z.int().describe('Counts the changes of name, price and availability.'),
+});
+const PutProduct = z
+  .object({
+    name: ProductUpdated.shape.name.refine(
+      (name) => name.isWellFormed() && !/\p{Cc}/u.test(name),
+      'must not hold control characters',
+    ),
+    unitPrice: Money,
+    stock: z.int().min(0).max(quantityMax).optional(),
+    available: z.boolean().optional(),
+  })
+  .strict();
+const ReservationView = z.object({
+  orderId: OrderId,
+  status: z.enum(['reserved', 'rejected', 'released', 'voided']),
+  items: z.array(Line).optional(),
+  shortages: z.array(Shortage).optional(),
+  updatedAt: z.iso.datetime(),
+});
+const Totals = z.object({
+  products: z.int(),
+  stock: z.int(),
+  broughtIn: z.int(),
+  reserved: z.int(),
+  released: z.int(),
+});
+const ProductPath = z.object({ productId: Name });
+
+export function inventoryRoutes(node: ServiceNode<'inventory-service', InventoryParts>): Route[] {
+  const { store, keys } = node.parts;
+  return [
+    route({
+      method: 'PUT',
+      path: '/products/:productId',
+      operationId: 'putProduct',
+      summary: 'Create a product, or change its name, price, stock or availability',
+      description: 'Stock and availability that are left out stay as they are (at first: 0 and true).',
+      params: ProductPath,
+      body: PutProduct,
+      answers: {
+        200: { description: 'The product, changed.', schema: ProductView },
+        201: { description: 'The product, created.', schema: ProductView },
+      },
+      handle: async ({ params, body, cause }) => {
+        const { product, created } = await node.transact((tx) => putProduct(store, tx, params.productId, body), cause);
+        return { status: created ? 201 : 200, body: product };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/products',
+      operationId: 'listProducts',
+      summary: 'Products in the order of their ids',
+      query: z
+        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: Name.optional() })
+        .strict(),
+      answers: {
+        200: {
+          description: 'A page of them.',
+          schema: z.object({
+            products: z.array(ProductView),
+            next: Name.optional().describe('For `after`, when there is more.'),
+          }),
+        },
+      },
+      handle: ({ query: { limit, after } }) => {
+        const found = store.products(limit + 1, after);
+        const products = found.slice(0, limit);
+        return { status: 200, body: { products, next: found.length > limit ? products.at(-1)?.productId : undefined } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/products/:productId',
+      operationId: 'getProduct',
+      summary: 'One product',
+      params: ProductPath,
+      answers: { 200: { description: 'The product.', schema: ProductView } },
+      problems: { 404: 'There is no such product.' },
+      handle: ({ params }) => ({ status: 200, body: existing(store, params.productId) }),
+    }),
+    route({
+      method: 'POST',
+      path: '/products/:productId/restocks',
+      operationId: 'restock',
+      summary: 'Add to the stock of a product',
+      params: ProductPath,
+      body: z.object({ qty: Quantity }).strict(),
+      idempotent: true,
+      answers: { 201: { description: 'The product with its new stock.', schema: ProductView } },
+      problems: {
+        404: 'There is no such product.',
+        422: 'The stock would be too high, or the Idempotency-Key came with another request before.',
+      },
+      handle: ({ params: { productId }, body: { qty }, idempotencyKey, cause }) =>
+        node.transact(
+          (tx) =>
+            keys.once('restock', idempotencyKey, { productId, qty }, tx.nowMs, () => ({
+              status: 201,
+              body: restock(store, tx, productId, qty),
+            })),
+          cause,
+        ),
+    }),
+    route({
+      method: 'GET',
+      path: '/reservations/:orderId',
+      operationId: 'getReservation',
+      summary: "What became of an order's reservation",
+      params: z.object({ orderId: OrderId }),
+      answers: { 200: { description: 'The reservation.', schema: ReservationView } },
+      problems: { 404: 'Nothing is known of this order here.' },
+      handle: ({ params: { orderId } }) => {
+        const reservation = store.reservation(orderId);
+        if (!reservation)
+          throw new ProblemError(404, 'no-such-reservation', `inventory-service has not heard of order ${orderId}`, {
+            orderId,
+          });
+        return {
+          status: 200,
+          body: { ...reservation, updatedAt: isoTime(store.reservationUpdatedAtMs(orderId) ?? 0) },
+        };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/totals',
+      operationId: 'getTotals',
+      summary: 'Sums over all products: stock = broughtIn - reserved + released',
+      answers: { 200: { description: 'In units.', schema: Totals } },
+      handle: () => ({ status: 200, body: store.totals() }),
+    }),
+  ];
+}

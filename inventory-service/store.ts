@@ -1,0 +1,194 @@
+// Tables and SQL of inventory-service. Every change of a stock is a movement, written with it.
+import type { Database } from '../shared/runtime/storage/database.ts';
+import type { OrderLine, Reservation, Shortfall } from './reservation.ts';
+
+export const migrations = [
+  `
+  CREATE TABLE products (
+    product_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    unit_price INTEGER NOT NULL CHECK (unit_price >= 0),
+    stock INTEGER NOT NULL CHECK (stock BETWEEN 0 AND 9007199254740991),
+    available INTEGER NOT NULL CHECK (available IN (0, 1)),
+    version INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE movements (
+    movement_id INTEGER PRIMARY KEY,
+    product_id TEXT NOT NULL REFERENCES products,
+    kind TEXT NOT NULL CHECK (kind IN ('set', 'restock', 'reserve', 'release')),
+    qty INTEGER NOT NULL,
+    stock_after INTEGER NOT NULL,
+    order_id TEXT,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX movements_of_product ON movements (product_id, movement_id);
+  -- A product is set aside at most once per order, and put back at most once, whatever the code above it does.
+  CREATE UNIQUE INDEX movements_once ON movements (order_id, product_id, kind) WHERE order_id IS NOT NULL;
+  CREATE TABLE reservations (
+    order_id TEXT PRIMARY KEY,
+    status TEXT NOT NULL CHECK (status IN ('reserved', 'rejected', 'released', 'voided')),
+    items TEXT,
+    shortages TEXT,
+    updated_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  // Nothing reads movements by product, and an index on them has a page of its own written for nearly every order.
+  'DROP INDEX movements_of_product',
+];
+
+export interface Product {
+  readonly productId: string;
+  readonly name: string;
+  /** Minor units. */
+  readonly unitPrice: number;
+  /** Units that can be set aside for new orders. */
+  readonly stock: number;
+  /** Whether it is offered for sale; independent of its stock. */
+  readonly available: boolean;
+  /** Counts the changes of name, price and availability. */
+  readonly version: number;
+}
+
+interface ProductRow {
+  product_id: string;
+  name: string;
+  unit_price: number;
+  stock: number;
+  available: number;
+  version: number;
+}
+
+interface ReservationRow {
+  order_id: string;
+  status: Reservation['status'];
+  items: string | null;
+  shortages: string | null;
+  updated_at_ms: number;
+}
+
+export type MovementKind = 'set' | 'restock' | 'reserve' | 'release';
+
+export class InventoryStore {
+  readonly #product;
+  readonly #products;
+  readonly #putProduct;
+  readonly #stock;
+  readonly #move;
+  readonly #record;
+  readonly #reservation;
+  readonly #putReservation;
+  readonly #totals;
+
+  constructor(db: Database) {
+    this.#product = db.prepare<[string], ProductRow>('SELECT * FROM products WHERE product_id = ?');
+    this.#products = db.prepare<[string, number], ProductRow>(
+      'SELECT * FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?',
+    );
+    this.#putProduct = db.prepare(
+      `INSERT INTO products (product_id, name, unit_price, stock, available, version) VALUES (?, ?, ?, 0, ?, ?)
+       ON CONFLICT (product_id) DO UPDATE SET
+         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available, version = excluded.version`,
+    );
+    this.#stock = db.prepare<[string], number>('SELECT stock FROM products WHERE product_id = ?').pluck();
+    this.#move = db
+      .prepare<[number, string], number>('UPDATE products SET stock = stock + ? WHERE product_id = ? RETURNING stock')
+      .pluck();
+    this.#record = db.prepare(
+      'INSERT INTO movements (product_id, kind, qty, stock_after, order_id, at_ms) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    this.#reservation = db.prepare<[string], ReservationRow>('SELECT * FROM reservations WHERE order_id = ?');
+    this.#putReservation = db.prepare(
+      `INSERT INTO reservations (order_id, status, items, shortages, updated_at_ms) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
+    );
+    this.#totals = db.prepare<[], Totals>(
+      `SELECT (SELECT count(*) FROM products) AS products,
+              (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
+              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock')) AS broughtIn,
+              (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
+              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`,
+    );
+  }
+
+  product(productId: string): Product | undefined {
+    const row = this.#product.get(productId);
+    return row && toProduct(row);
+  }
+
+  /** In the order of their ids, from after `afterProductId`. */
+  products(limit: number, afterProductId = ''): Product[] {
+    return this.#products.all(afterProductId, limit).map(toProduct);
+  }
+
+  /** Creates the product with nothing in stock, or changes what the catalogue says of it. */
+  putProduct(product: Omit<Product, 'stock'>): void {
+    const { productId, name, unitPrice, available, version } = product;
+    this.#putProduct.run(productId, name, unitPrice, available ? 1 : 0, version);
+  }
+
+  stockOf(productId: string): number | undefined {
+    return this.#stock.get(productId);
+  }
+
+  /** Changes a stock and writes the movement that says why. Returns the new stock. */
+  move(productId: string, kind: MovementKind, qty: number, orderId: string | null, atMs: number): number {
+    const stock = this.#move.get(qty, productId);
+    if (stock === undefined) throw new Error(`no product '${productId}' to ${kind}`);
+    this.#record.run(productId, kind, qty, stock, orderId, atMs);
+    return stock;
+  }
+
+  reservation(orderId: string): Reservation | undefined {
+    const row = this.#reservation.get(orderId);
+    return row && toReservation(row);
+  }
+
+  /** When the reservation last changed. */
+  reservationUpdatedAtMs(orderId: string): number | undefined {
+    return this.#reservation.get(orderId)?.updated_at_ms;
+  }
+
+  /** Records an order's reservation, or its new status. */
+  putReservation(reservation: Reservation, atMs: number): void {
+    const { orderId, status } = reservation;
+    const items = reservation.status === 'voided' ? null : JSON.stringify(reservation.items);
+    const shortages = reservation.status === 'rejected' ? JSON.stringify(reservation.shortages) : null;
+    this.#putReservation.run(orderId, status, items, shortages, atMs);
+  }
+
+  totals(): Totals {
+    const totals = this.#totals.get();
+    if (!totals) throw new Error('no totals');
+    return totals;
+  }
+}
+
+/** Sums over all products, in units. They balance when stock = broughtIn - reserved + released. */
+export interface Totals {
+  readonly products: number;
+  readonly stock: number;
+  readonly broughtIn: number;
+  readonly reserved: number;
+  readonly released: number;
+}
+
+function toProduct(row: ProductRow): Product {
+  return {
+    productId: row.product_id,
+    name: row.name,
+    unitPrice: row.unit_price,
+    stock: row.stock,
+    available: row.available === 1,
+    version: row.version,
+  };
+}
+
+function toReservation(row: ReservationRow): Reservation {
+  const { order_id: orderId } = row;
+  if (row.status === 'voided') return { status: 'voided', orderId };
+  const items = JSON.parse(row.items ?? '[]') as OrderLine[];
+  if (row.status === 'rejected') {
+    return { status: 'rejected', orderId, items, shortages: JSON.parse(row.shortages ?? '[]') as Shortfall[] };
+  }
+  return { status: row.status, orderId, items };
+}

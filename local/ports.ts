@@ -1,0 +1,87 @@
+// The ports of the services: which they are, and whether they can be had.
+import { createServer } from 'node:net';
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import { type PerService, perService, serviceNames } from './system.ts';
+
+/** What the user has to put right before anything can start; the message says how. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+}
+
+const ownPorts: Readonly<Record<string, number>> = {
+  'order-service': 3001,
+  'payment-service': 3002,
+  'inventory-service': 3003,
+};
+const added = serviceNames.filter((name) => !Object.hasOwn(ownPorts, name));
+
+/** `order-service` has ORDER_PORT, and so on; a service that was added to the contract gets the next port from 3004. */
+export const portSettings: PerService<{ readonly variable: string; readonly port: number }> = perService((service) => ({
+  variable: `${service
+    .replace(/-service$/, '')
+    .replaceAll('-', '_')
+    .toUpperCase()}_PORT`,
+  port: ownPorts[service] ?? 3004 + added.indexOf(service),
+}));
+
+/** @throws StartError for a value that is no port, or one that is given twice */
+export function portsFrom(env: NodeJS.ProcessEnv): PerService<number> {
+  const read = (service: ServiceName): number => {
+    const { variable, port } = portSettings[service];
+    const text = env[variable];
+    if (text === undefined || text === '') return port;
+    if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
+    throw new StartError(`${variable}=${text} is wrong: it must be a port, from 1 to 65535.`);
+  };
+  const ports = perService(read);
+  for (const [index, service] of serviceNames.entries()) {
+    const other = serviceNames.slice(0, index).find((name) => ports[name] === ports[service]);
+    if (other) throw new StartError(`${other} and ${service} can not both have port ${ports[service]}.`);
+  }
+  return ports;
+}
+
+/** @throws StartError that names every port which is taken, by whom as far as that can be told, and what to do */
+export async function checkPortsFree(ports: PerService<number>, host: string): Promise<void> {
+  const problems: string[] = [];
+  const taken: number[] = [];
+  for (const service of serviceNames) {
+    const port = ports[service];
+    const error = await listenError(port, host);
+    if (!error) continue;
+    taken.push(port);
+    if (error.code === 'EADDRINUSE') problems.push(`Port ${port}, for ${service}, is taken${await takenBy(port)}.`);
+    else problems.push(`Port ${port}, for ${service}, can not be used on ${host}: ${error.message}.`);
+  }
+  if (problems.length === 0) return;
+  const other = serviceNames.map((name) => `${portSettings[name].variable}=${otherThan(ports[name])}`).join(' ');
+  throw new StartError(
+    `${problems.join('\n')}\nStop what listens there (lsof -i :${taken[0]} shows it), or take other ports:\n` +
+      `  ${other} npm start`,
+  );
+}
+
+/** A port that is as easy to remember. */
+function otherThan(port: number): number {
+  return port + 10_000 <= 65_535 ? port + 10_000 : port - 10_000;
+}
+
+function listenError(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', resolve);
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
+/** Says so when it is one of our own. */
+async function takenBy(port: number): Promise<string> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/health_check`, { signal: AbortSignal.timeout(1_000) });
+    const { service } = (await response.json()) as { service?: unknown };
+    const own = serviceNames.find((name) => name === service);
+    return own ? `: ${own} runs there already (another npm start, or docker compose?)` : '';
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,114 @@
+// The whole system on this machine, a broker and the three services, as one thing to start and to stop.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { choreography, type ServiceName } from '../shared/contract/choreography.ts';
+import { servicesOf } from '../shared/contract/language.ts';
+import { freePorts } from './broker/free-ports.ts';
+import { type Broker, startBroker } from './broker/start-broker.ts';
+import { ServiceProcess } from './service-process.ts';
+
+/** Every service of the contract: each has a folder of its name, with a main.ts in it. */
+export const serviceNames = servicesOf(choreography) as ServiceName[];
+
+/** One of something for each service. */
+export type PerService<T> = Readonly<Record<ServiceName, T>>;
+
+export function perService<T>(make: (service: ServiceName, index: number) => T): PerService<T> {
+  return Object.fromEntries(serviceNames.map((name, index) => [name, make(name, index)])) as PerService<T>;
+}
+
+export interface SystemOptions {
+  /** Folder of the databases. */
+  readonly dataDir: string;
+  /** Folder in which the broker keeps its messages. Left out: a temporary one, removed by stop(). */
+  readonly brokerDir?: string;
+  readonly brokerLogFile?: string;
+  /** Left out: free ones. They stay the same when a service is started again. */
+  readonly ports?: PerService<number>;
+  /** Settings of all services, over those of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** One line at a time, while the broker boots or is downloaded. */
+  readonly progress?: (line: string) => void;
+  /** Every line that a service writes. */
+  readonly onLine?: (service: ServiceName, line: string) => void;
+  /** Ends the start. Has no effect once everything runs. */
+  readonly signal?: AbortSignal;
+}
+
+/** Settings that a run of its own does not take over from the user's environment: the services' defaults hold. */
+export const defaultSettings: Readonly<Record<string, string>> = {
+  HOST: '127.0.0.1',
+  LOG_LEVEL: 'info',
+  PREFETCH: '',
+  EVENT_BATCH_MAX: '',
+  OUTBOX_MAX: '',
+  SHUTDOWN_MS: '',
+  ORDER_DEADLINE_MS: '',
+};
+
+export class System {
+  readonly broker: Broker;
+  readonly services: PerService<ServiceProcess>;
+
+  private constructor(broker: Broker, services: PerService<ServiceProcess>) {
+    this.broker = broker;
+    this.services = services;
+  }
+
+  /**
+   * Resolves when all services listen.
+   * @throws what the broker or a service threw, or the signal's reason; nothing is left running then
+   */
+  static async start(options: SystemOptions): Promise<System> {
+    mkdirSync(options.dataDir, { recursive: true });
+    const free = options.ports ? [] : await freePorts(serviceNames.length);
+    const ports = options.ports ?? perService((_, index) => free[index] ?? 0);
+    const broker = await startBroker({
+      ...(options.brokerDir ? { dataDir: options.brokerDir } : {}),
+      ...(options.brokerLogFile ? { logFile: options.brokerLogFile } : {}),
+      ...(options.progress ? { progress: options.progress } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const process = (service: ServiceName) =>
+      new ServiceProcess({
+        service,
+        amqpUrl: broker.url,
+        dataDir: options.dataDir,
+        port: ports[service],
+        ...(options.env ? { env: options.env } : {}),
+        onLine: (line) => options.onLine?.(service, line),
+      });
+    const system = new System(broker, perService(process));
+    try {
+      options.signal?.throwIfAborted();
+      // All are waited for, also after one failed: what is half started could not be stopped.
+      const started = await Promise.allSettled(serviceNames.map((name) => system.services[name].start()));
+      options.signal?.throwIfAborted();
+      for (const result of started) if (result.status === 'rejected') throw result.reason;
+      return system;
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+  }
+
+  get urls(): PerService<string> {
+    return perService((service) => this.services[service].url);
+  }
+
+  /** Services first, so that they can still hand over what they have to say; then the broker. */
+  async stop(): Promise<void> {
+    await Promise.all(serviceNames.map((name) => this.services[name].stop()));
+    await this.broker.stop();
+  }
+
+  /** kill -9 of everything. Nothing that was promised is lost by it. */
+  async kill(): Promise<void> {
+    await Promise.all([...serviceNames.map((name) => this.services[name].kill()), this.broker.kill()]);
+  }
+}
+
+/** Folders below a data folder, the same for everybody who looks for something there. */
+export function foldersIn(dataDir: string): { readonly broker: string; readonly logs: string } {
+  return { broker: join(dataDir, 'broker'), logs: join(dataDir, 'logs') };
+}

@@ -1,0 +1,134 @@
+// The routes of payment-service: accounts, deposits, and what became of an order's payment.
+import { z } from 'zod';
+import { Money, Name, OrderId, PaymentRefusal, PositiveMoney } from '../shared/contract/event-data.ts';
+import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { ProblemError } from '../shared/runtime/http/problem.ts';
+import { type Route, route } from '../shared/runtime/http/route.ts';
+import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
+import { deposit, existing, putAccount } from './commands.ts';
+import type { PaymentParts } from './service.ts';
+
+const AccountView = z.object({ userId: Name, balance: z.int().describe('Minor units.'), blocked: z.boolean() });
+const EntryView = z.object({
+  entryId: z.int(),
+  kind: z.enum(['deposit', 'adjustment', 'charge', 'refund']),
+  amount: z.int().describe('Minor units; negative for what was taken.'),
+  balanceAfter: z.int(),
+  orderId: OrderId.optional(),
+  at: z.iso.datetime(),
+});
+const PaymentView = z.object({
+  orderId: OrderId,
+  status: z.enum(['completed', 'failed', 'voided', 'refunded']),
+  userId: Name.optional(),
+  amount: Money.optional(),
+  reason: PaymentRefusal.optional(),
+  updatedAt: z.iso.datetime(),
+});
+const Totals = z.object({ accounts: z.int(), balances: z.int(), paidIn: z.int(), charged: z.int(), refunded: z.int() });
+const AccountPath = z.object({ userId: Name });
+
+export function paymentRoutes(node: ServiceNode<'payment-service', PaymentParts>): Route[] {
+  const { store, keys } = node.parts;
+  return [
+    route({
+      method: 'PUT',
+      path: '/accounts/:userId',
+      operationId: 'putAccount',
+      summary: 'Open an account, or set its balance, or block it',
+      description:
+        'A balance that differs from the present one is entered in the ledger as an adjustment. What is left out stays as it is.',
+      params: AccountPath,
+      body: z.object({ balance: Money.optional(), blocked: z.boolean().optional() }).strict(),
+      answers: {
+        200: { description: 'The account, changed.', schema: AccountView },
+        201: { description: 'The account, opened.', schema: AccountView },
+      },
+      handle: async ({ params, body, cause }) => {
+        const { account, created } = await node.transact((tx) => putAccount(store, tx, params.userId, body), cause);
+        return { status: created ? 201 : 200, body: account };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/accounts/:userId',
+      operationId: 'getAccount',
+      summary: 'Balance and ledger entries of an account, newest first',
+      params: AccountPath,
+      query: z
+        .object({
+          limit: z.coerce.number().int().min(1).max(100).default(20),
+          before: z.coerce.number().int().min(1).optional(),
+        })
+        .strict(),
+      answers: {
+        200: {
+          description: 'The account.',
+          schema: AccountView.extend({
+            entries: z.array(EntryView),
+            next: z.int().optional().describe('For `before`, when there is more.'),
+          }),
+        },
+      },
+      problems: { 404: 'There is no such account.' },
+      handle: ({ params: { userId }, query: { limit, before } }) => {
+        const account = existing(store, userId);
+        const found = store.entries(userId, limit + 1, before);
+        if (!found) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no entry ${before}`);
+        const entries = found
+          .slice(0, limit)
+          .map(({ orderId, atMs, ...entry }) => ({ ...entry, ...(orderId ? { orderId } : {}), at: isoTime(atMs) }));
+        const next = found.length > limit ? entries.at(-1)?.entryId : undefined;
+        return { status: 200, body: { ...account, entries, next } };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/accounts/:userId/deposits',
+      operationId: 'deposit',
+      summary: 'Pay money into an account',
+      params: AccountPath,
+      body: z.object({ amount: PositiveMoney }).strict(),
+      idempotent: true,
+      answers: { 201: { description: 'The account with its new balance.', schema: AccountView } },
+      problems: {
+        404: 'There is no such account.',
+        422: 'The balance would be too high, or the Idempotency-Key came with another request before.',
+      },
+      handle: ({ params: { userId }, body: { amount }, idempotencyKey, cause }) =>
+        node.transact(
+          (tx) =>
+            keys.once('deposit', idempotencyKey, { userId, amount }, tx.nowMs, () => ({
+              status: 201,
+              body: deposit(store, tx, userId, amount),
+            })),
+          cause,
+        ),
+    }),
+    route({
+      method: 'GET',
+      path: '/payments/:orderId',
+      operationId: 'getPayment',
+      summary: "What became of an order's payment",
+      params: z.object({ orderId: OrderId }),
+      answers: { 200: { description: 'The payment.', schema: PaymentView } },
+      problems: { 404: 'Nothing is known of this order here.' },
+      handle: ({ params: { orderId } }) => {
+        const payment = store.payment(orderId);
+        if (!payment)
+          throw new ProblemError(404, 'no-such-payment', `payment-service has not heard of order ${orderId}`, {
+            orderId,
+          });
+        return { status: 200, body: { ...payment, updatedAt: isoTime(store.paymentUpdatedAtMs(orderId) ?? 0) } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/totals',
+      operationId: 'getTotals',
+      summary: 'Sums over all accounts: balances = paidIn - charged + refunded',
+      answers: { 200: { description: 'In minor units.', schema: Totals } },
+      handle: () => ({ status: 200, body: store.totals() }),
+    }),
+  ];
+}

@@ -1,0 +1,216 @@
+// Tables and SQL of payment-service. Every change of a balance is an entry in the ledger, written with it.
+import type { Database } from '../shared/runtime/storage/database.ts';
+import type { Account, Payment } from './payment.ts';
+
+export const migrations = [
+  `
+  CREATE TABLE accounts (
+    user_id TEXT PRIMARY KEY,
+    balance INTEGER NOT NULL CHECK (balance BETWEEN 0 AND 9007199254740991),
+    blocked INTEGER NOT NULL CHECK (blocked IN (0, 1))
+  ) STRICT;
+  CREATE TABLE ledger (
+    entry_id INTEGER PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES accounts,
+    kind TEXT NOT NULL CHECK (kind IN ('deposit', 'adjustment', 'charge', 'refund')),
+    amount INTEGER NOT NULL,
+    balance_after INTEGER NOT NULL,
+    order_id TEXT,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX ledger_of_user ON ledger (user_id, entry_id);
+  -- At most one charge and one refund per order, whatever the code above it does.
+  CREATE UNIQUE INDEX ledger_once ON ledger (order_id, kind) WHERE order_id IS NOT NULL;
+  CREATE TABLE payments (
+    order_id TEXT PRIMARY KEY,
+    user_id TEXT,
+    amount INTEGER,
+    status TEXT NOT NULL CHECK (status IN ('completed', 'failed', 'voided', 'refunded')),
+    reason TEXT,
+    updated_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  // An account's entries as a list through the rows, newest first. An index by account would have another page of its own
+  // written for nearly every entry; the account's row is written anyway.
+  `
+  ALTER TABLE accounts ADD COLUMN last_entry_id INTEGER;
+  ALTER TABLE ledger ADD COLUMN previous_entry_id INTEGER;
+  UPDATE accounts SET last_entry_id = (SELECT max(entry_id) FROM ledger WHERE ledger.user_id = accounts.user_id);
+  UPDATE ledger SET previous_entry_id = (
+    SELECT max(entry_id) FROM ledger AS earlier
+    WHERE earlier.user_id = ledger.user_id AND earlier.entry_id < ledger.entry_id
+  );
+  DROP INDEX ledger_of_user;
+  `,
+];
+
+export type EntryKind = 'deposit' | 'adjustment' | 'charge' | 'refund';
+
+export interface LedgerEntry {
+  readonly entryId: number;
+  readonly kind: EntryKind;
+  /** Minor units; negative for what was taken. */
+  readonly amount: number;
+  readonly balanceAfter: number;
+  readonly orderId: string | null;
+  readonly atMs: number;
+}
+
+interface NewEntry {
+  readonly entryId: number;
+  readonly balanceAfter: number;
+}
+
+interface EntryRow {
+  entry_id: number;
+  user_id: string;
+  kind: EntryKind;
+  amount: number;
+  balance_after: number;
+  order_id: string | null;
+  at_ms: number;
+  /** The entry of the same account before it. */
+  previous_entry_id: number | null;
+}
+
+interface PaymentRow {
+  order_id: string;
+  user_id: string | null;
+  amount: number | null;
+  status: Payment['status'];
+  reason: string | null;
+  updated_at_ms: number;
+}
+
+export class PaymentStore {
+  readonly #account;
+  readonly #putAccount;
+  readonly #enter;
+  readonly #move;
+  readonly #lastEntry;
+  readonly #entry;
+  readonly #payment;
+  readonly #putPayment;
+  readonly #totals;
+
+  constructor(db: Database) {
+    this.#account = db.prepare<[string], { user_id: string; balance: number; blocked: number }>(
+      'SELECT user_id, balance, blocked FROM accounts WHERE user_id = ?',
+    );
+    this.#putAccount = db.prepare(
+      `INSERT INTO accounts (user_id, balance, blocked) VALUES (?, 0, ?)
+       ON CONFLICT (user_id) DO UPDATE SET blocked = excluded.blocked`,
+    );
+    this.#enter = db.prepare<[EntryKind, number, number, string | null, number, string], NewEntry>(
+      `INSERT INTO ledger (user_id, kind, amount, balance_after, order_id, at_ms, previous_entry_id)
+       SELECT user_id, ?, ?, balance + ?, ?, ?, last_entry_id FROM accounts WHERE user_id = ?
+       RETURNING entry_id AS entryId, balance_after AS balanceAfter`,
+    );
+    this.#move = db.prepare('UPDATE accounts SET balance = ?, last_entry_id = ? WHERE user_id = ?');
+    this.#lastEntry = db
+      .prepare<[string], number | null>('SELECT last_entry_id FROM accounts WHERE user_id = ?')
+      .pluck();
+    this.#entry = db.prepare<[number], EntryRow>('SELECT * FROM ledger WHERE entry_id = ?');
+    this.#payment = db.prepare<[string], PaymentRow>('SELECT * FROM payments WHERE order_id = ?');
+    this.#putPayment = db.prepare(
+      `INSERT INTO payments (order_id, user_id, amount, status, reason, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
+    );
+    this.#totals = db.prepare<[], Totals>(
+      `SELECT (SELECT count(*) FROM accounts) AS accounts,
+              (SELECT coalesce(sum(balance), 0) FROM accounts) AS balances,
+              (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind IN ('deposit', 'adjustment')) AS paidIn,
+              (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE kind = 'charge') AS charged,
+              (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind = 'refund') AS refunded`,
+    );
+  }
+
+  account(userId: string): Account | undefined {
+    const row = this.#account.get(userId);
+    return row && { userId: row.user_id, balance: row.balance, blocked: row.blocked === 1 };
+  }
+
+  /** Creates the account with nothing in it, or changes whether it is blocked. */
+  putAccount(userId: string, blocked: boolean): void {
+    this.#putAccount.run(userId, blocked ? 1 : 0);
+  }
+
+  /** Changes a balance and writes the ledger entry that says why. Returns the new balance. */
+  enter(userId: string, kind: EntryKind, amount: number, orderId: string | null, atMs: number): number {
+    const entry = this.#enter.get(kind, amount, amount, orderId, atMs, userId);
+    if (!entry) throw new Error(`no account '${userId}' to enter a ${kind} in`);
+    this.#move.run(entry.balanceAfter, entry.entryId, userId);
+    return entry.balanceAfter;
+  }
+
+  /**
+   * Newest first, from the one before `beforeEntryId`.
+   * @returns undefined when no entry of this account has that number
+   */
+  entries(userId: string, limit: number, beforeEntryId?: number): LedgerEntry[] | undefined {
+    const before = beforeEntryId === undefined ? undefined : this.#entry.get(beforeEntryId);
+    if (beforeEntryId !== undefined && before?.user_id !== userId) return undefined;
+    const entries: LedgerEntry[] = [];
+    let next = before ? before.previous_entry_id : this.#lastEntry.get(userId);
+    while (next && entries.length < limit) {
+      const row = this.#entry.get(next);
+      if (!row) throw new Error(`entry ${next} of account '${userId}' is not stored`);
+      entries.push(toEntry(row));
+      next = row.previous_entry_id;
+    }
+    return entries;
+  }
+
+  payment(orderId: string): Payment | undefined {
+    const row = this.#payment.get(orderId);
+    return row && toPayment(row);
+  }
+
+  /** When the payment last changed. */
+  paymentUpdatedAtMs(orderId: string): number | undefined {
+    return this.#payment.get(orderId)?.updated_at_ms;
+  }
+
+  /** Records an order's payment, or its new status. */
+  putPayment(payment: Payment, atMs: number): void {
+    const { orderId, status } = payment;
+    const [userId, amount] = payment.status === 'voided' ? [null, null] : [payment.userId, payment.amount];
+    this.#putPayment.run(orderId, userId, amount, status, payment.status === 'failed' ? payment.reason : null, atMs);
+  }
+
+  totals(): Totals {
+    const totals = this.#totals.get();
+    if (!totals) throw new Error('no totals');
+    return totals;
+  }
+}
+
+/** Sums over all accounts, in minor units. They balance when balances = paidIn - charged + refunded. */
+export interface Totals {
+  readonly accounts: number;
+  readonly balances: number;
+  readonly paidIn: number;
+  readonly charged: number;
+  readonly refunded: number;
+}
+
+function toEntry(row: EntryRow): LedgerEntry {
+  return {
+    entryId: row.entry_id,
+    kind: row.kind,
+    amount: row.amount,
+    balanceAfter: row.balance_after,
+    orderId: row.order_id,
+    atMs: row.at_ms,
+  };
+}
+
+function toPayment(row: PaymentRow): Payment {
+  const { order_id: orderId, user_id, amount } = row;
+  if (row.status === 'voided') return { status: 'voided', orderId };
+  const party = { orderId, userId: user_id ?? '', amount: amount ?? 0 };
+  if (row.status === 'failed') return { ...party, status: 'failed', reason: row.reason as Refusal };
+  return { ...party, status: row.status };
+}
+
+type Refusal = Extract<Payment, { status: 'failed' }>['reason'];

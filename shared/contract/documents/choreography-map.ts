@@ -1,0 +1,175 @@
+// The choreography for people, drawn from the contract alone: as text, as a flowchart, and as one sequence diagram per
+// path. The same contract gives the same bytes.
+import { SagaGraph } from '../checks/saga-graph.ts';
+import { reactionKey, type SagaPath, undisturbedPaths, withdrawnPaths } from '../checks/saga-paths.ts';
+import { type Choreography, type EventSpec, isSilent, servicesOf } from '../language.ts';
+
+export interface SequenceDiagram {
+  readonly title: string;
+  /** Mermaid source. */
+  readonly source: string;
+}
+
+/** Every event with who says it, and below it who reacts with which outcomes; silent outcomes stand in brackets. */
+export function textMap(contract: Choreography): string {
+  const types = Object.keys(contract.events);
+  const width =
+    Math.max(...types.map((type) => type.length), ...servicesOf(contract).map((name) => name.length + 2)) + 2;
+  const blocks = Object.entries(contract.events).map(([type, spec]) => {
+    const head = `${type.padEnd(width)}${[spec.by, ...remarksOn(spec)].join(', ')}`;
+    const reactions = Object.entries(spec.reactions).map(([service, outcomes]) => {
+      const shown = outcomes.map((outcome) => (isSilent(outcome) ? `(${outcome})` : outcome));
+      return `${`  ${service}`.padEnd(width)}→ ${shown.join(' | ')}`;
+    });
+    return [head, ...reactions].join('\n');
+  });
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function remarksOn(spec: EventSpec): string[] {
+  return [
+    ...(spec.trigger ? [`when ${spec.trigger}`] : []),
+    ...(spec.compensates ? [`compensates ${spec.compensates}`] : []),
+    ...(spec.final ? [`the end: ${spec.final}`] : []),
+    ...(spec.standalone ? ['beside the saga'] : []),
+  ];
+}
+
+/**
+ * A Mermaid flowchart: each service as a box around the events that it says. A line leads from an event to what its
+ * reader says next; a dotted one leads to a reader that says nothing, with the silent outcomes that this can have.
+ */
+export function mermaidFlow(contract: Choreography): string {
+  const lines = ['flowchart LR'];
+  for (const service of servicesOf(contract)) {
+    lines.push(`  subgraph ${idOf(service)}["${service}"]`);
+    for (const [type, spec] of Object.entries(contract.events)) {
+      if (spec.by === service) lines.push(`    ${nodeOf(type, spec)}`);
+    }
+    lines.push('  end');
+  }
+  for (const [type, spec] of Object.entries(contract.events)) {
+    for (const [service, outcomes] of Object.entries(spec.reactions)) {
+      const silent = outcomes.filter(isSilent);
+      lines.push(...arrows(contract, type, outcomes));
+      if (silent.length > 0) lines.push(`  ${idOf(type)} -.->|"${silent.join(', ')}"| ${idOf(service)}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The saga as one small picture: which event leads to which, without the services and without what is only noted. */
+export function mermaidOverview(contract: Choreography): string {
+  const saga = Object.entries(contract.events).filter(([, spec]) => !spec.standalone);
+  return `${[
+    'flowchart LR',
+    ...saga.map(([type, spec]) => `  ${nodeOf(type, spec)}`),
+    ...saga.flatMap(([type, { reactions }]) =>
+      Object.values(reactions).flatMap((outcomes) => arrows(contract, type, outcomes)),
+    ),
+  ].join('\n')}\n`;
+}
+
+function nodeOf(type: string, { final }: EventSpec): string {
+  return `${idOf(type)}${final ? `(["${type}"])` : `["${type}"]`}`;
+}
+
+function arrows(contract: Choreography, type: string, outcomes: readonly string[]): string[] {
+  return outcomes
+    .filter((outcome) => Object.hasOwn(contract.events, outcome))
+    .map((outcome) => `  ${idOf(type)} --> ${idOf(outcome)}`);
+}
+
+/** One Mermaid sequence diagram for each way in which a saga is confirmed, is refused, or is taken back. */
+export function mermaidSequences(contract: Choreography): SequenceDiagram[] {
+  const graph = new SagaGraph(contract);
+  const undisturbed = undisturbedPaths(graph);
+  const failuresOn = (path: SagaPath) =>
+    [...path.said.keys()].filter(
+      (type) => graph.isFailure(type) && !graph.spec(type)?.compensates && !graph.isEnd(type),
+    );
+  const confirmed = undisturbed.filter((path) => failuresOn(path).length === 0);
+  const refused = undisturbed.filter((path) => failuresOn(path).length > 0);
+  const withdrawn = withdrawnPaths(graph).filter((path) => isPlainWithdrawal(graph, path));
+  return [
+    ...confirmed.map((path) => ({ title: 'Confirmed', source: sequenceOf(graph, path) })),
+    ...refused.map((path) => ({ title: `Refused: ${failuresOn(path).join(', ')}`, source: sequenceOf(graph, path) })),
+    ...withdrawn.map((path) => ({ title: withdrawalTitle(graph, path), source: sequenceOf(graph, path) })),
+  ];
+}
+
+/** Nobody refuses on the path: the withdrawal is all that happens to it. */
+function isPlainWithdrawal(graph: SagaGraph, path: SagaPath): boolean {
+  const { withdrawal } = graph.contract;
+  return [...path.said].every(([type, after]) => {
+    const isRefusal = graph.isFailure(type) && after.some((cause) => graph.forward.has(cause)) && !graph.isEnd(type);
+    return type === withdrawal || !isRefusal;
+  });
+}
+
+function withdrawalTitle(graph: SagaGraph, path: SagaPath): string {
+  const effects = [...path.said.keys()].filter((type) => graph.isEffect(type));
+  const latest = effects.filter((type) => !effects.some((other) => path.said.get(other)?.includes(type)));
+  return latest.length > 0 ? `Withdrawn after ${latest.join(' and ')}` : 'Withdrawn before anything was done';
+}
+
+/** The path as a sequence that can happen: everything as early as it can, the withdrawal as late. */
+function sequenceOf(graph: SagaGraph, path: SagaPath): string {
+  const { withdrawal } = graph.contract;
+  const said = new Set(
+    [...path.said].filter(([type, after]) => after.length === 0 && type !== withdrawal).map(([type]) => type),
+  );
+  const delivered = new Set<string>();
+  const steps: string[] = [];
+  const next = () =>
+    [...said]
+      .flatMap((type) => graph.readersOf(type).map((service) => ({ type, service })))
+      .find(
+        ({ type, service }) =>
+          !delivered.has(reactionKey(type, service)) && canArrive(graph, path, said, delivered, type, service),
+      );
+  for (;;) {
+    const delivery = next();
+    if (delivery) {
+      const { type, service } = delivery;
+      delivered.add(reactionKey(type, service));
+      const outcome = path.outcomes.get(reactionKey(type, service)) ?? 'noted';
+      const isLast = path.said.get(outcome)?.every((cause) => delivered.has(reactionKey(cause, service))) ?? false;
+      steps.push(`  ${idOf(graph.spec(type)?.by ?? '')}->>${idOf(service)}: ${type}`);
+      if (isLast) said.add(outcome);
+      const note = isSilent(outcome) ? outcome : 'waits';
+      if (!isLast && note !== 'noted') steps.push(`  Note over ${idOf(service)}: ${note}`);
+      if (isLast && graph.readersOf(outcome).length === 0) steps.push(`  Note over ${idOf(service)}: ${outcome}`);
+    } else if (path.withdrawn && !said.has(withdrawal)) said.add(withdrawal);
+    else break;
+  }
+  const services = servicesOf(graph.contract).filter((name) =>
+    steps.some((step) => step.split(/[^\w]+/).includes(idOf(name))),
+  );
+  const participants = services.map((name) => `  participant ${idOf(name)} as ${name}`);
+  return `${['sequenceDiagram', ...participants, ...steps].join('\n')}\n`;
+}
+
+/** Whether the outcome that this reaction has on the path is possible by now. */
+function canArrive(
+  graph: SagaGraph,
+  path: SagaPath,
+  said: ReadonlySet<string>,
+  delivered: ReadonlySet<string>,
+  type: string,
+  service: string,
+): boolean {
+  const { withdrawal } = graph.contract;
+  const outcome = path.outcomes.get(reactionKey(type, service)) ?? 'noted';
+  if (outcome === 'fenced') return delivered.has(reactionKey(withdrawal, service));
+  if (outcome === 'withdrawn')
+    return graph.readersOf(withdrawal).some((name) => delivered.has(reactionKey(withdrawal, name)));
+  if (outcome === 'compensated') return [...said].some((other) => other !== type && graph.spec(other)?.by === service);
+  const undone = graph.spec(outcome)?.compensates;
+  return undone === undefined || said.has(undone);
+}
+
+/** A name that Mermaid takes as it is. */
+function idOf(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9]/g, '_');
+}

@@ -1,0 +1,162 @@
+// The Koa application of a service: routes, limits, request ids, and problem+json for everything that goes wrong.
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import Router from '@koa/router';
+import Koa from 'koa';
+import type { Clock } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+import { newCause } from '../node/service-node.ts';
+import { isTransient } from '../storage/database.ts';
+import { readJson } from './http-body.ts';
+import { parseIdempotencyKey } from './idempotency.ts';
+import { check, ProblemError, unavailable } from './problem.ts';
+import type { Route } from './route.ts';
+
+/** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
+const requestsMax = 5_000;
+/** Longest `Prefer: wait=N` that is honoured. */
+export const waitMsMax = 30_000;
+
+export interface HttpOptions {
+  readonly routes: readonly Route[];
+  /** Each route is also reachable below each of these, e.g. `/order-service`. */
+  readonly prefixes?: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborted when the service stops: who waits is answered at once, and connections end with their answer. */
+  readonly stopping: AbortSignal;
+  /** Asked before each request that changes something. @returns why it can't be taken on now, if so */
+  readonly refuse: () => ProblemError | undefined;
+}
+
+/** An HTTP server, not yet listening. It closes idle connections and those that are too slow. */
+export function createHttpServer(options: HttpOptions): Server {
+  const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 });
+  server.keepAliveTimeout = 65_000;
+  const handle = createApp(options).callback();
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => void handle(request, response));
+  server.on('clientError', answerBrokenRequest);
+  return server;
+}
+
+export function createApp(options: HttpOptions): Koa {
+  const { routes, prefixes = [], clock, log, stopping } = options;
+  const app = new Koa();
+  let busy = 0;
+  app.on('error', (error: unknown) => log.error({ error: String(error) }, 'an answer could not be sent'));
+  app.use(async (ctx, next) => {
+    const requestId = acceptedRequestId(ctx.get('x-request-id')) ?? clock.newId();
+    ctx.state['requestId'] = requestId;
+    ctx.set('x-request-id', requestId);
+    if (stopping.aborted) ctx.set('connection', 'close');
+    busy += 1;
+    try {
+      if (busy > requestsMax)
+        throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
+      await next();
+      if (ctx.body === undefined && ctx.status >= 400) throw noSuchRoute(ctx);
+    } catch (error) {
+      answerProblem(ctx, toProblem(error, log, requestId), requestId);
+    } finally {
+      busy -= 1;
+    }
+  });
+  const router = new Router({ strict: false });
+  // The longest prefix first: `/order-service/orders` is the prefixed list, not the orders of a user of that name.
+  for (const prefix of [...prefixes, '']) for (const route of routes) register(router, route, prefix, options);
+  app.use(router.routes());
+  app.use(router.allowedMethods());
+  return app;
+}
+
+function register(router: Router, route: Route, prefix: string, { clock, refuse, stopping }: HttpOptions): void {
+  router.register(prefix + route.path, [route.method], async (ctx) => {
+    const refused = route.method === 'GET' ? undefined : refuse();
+    if (refused) throw refused;
+    const hasBody = route.body && !(route.bodyOptional && isEmpty(ctx.req));
+    const waitMs = route.waits ? parseWait(ctx.get('prefer')) : undefined;
+    const answer = await route.handle({
+      params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
+      query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
+      body: hasBody && route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
+      cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
+      idempotencyKey: route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined,
+      waitMs,
+      prefix,
+      signal: waitMs === undefined ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
+    });
+    ctx.status = answer.status;
+    if (answer.headers) ctx.set(answer.headers);
+    ctx.body = answer.body ?? null;
+  });
+}
+
+function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
+}
+
+function isEmpty(request: IncomingMessage): boolean {
+  return request.headers['transfer-encoding'] === undefined && Number(request.headers['content-length'] ?? 0) === 0;
+}
+
+function noSuchRoute(ctx: Koa.Context): ProblemError {
+  const what = `${ctx.method} ${ctx.path.slice(0, 200)}`;
+  const allow = ctx.response.get('allow');
+  // A method that the router has never heard of is 501 even where nothing is.
+  if (allow) return new ProblemError(405, 'method-not-allowed', `${what}: this path takes ${allow}`);
+  return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
+}
+
+function toProblem(error: unknown, log: Log, requestId: string): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (isTransient(error)) {
+    log.warn({ requestId, error: String(error) }, 'a request was refused: the database can not be written now');
+    return unavailable('storage-unavailable', 'the database can not be written now; nothing was stored; try again', 2);
+  }
+  if (error instanceof URIError)
+    return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');
+  log.error(
+    { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    'a request failed',
+  );
+  return new ProblemError(
+    500,
+    'internal-error',
+    `something is wrong on our side; nothing was stored; the log has request ${requestId}`,
+  );
+}
+
+function answerProblem(ctx: Koa.Context, problem: ProblemError, requestId: string): void {
+  ctx.status = problem.status;
+  ctx.set(problem.headers);
+  ctx.body = JSON.stringify({ ...problem.toJSON(), requestId });
+  ctx.type = 'application/problem+json';
+}
+
+/** What never became a request: Node's parser refused it. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const code = status === 431 ? 'headers-too-large' : status === 408 ? 'request-timeout' : 'malformed-request';
+  const body = JSON.stringify(new ProblemError(status, code, 'the request could not be read as HTTP'));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function acceptedRequestId(header: string): string | undefined {
+  return /^[A-Za-z0-9._-]{1,100}$/.test(header) ? header : undefined;
+}
+
+function acceptedTraceparent(header: string): string | undefined {
+  return /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) ? header : undefined;
+}
+
+/** `Prefer: wait=N` (RFC 7240), N in seconds; what can't be read is no preference. */
+function parseWait(header: string): number | undefined {
+  const seconds = /(?:^|[,;]\s*)wait\s*=\s*"?(\d{1,6})"?/i.exec(header)?.[1];
+  return seconds === undefined ? undefined : Math.min(Number(seconds) * 1000, waitMsMax);
+}

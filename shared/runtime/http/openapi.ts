@@ -1,0 +1,106 @@
+// The OpenAPI 3.1 document of a service, made from the very routes that are served.
+import { z } from 'zod';
+import type { ServiceName } from '../../contract/choreography.ts';
+import { Problem } from './problem.ts';
+import type { Route } from './route.ts';
+
+/** Problems that every route may answer with. */
+const problemsOfAll: Readonly<Record<number, string>> = {
+  400: 'The request is not valid; `errors` names every field that is wrong.',
+  500: 'Something is wrong on the side of the service; nothing was stored.',
+};
+const problemsOfChanges: Readonly<Record<number, string>> = {
+  413: 'The body is larger than 64 KiB.',
+  415: 'The body is not application/json.',
+  503: 'The service can not take this on now; nothing was stored; Retry-After says when to try again.',
+};
+
+export function openApiDocument(
+  service: ServiceName,
+  description: string,
+  routes: readonly Route[],
+): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: service, version: '1.0.0', description, license: { name: 'MIT', identifier: 'MIT' } },
+    servers: [{ url: '/' }],
+    paths,
+    components: { schemas: { Problem: jsonSchema(Problem) } },
+  };
+}
+
+function operation(route: Route): Record<string, unknown> {
+  const problems = { ...problemsOfAll, ...(route.method === 'GET' ? {} : problemsOfChanges), ...route.problems };
+  const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+  const answers = Object.entries(route.answers).map(([status, { description, schema }]) => [
+    status,
+    { description, ...(schema ? { content: { 'application/json': { schema: jsonSchema(schema) } } } : {}) },
+  ]);
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    ...(route.description ? { description: route.description } : {}),
+    parameters: [
+      ...parameters(route.params, 'path'),
+      ...parameters(route.query, 'query'),
+      ...(route.idempotent
+        ? [
+            header('Idempotency-Key', 'The first answer again instead of a second effect, for 24 hours.', {
+              type: 'string',
+              maxLength: 255,
+            }),
+          ]
+        : []),
+      ...(route.waits
+        ? [
+            header('Prefer', '`wait=N`: answer only when the outcome is there, or after N seconds.', {
+              type: 'string',
+              examples: ['wait=5'],
+            }),
+          ]
+        : []),
+    ],
+    ...(route.body
+      ? {
+          requestBody: {
+            required: !route.bodyOptional,
+            content: { 'application/json': { schema: jsonSchema(route.body, 'input') } },
+          },
+        }
+      : {}),
+    responses: {
+      ...Object.fromEntries(answers),
+      ...Object.fromEntries(
+        Object.entries(problems).map(([status, description]) => [status, { description, content: problem }]),
+      ),
+    },
+  };
+}
+
+function parameters(schema: z.ZodType | undefined, where: 'path' | 'query'): Record<string, unknown>[] {
+  if (!schema) return [];
+  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
+    properties?: Record<string, unknown>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: where,
+    required: where === 'path' || required.includes(name),
+    schema: property,
+  }));
+}
+
+function header(name: string, description: string, schema: Record<string, unknown>): Record<string, unknown> {
+  return { name, in: 'header', required: false, description, schema };
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output' = 'output'): Record<string, unknown> {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}

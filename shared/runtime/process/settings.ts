@@ -1,0 +1,64 @@
+// Settings of a service, from the environment. All are checked at the start; each wrong one is named with what is right.
+import { z } from 'zod';
+import { logLevels } from '../environment/log.ts';
+
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+
+const ServiceSettings = z.object({
+  /** Where the broker is. */
+  AMQP_URL: z
+    .string()
+    .regex(/^amqps?:\/\/[^\s]+$/, 'must look like amqp://user:password@host:5672')
+    .default('amqp://localhost:5672'),
+  /** TCP port of the HTTP interface; 0: any free one, which the log names. */
+  PORT: integer(0, 65_535),
+  /** Address to listen on. */
+  HOST: z.string().min(1).default('127.0.0.1'),
+  /** The service's own SQLite file. */
+  DATABASE_PATH: z.string().min(1),
+  LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
+  /** Messages that may be delivered and not yet acked. */
+  PREFETCH: integer(1, 10_000).default(300),
+  /** Most events that share one message under load; 1: every event is a message of its own. */
+  EVENT_BATCH_MAX: integer(1, 1_000).default(100),
+  /** Messages that may wait in the outbox before requests that change something are answered 503. */
+  OUTBOX_MAX: integer(1, 100_000_000).default(100_000),
+  /** How long a stop may take to finish what was begun, in milliseconds. */
+  SHUTDOWN_MS: integer(0, 600_000).default(10_000),
+  /** How long an order may stay pending, in milliseconds (order-service). */
+  ORDER_DEADLINE_MS: integer(100, 86_400_000).default(30_000),
+});
+
+export type Settings = z.output<typeof ServiceSettings>;
+
+/**
+ * @param defaults what this service uses where the environment says nothing
+ * @throws SettingsError naming every setting that is wrong, with its value and what would be right
+ */
+export function readSettings(
+  env: NodeJS.ProcessEnv,
+  defaults: { readonly PORT: string; readonly DATABASE_PATH: string },
+): Settings {
+  // An empty variable is what Compose makes of an unset one.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const result = ServiceSettings.safeParse({ ...defaults, ...given });
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    // A URL may hold a password.
+    const shown = name === 'AMQP_URL' ? 'what is set' : `'${given[name] ?? ''}'`;
+    return `  ${name}: ${shown} is wrong: ${issue.message}`;
+  });
+  throw new SettingsError(
+    `these settings are wrong:\n${lines.join('\n')}\nCorrect them in the environment and start again.`,
+  );
+}

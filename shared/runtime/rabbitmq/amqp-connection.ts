@@ -1,0 +1,174 @@
+// One connection to RabbitMQ, kept up: connect, set up, wait until it ends, back off, again, until told to stop.
+// amqplib's own recovery is not used: a channel that the server closes, or a loss during setup, can leave it wedged.
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ChannelModel, connect } from 'amqplib';
+import { backoffMs } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+
+const connectTimeoutMs = 10_000;
+const setupTimeoutMs = 20_000;
+const closeTimeoutMs = 1_000;
+const heartbeatS = 10;
+const retryMinMs = 100;
+const retryMaxMs = 5_000;
+/** Bytes that a socket takes before amqplib holds back: beyond it, messages would go to the socket one by one. */
+const socketBufferBytes = 1024 * 1024;
+/** A connection that lasted this long was a good one: the next attempt after it comes at once. */
+const steadyMs = 10_000;
+
+interface Options {
+  readonly url: string;
+  /** Shown in RabbitMQ's own pages. */
+  readonly name: string;
+  readonly log: Log;
+  /** Opens channels and declares what is needed. Whatever it throws ends this connection. `end` does so later. */
+  setUp(connection: ChannelModel, end: (reason: Error) => void): Promise<void>;
+  /** Before an orderly end: closes channels. amqplib would drop what they have written and not yet sent, such as acks. */
+  closing(): Promise<void>;
+  /** The connection that setUp was called with is gone, at whatever stage. */
+  lost(): void;
+}
+
+export class AmqpConnection {
+  readonly #options: Options;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+  #connected = false;
+  #lastError: string | undefined;
+  /** Of the present connection. amqplib's declarations do not mention it. */
+  #socket: Socket | undefined;
+  #gathering = false;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /**
+   * To be called after something was written: what follows in the same turn of the event loop leaves with it, in one
+   * system call. amqplib makes one for every message, and each wakes the broker up.
+   */
+  gather(): void {
+    const socket = this.#socket;
+    if (this.#gathering || !socket) return;
+    this.#gathering = true;
+    socket.cork();
+    // amqplib hands to the socket in the next turn; it arranges for that in a tick that is in the queue already.
+    process.nextTick(() =>
+      setImmediate(() => {
+        this.#gathering = false;
+        socket.uncork();
+      }),
+    );
+  }
+
+  /** Closes the connection and makes no other. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const startedAtMs = performance.now();
+      try {
+        await this.#once();
+      } catch (error) {
+        // A channel that we closed ourselves ends the connection, too.
+        if (!signal.aborted) this.#report(error, attempt);
+      }
+      if (performance.now() - startedAtMs > steadyMs) attempt = 0;
+      // Half of the delay is random, so that many services do not come back in step.
+      const delayMs = backoffMs(Math.max(1, attempt), retryMinMs, retryMaxMs) * (0.5 + Math.random() / 2);
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Returns when stopped; throws when the connection can't be made or ends. */
+  async #once(): Promise<void> {
+    const { url, name, setUp, lost } = this.#options;
+    const { signal } = this.#stopping;
+    // The options go on to net.connect(), which knows more of them than amqplib declares.
+    const socketOptions = {
+      noDelay: true,
+      timeout: connectTimeoutMs,
+      highWaterMark: socketBufferBytes,
+      clientProperties: { connection_name: name },
+    };
+    const connection = await connect(withHeartbeat(url), socketOptions);
+    this.#socket = socketOf(connection);
+    let end: (reason?: Error) => void = () => {};
+    const ended = new Promise<never>((_, reject) => {
+      end = (reason) => reject(reason ?? new Error('the broker closed the connection'));
+    });
+    ended.catch(() => {});
+    connection.on('error', (error: Error) => end(error));
+    connection.on('close', (error?: Error) => end(error));
+    const stopped = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    try {
+      const tooSlow = sleep(setupTimeoutMs, undefined, { ref: false }).then(() => {
+        throw new Error(`the broker did not answer the setup within ${setupTimeoutMs} ms`);
+      });
+      tooSlow.catch(() => {});
+      await Promise.race([setUp(connection, end), ended, tooSlow]);
+      this.#connected = true;
+      this.#lastError = undefined;
+      await Promise.race([stopped, ended]);
+      await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
+    } finally {
+      this.#connected = false;
+      this.#socket = undefined;
+      lost();
+      await close(connection);
+    }
+  }
+
+  #report(error: unknown, attempt: number): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const { log, name } = this.#options;
+    const fields = { connection: name, error: message, attempt };
+    this.#lastError = message;
+    if (/PRECONDITION[_-]FAILED/.test(message)) {
+      log.error(
+        fields,
+        'an exchange or queue stands there with other arguments: drain it, delete it, and it is declared anew',
+      );
+    } else if (/ACCESS[_-]REFUSED/.test(message)) {
+      log.error(fields, 'the broker refuses these credentials: check AMQP_URL');
+    } else {
+      log.warn(fields, 'no connection to the broker: trying again');
+    }
+  }
+}
+
+/** Also when it is broken already, and without waiting long for a broker that may be paused. */
+async function close(connection: ChannelModel): Promise<void> {
+  const closed = (async () => connection.close())().catch(() => {});
+  await Promise.race([closed, sleep(closeTimeoutMs, undefined, { ref: false })]);
+  socketOf(connection)?.destroy();
+}
+
+function socketOf(connection: ChannelModel): Socket | undefined {
+  return (connection.connection as unknown as { stream?: Socket }).stream;
+}
+
+function withHeartbeat(url: string): string {
+  if (/[?&]heartbeat=/.test(url)) return url;
+  return `${url}${url.includes('?') ? '&' : '?'}heartbeat=${heartbeatS}`;
+}

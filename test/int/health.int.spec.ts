@@ -1,0 +1,130 @@
+// Is it alive, can it take work; and what it answers when it can't.
+import { expect } from 'chai';
+import { samples } from '../support/events.ts';
+import { expectProblem, type Served, serveInventory, serveOrders, servePayments } from '../support/serve.ts';
+
+const line = { productId: samples['product.updated'].productId, qty: 1 };
+
+for (const [name, serve] of [
+  ['order-service', serveOrders],
+  ['payment-service', servePayments],
+  ['inventory-service', serveInventory],
+] as const)
+  describe(`the health of ${name}`, () => {
+    let served: Served;
+    before(async () => {
+      served = await serve();
+    });
+    after(() => served.close());
+
+    for (const prefix of ['', `/${name}`])
+      it(`is told by ${prefix}/health_check, ${prefix}/livez and ${prefix}/readyz`, async () => {
+        expect((await served.get(`${prefix}/health_check`)).body).to.deep.equal({ status: 'ok', service: name });
+        expect((await served.get(`${prefix}/livez`)).body).to.deep.equal({ status: 'alive' });
+        const ready = await served.get(`${prefix}/readyz`);
+        expect(ready.status).to.equal(200);
+        expect(ready.body).to.include({ status: 'ready', service: name, database: 'ok' });
+      });
+
+    it('is ready without a broker: what it accepts waits', async () => {
+      served.bus.disconnect();
+      const ready = await served.get('/readyz');
+      served.bus.connect();
+      expect(ready.status).to.equal(200);
+      expect(ready.body.broker).to.include({ publisher: 'connecting' });
+    });
+
+    it('is not ready while its database can only be read, but alive; and ready again afterwards', async () => {
+      served.db.pragma('query_only = 1');
+      const during = await served.get('/readyz');
+      const alive = await served.get('/livez');
+      served.db.pragma('query_only = 0');
+      expect([during.status, during.body.database, alive.status]).to.deep.equal([503, 'unavailable', 200]);
+      expect((await served.get('/readyz')).status).to.equal(200);
+    });
+
+    it('echoes the id of a request, and gives one to a request that has none', async () => {
+      const given = await served.get('/livez', { headers: { 'x-request-id': 'abc-1.2_3' } });
+      expect(given.headers['x-request-id']).to.equal('abc-1.2_3');
+      expect((await served.get('/livez')).headers['x-request-id']).to.match(/^[0-9a-f]{8}-/);
+    });
+  });
+
+describe('order-service when it can not take an order on', () => {
+  let orders: Served;
+  beforeEach(async () => {
+    orders = await serveOrders();
+    await orders.hearOfProduct();
+  });
+  afterEach(() => orders.close());
+
+  const place = (headers: Readonly<Record<string, string>> = {}) => orders.post('/ann/orders', line, headers);
+
+  it('says so while the database can not be written, stores nothing, still answers reads, and recovers', async () => {
+    const { orderId } = (await place()).body;
+    await orders.bus.next('order.placed', orderId);
+    const before = orders.stored()['orders'];
+    orders.db.pragma('query_only = 1');
+    const refused = await place({ 'idempotency-key': 'k' });
+    const read = await orders.get(`/orders/${orderId}`);
+    orders.db.pragma('query_only = 0');
+    expectProblem(refused, 503, 'storage-unavailable');
+    expect(refused.headers['retry-after']).to.equal('2');
+    expect(read.status).to.equal(200);
+    expect(orders.stored()['orders']).to.deep.equal(before);
+    expect((await place({ 'idempotency-key': 'k' })).status, 'the same key once it works').to.equal(202);
+  });
+
+  it('accepts while the broker is away until the outbox is full, then says when to try again, and recovers', async () => {
+    orders.bus.disconnect();
+    for (let count = 0; count <= 50; count += 1) expect((await place()).status, `order ${count}`).to.equal(202);
+    const refused = await place();
+    expectProblem(refused, 503, 'outbox-full');
+    expect(Number(refused.headers['retry-after'])).to.be.greaterThan(0);
+    expect((await orders.get('/ann/orders?limit=1')).status, 'reads go on').to.equal(200);
+    const ready = await orders.get('/readyz');
+    expect([ready.status, ready.body.outbox.waiting]).to.deep.equal([503, 51]);
+    expect(orders.stored()['orders']).to.have.lengthOf(51);
+
+    orders.bus.connect();
+    await orders.drained();
+    expect((await place()).status).to.equal(202);
+    expect(orders.said()).to.have.lengthOf(52);
+  });
+
+  it('counts the messages that nobody has a queue for', async () => {
+    orders.bus.answer = 'unroutable';
+    await place();
+    await orders.bus.next('order.placed');
+    await orders.bus.settled();
+    expect((await orders.get('/readyz')).body.outbox).to.deep.equal({
+      waiting: 1,
+      unroutable: { 'order.events/order.placed': 1 },
+    });
+  });
+
+  it('is stopping: it is not ready, closes its connections, and lets nobody wait for an outcome any longer', async () => {
+    const waiting = place({ prefer: 'wait=30' });
+    await orders.bus.next('order.placed');
+    orders.stopping.abort();
+    const answer = await waiting;
+    expect([answer.status, answer.body.status]).to.deep.equal([202, 'pending']);
+    const ready = await orders.get('/readyz');
+    expect([ready.status, ready.headers.connection]).to.deep.equal([503, 'close']);
+  });
+});
+
+describe('the trace of a request', () => {
+  it('is carried into the event, and the id of the request is its cause', async () => {
+    const orders = await serveOrders();
+    try {
+      await orders.hearOfProduct();
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      await orders.post('/ann/orders', line, { traceparent, 'x-request-id': 'request-7' });
+      const event = await orders.bus.next('order.placed');
+      expect(event).to.include({ traceparent, causationid: 'request-7' });
+    } finally {
+      await orders.close();
+    }
+  });
+});

@@ -1,0 +1,159 @@
+// A broker that does what a test tells it: it keeps what is published until the test says what became of it.
+
+import {
+  type AnyEvent,
+  type CloudEvent,
+  cloudEventContentType,
+  encodeEvent,
+} from '../../shared/contract/cloud-event.ts';
+import { exchangeOf } from '../../shared/contract/topology.ts';
+import type {
+  Bus,
+  BusListener,
+  BusStatus,
+  Delivery,
+  OutgoingMessage,
+  PublishOutcome,
+} from '../../shared/runtime/messaging/bus.ts';
+
+interface Published {
+  readonly message: OutgoingMessage;
+  outcome: PublishOutcome | undefined;
+  settle(outcome: PublishOutcome): void;
+}
+
+/** A delivery and what came of it. */
+export interface Delivered extends Delivery {
+  readonly acks: () => number;
+  /** Resolves with the first ack. */
+  readonly acked: Promise<void>;
+}
+
+export class FakeBus implements Bus {
+  /** Everything that was ever published, oldest first. */
+  readonly published: Published[] = [];
+  /** Set: this is what becomes of every message, in the next turn of the event loop. */
+  answer: PublishOutcome | undefined;
+  readonly #notices = new Set<() => void>();
+  #listener: BusListener | undefined;
+  #connected = true;
+
+  start(listener: BusListener): void {
+    this.#listener = listener;
+  }
+
+  canPublish(): boolean {
+    return this.#connected;
+  }
+
+  publish(message: OutgoingMessage, settled: (outcome: PublishOutcome) => void): void {
+    if (!this.#connected) throw new Error('published while canPublish() is false');
+    const published: Published = {
+      message,
+      outcome: undefined,
+      settle: (outcome) => {
+        if (published.outcome) throw new Error(`settled twice: ${published.outcome}, then ${outcome}`);
+        published.outcome = outcome;
+        settled(outcome);
+      },
+    };
+    this.published.push(published);
+    for (const notice of [...this.#notices]) notice();
+    const { answer } = this;
+    if (answer) setImmediate(() => published.settle(answer));
+  }
+
+  status(): BusStatus {
+    const state = this.#connected ? 'connected' : 'connecting';
+    return { publisher: state, consumer: state };
+  }
+
+  async stopConsuming(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  // ---- what a test does
+
+  /** Published and not settled yet, oldest first. */
+  get open(): readonly Published[] {
+    return this.published.filter(({ outcome }) => outcome === undefined);
+  }
+
+  /** Settles everything that is open now; not what is published because of that. */
+  settleOpen(outcome: PublishOutcome): void {
+    for (const { settle } of this.open) settle(outcome);
+  }
+
+  /** The first event of this type, about this subject if one is given, that is or will be published. */
+  next(type: string, subject?: string, timeoutMs = 10_000): Promise<CloudEvent> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = this.published.find(
+          ({ message }) => message.routingKey === type && (subject === undefined || message.correlationId === subject),
+        );
+        if (!found) return;
+        clearTimeout(timer);
+        this.#notices.delete(look);
+        resolve(JSON.parse(found.message.body.toString()) as CloudEvent);
+      };
+      const timer = setTimeout(() => {
+        this.#notices.delete(look);
+        reject(new Error(`waited ${timeoutMs} ms for ${type} ${subject ?? ''} to be published`));
+      }, timeoutMs);
+      this.#notices.add(look);
+      look();
+    });
+  }
+
+  /** Resolves once it is known what became of everything that was published. */
+  async settled(): Promise<void> {
+    while (this.open.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  /** The connection breaks: what is open is lost. */
+  disconnect(): void {
+    this.#connected = false;
+    this.settleOpen('lost');
+    this.#listener?.publishingChanged();
+  }
+
+  connect(): void {
+    this.#connected = true;
+    this.#listener?.publishingChanged();
+  }
+
+  /** Hands an event over, as the broker does after its publisher has said it. */
+  deliverEvent(event: AnyEvent | CloudEvent): Delivered {
+    return this.deliver(encodeEvent(event as CloudEvent), {
+      messageId: event.id,
+      exchange: exchangeOf(event.source),
+      routingKey: event.type,
+    });
+  }
+
+  deliver(body: Buffer, properties: Partial<Delivery> = {}): Delivered {
+    let acks = 0;
+    let resolve: () => void = () => {};
+    const acked = new Promise<void>((done) => {
+      resolve = done;
+    });
+    const delivered: Delivered = {
+      body,
+      messageId: undefined,
+      contentType: cloudEventContentType,
+      exchange: 'order.events',
+      routingKey: 'order.placed',
+      headers: {},
+      redelivered: false,
+      ...properties,
+      acked,
+      acks: () => acks,
+      ack: () => {
+        acks += 1;
+        resolve();
+      },
+    };
+    this.#listener?.delivered(delivered);
+    return delivered;
+  }
+}

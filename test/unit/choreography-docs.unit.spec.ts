@@ -1,0 +1,164 @@
+// The documents that follow from the contract are on disk as they would be written today, and others can read them.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Parser } from '@asyncapi/parser';
+import { expect } from 'chai';
+import { choreography, type EventType } from '../../shared/contract/choreography.ts';
+import { dataSchemaOf } from '../../shared/contract/cloud-event.ts';
+import { asyncApiDocument } from '../../shared/contract/documents/asyncapi.ts';
+import { mermaidFlow, mermaidSequences, textMap } from '../../shared/contract/documents/choreography-map.ts';
+import {
+  asyncApiText,
+  generatedDocuments,
+  projectFolder,
+  writeDocuments,
+} from '../../shared/contract/documents/documents-on-disk.ts';
+import { type Choreography, isSilent } from '../../shared/contract/language.ts';
+
+const types = Object.keys(choreography.events);
+
+function run(...args: string[]) {
+  const tool = join(projectFolder(), 'dist/tools/choreography.js');
+  return spawnSync(process.execPath, [tool, ...args], { encoding: 'utf8' });
+}
+
+describe('the documents of the choreography', () => {
+  for (const { path, onDisk, wanted } of generatedDocuments(choreography)) {
+    it(`${path} is what the contract gives (else: npm run choreography -- --write)`, () => {
+      expect(onDisk).to.equal(wanted);
+    });
+  }
+
+  it('the text names every event, every reader and every outcome', () => {
+    const lines = textMap(choreography).split('\n');
+    for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
+      const at = lines.findIndex((line) => line.startsWith(`${type} `));
+      expect(lines[at], type).to.contain(spec.by);
+      const block = lines.slice(at + 1, at + 1 + Object.keys(spec.reactions).length);
+      const expected = Object.entries(spec.reactions).map(
+        ([service, outcomes]) =>
+          `${service} → ${outcomes.map((name) => (isSilent(name) ? `(${name})` : name)).join(' | ')}`,
+      );
+      expect(block.map((line) => line.trim().replaceAll(/ +/g, ' '))).to.deep.equal(expected);
+    }
+  });
+
+  it('the flowchart has every event, and a line for every outcome', () => {
+    const flow = mermaidFlow(choreography);
+    for (const type of types) expect(flow).to.contain(`"${type}"`);
+    for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
+      for (const outcome of Object.values(spec.reactions).flat()) {
+        const id = type.replace('.', '_');
+        if (isSilent(outcome)) expect(flow).to.match(new RegExp(`${id} -\\.->\\|"[a-z, ]*${outcome}`));
+        else expect(flow).to.contain(`${id} --> ${outcome.replace('.', '_')}\n`);
+      }
+    }
+  });
+
+  it('the sequences are all ways in which a saga ends, and have every event of it', () => {
+    const sequences = mermaidSequences(choreography);
+    expect(sequences.map(({ title }) => title)).to.deep.equal([
+      'Confirmed',
+      'Refused: inventory.rejected',
+      'Refused: payment.failed',
+      'Withdrawn after inventory.reserved',
+      'Withdrawn after payment.completed',
+      'Withdrawn before anything was done',
+    ]);
+    const all = sequences.map(({ source }) => source).join('\n');
+    for (const type of types.filter((name) => !('standalone' in choreography.events[name as EventType])))
+      expect(all).to.contain(`: ${type}\n`);
+  });
+
+  it('a sequence puts what overtakes before what is overtaken', () => {
+    const source = mermaidSequences(choreography).find(
+      ({ title }) => title === 'Withdrawn after payment.completed',
+    )?.source;
+    const messages = source?.split('\n').filter((line) => line.includes('->>') || line.includes('Note'));
+    expect(messages?.map((line) => line.trim().replaceAll('_service', ''))).to.deep.equal([
+      'order->>payment: order.placed',
+      'payment->>order: payment.completed',
+      'order->>payment: order.withdrawn',
+      'order->>inventory: order.withdrawn',
+      'payment->>inventory: payment.completed',
+      'Note over inventory: fenced',
+      'payment->>order: payment.refunded',
+      'Note over order: waits',
+      'inventory->>order: inventory.voided',
+      'Note over order: order.cancelled',
+    ]);
+  });
+
+  it('AsyncAPI: the document is valid, without errors and warnings', async () => {
+    const { document, diagnostics } = await new Parser().parse(asyncApiText(choreography));
+    // Severity 0 is an error, 1 a warning; above that are remarks, such as that there is a newer AsyncAPI.
+    expect(diagnostics.filter(({ severity }) => severity <= 1)).to.deep.equal([]);
+    expect(document?.allMessages().all().length).to.be.greaterThan(0);
+  }).timeout(20_000);
+
+  it('AsyncAPI: every event says who it comes from, and carries the schema of its data', () => {
+    const { components } = asyncApiDocument(choreography) as {
+      components: {
+        messages: Record<string, { payload: { allOf: [unknown, { properties: Record<string, { const?: string }> }] } }>;
+        schemas: Record<string, { properties: object; required: string[] }>;
+      };
+    };
+    expect(Object.keys(components.messages)).to.deep.equal(types);
+    for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
+      const properties = components.messages[type]?.payload.allOf[1].properties;
+      expect(properties?.['type']?.const).to.equal(type);
+      expect(properties?.['source']?.const).to.equal(spec.by);
+      expect(properties?.['dataschema']?.const).to.equal(dataSchemaOf(type));
+      expect(components.schemas[type]?.properties).to.have.property(spec.subject);
+      expect(components.schemas[type]).to.not.have.property('additionalProperties');
+    }
+  });
+
+  it('writing changes only what stands between the markers, and a second time nothing', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'choreography-'));
+    try {
+      const readme = join(folder, 'README.md');
+      writeFileSync(readme, 'before\n<!-- choreography:begin -->\nold\n<!-- choreography:end -->\nafter\n');
+      const written = writeDocuments(generatedDocuments(choreography, folder), folder);
+      expect(written).to.deep.equal(['docs/choreography.md', 'docs/asyncapi.json', 'README.md']);
+      const text = readFileSync(readme, 'utf8');
+      expect(text)
+        .to.match(/^before\n<!-- choreography:begin -->\n/)
+        .and.to.match(/<!-- choreography:end -->\nafter\n$/);
+      expect(text).to.contain('order.placed').and.to.not.contain('old\n');
+      expect(writeDocuments(generatedDocuments(choreography, folder), folder)).to.deep.equal([]);
+      writeFileSync(readme, 'nothing of it\n');
+      expect(generatedDocuments(choreography, folder).map(({ path }) => path)).to.not.contain('README.md');
+      writeFileSync(readme, '<!-- choreography:end -->\n');
+      expect(() => generatedDocuments(choreography, folder)).to.throw(
+        /README\.md needs a line <!-- choreography:begin -->/,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  describe('the command', () => {
+    it('prints the table and an ok for each rule', () => {
+      const { status, stdout } = run();
+      expect(stdout.startsWith(textMap(choreography))).to.equal(true);
+      expect(stdout.match(/^[a-z-]+ +ok /gm)).to.have.length(7);
+      expect(status).to.equal(0);
+    });
+    it('refuses a flag that it does not know, and two at a time, with exit code 2 and the usage', () => {
+      for (const args of [['--mermiad'], ['--mermaid', '--asyncapi'], ['extra']]) {
+        const { status, stderr } = run(...args);
+        expect(status, args.join(' ')).to.equal(2);
+        expect(stderr).to.contain('Usage:');
+      }
+    });
+    it('prints the documents', () => {
+      expect(JSON.parse(run('--asyncapi').stdout)).to.have.property('asyncapi', '3.0.0');
+      expect(run('--mermaid').stdout).to.contain('sequenceDiagram');
+      expect(run('--help')).to.include({ status: 0 });
+      expect(run('--check')).to.include({ status: 0, stdout: 'everything is up to date\n' });
+    });
+  });
+});
