@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BrokerSettingError, BrokerUnavailableError } from '../local/broker/start-broker.ts';
-import { serviceNames } from '../local/system.ts';
+import { serviceNames } from '../services.ts';
 import { Latencies } from './histogram.ts';
 import { hottestIn } from './hottest.ts';
 import { latencyPlot } from './latency-plot.ts';

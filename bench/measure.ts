@@ -1,7 +1,7 @@
 // The measurements, section by section. Services and raw pipeline take turns, since the machine is never quite the same
 // from one minute to the next; what is compared was measured side by side.
 import { setTimeout as delay } from 'node:timers/promises';
-import { perService } from '../local/system.ts';
+import { perService } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { countFsyncs, fsyncTool } from './fsync-count.ts';
 import { Latencies, median, medianOfKnown, type Percentiles } from './histogram.ts';

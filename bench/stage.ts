@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { type PerService, perService, serviceNames } from '../local/system.ts';
+import { type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { readSettings } from '../shared/runtime/process/settings.ts';
 import { Child } from './child.ts';

@@ -5,7 +5,6 @@ import { inventoryService } from './service.ts';
 
 await runService({
   definition: inventoryService,
-  port: 3003,
   description:
     'Keeps products and their stock, and sets stock aside for orders. Money is in integer minor units (cents).',
   routes: inventoryRoutes,

@@ -11,6 +11,7 @@ export interface InventoryParts extends ServiceParts<'inventory-service'> {
 
 export const inventoryService: ServiceDefinition<'inventory-service', InventoryParts> = {
   name: 'inventory-service',
+  port: 3003,
   migrations: [idempotencySchema, ...migrations],
   build(db) {
     const store = new InventoryStore(db);

@@ -1,27 +1,20 @@
 // The ports of the services: which they are, and whether they can be had.
 import { createServer } from 'node:net';
+import { defaultPorts, type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
-import { type PerService, perService, serviceNames } from './system.ts';
 
 /** What the user has to put right before anything can start; the message says how. */
 export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
-const ownPorts: Readonly<Record<string, number>> = {
-  'order-service': 3001,
-  'payment-service': 3002,
-  'inventory-service': 3003,
-};
-const added = serviceNames.filter((name) => !Object.hasOwn(ownPorts, name));
-
-/** `order-service` has ORDER_PORT, and so on; a service that was added to the contract gets the next port from 3004. */
+/** `order-service` has ORDER_PORT, and so on. */
 export const portSettings: PerService<{ readonly variable: string; readonly port: number }> = perService((service) => ({
   variable: `${service
     .replace(/-service$/, '')
     .replaceAll('-', '_')
     .toUpperCase()}_PORT`,
-  port: ownPorts[service] ?? 3004 + added.indexOf(service),
+  port: defaultPorts[service],
 }));
 
 /** @throws StartError for a value that is no port, or one that is given twice */

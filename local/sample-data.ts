@@ -1,7 +1,7 @@
 // Products and accounts to try things with, put in over HTTP as anybody would.
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import type { PerService } from './system.ts';
+import type { PerService } from '../services.ts';
 
 interface SampleProduct {
   readonly productId: string;

@@ -1,21 +1,11 @@
 // The whole system on this machine, a broker and the three services, as one thing to start and to stop.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { choreography, type ServiceName } from '../shared/contract/choreography.ts';
-import { servicesOf } from '../shared/contract/language.ts';
+import { type PerService, perService, serviceNames } from '../services.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
 import { freePorts } from './broker/free-ports.ts';
 import { type Broker, startBroker } from './broker/start-broker.ts';
 import { ServiceProcess } from './service-process.ts';
-
-/** Every service of the contract: each has a folder of its name, with a main.ts in it. */
-export const serviceNames = servicesOf(choreography) as ServiceName[];
-
-/** One of something for each service. */
-export type PerService<T> = Readonly<Record<ServiceName, T>>;
-
-export function perService<T>(make: (service: ServiceName, index: number) => T): PerService<T> {
-  return Object.fromEntries(serviceNames.map((name, index) => [name, make(name, index)])) as PerService<T>;
-}
 
 export interface SystemOptions {
   /** Folder of the databases. */

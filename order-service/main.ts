@@ -5,7 +5,6 @@ import { orderService } from './service.ts';
 
 await runService({
   definition: orderService,
-  port: 3001,
   description: 'Takes orders and tells how they go. Money is in integer minor units (cents).',
   routes: orderRoutes,
 });

@@ -12,6 +12,7 @@ export interface OrderParts extends ServiceParts<'order-service'> {
 
 export const orderService: ServiceDefinition<'order-service', OrderParts> = {
   name: 'order-service',
+  port: 3001,
   migrations: [idempotencySchema, ...migrations],
   build(db) {
     const store = new OrderStore(db);

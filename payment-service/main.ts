@@ -5,7 +5,6 @@ import { paymentService } from './service.ts';
 
 await runService({
   definition: paymentService,
-  port: 3002,
   description: 'Keeps accounts and a ledger, and pays for orders. Money is in integer minor units (cents).',
   routes: paymentRoutes,
 });

@@ -11,6 +11,7 @@ export interface PaymentParts extends ServiceParts<'payment-service'> {
 
 export const paymentService: ServiceDefinition<'payment-service', PaymentParts> = {
   name: 'payment-service',
+  port: 3002,
   migrations: [idempotencySchema, ...migrations],
   build(db) {
     const store = new PaymentStore(db);

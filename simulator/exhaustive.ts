@@ -8,6 +8,7 @@ import { cancelOrder, placeOrder } from '../order-service/commands.ts';
 import type { OrderParts } from '../order-service/service.ts';
 import { putAccount } from '../payment-service/commands.ts';
 import type { PaymentParts } from '../payment-service/service.ts';
+import { serviceDefinitions as definitions } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { wholeTopology } from '../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
@@ -17,7 +18,6 @@ import type { Database } from '../shared/runtime/storage/database.ts';
 import { checkPromises, type Violation } from './checks.ts';
 import { dashed, Host, type Rows } from './host.ts';
 import type { Mutant } from './mutants.ts';
-import { definitions } from './services.ts';
 import { epochMs } from './sim-clock.ts';
 import { FailpointSignal } from './sim-service.ts';
 

@@ -1,9 +1,10 @@
 // Which outcomes and races there are to be reached, and which of them a run did not reach.
+
+import { serviceDefinitions as definitions } from '../services.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import type { Counter, FaultKind, Faults } from './faults.ts';
 import { allFaults } from './faults.ts';
 import { poisonKinds } from './poison.ts';
-import { definitions } from './services.ts';
 import { failpoints } from './sim-service.ts';
 import type { Services, Workload } from './workload.ts';
 

@@ -4,6 +4,7 @@
 import { inventoryService } from '../inventory-service/service.ts';
 import { orderService } from '../order-service/service.ts';
 import { paymentService } from '../payment-service/service.ts';
+import { serviceDefinitions as definitions } from '../services.ts';
 import { choreography, type ServiceName } from '../shared/contract/choreography.ts';
 import type { AnyEvent } from '../shared/contract/cloud-event.ts';
 import { consumedBy } from '../shared/contract/language.ts';
@@ -19,7 +20,6 @@ import { type Poison, poisonKinds, poisonOf } from './poison.ts';
 import { missingRaces, namedRaces } from './races.ts';
 import { Random } from './random.ts';
 import { Schedule } from './schedule.ts';
-import { definitions } from './services.ts';
 import { epochMs } from './sim-clock.ts';
 import type { Copy } from './sim-queue.ts';
 import { FailpointSignal, failpoints, SimService, type SimServiceOptions } from './sim-service.ts';

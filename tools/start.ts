@@ -5,8 +5,9 @@ import { checkPortsFree, portsFrom, StartError } from '../local/ports.ts';
 import { loadSampleData } from '../local/sample-data.ts';
 import { ServiceLogs } from '../local/service-log.ts';
 import { keepRunning } from '../local/supervise.ts';
-import { foldersIn, System, serviceNames } from '../local/system.ts';
+import { foldersIn, System } from '../local/system.ts';
 import { paintFor } from '../local/terminal.ts';
+import { serviceNames } from '../services.ts';
 
 const usage = `npm start
 

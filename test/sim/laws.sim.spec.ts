@@ -8,6 +8,7 @@ import { statusOf } from '../../order-service/order.ts';
 import type { OrderParts } from '../../order-service/service.ts';
 import { putAccount } from '../../payment-service/commands.ts';
 import type { PaymentParts } from '../../payment-service/service.ts';
+import { serviceDefinitions as definitions } from '../../services.ts';
 import { choreography, type DataOf, type EventType, type ServiceName } from '../../shared/contract/choreography.ts';
 import {
   type CloudEvent,
@@ -23,7 +24,6 @@ import { digestOf } from '../../simulator/checks.ts';
 import { type Exploration, explore, scenarios } from '../../simulator/exhaustive.ts';
 import { Host } from '../../simulator/host.ts';
 import { declaredOutcomes } from '../../simulator/races.ts';
-import { definitions } from '../../simulator/services.ts';
 import { epochMs } from '../../simulator/sim-clock.ts';
 
 const services = definitions.map(({ name }) => name);

@@ -1,7 +1,7 @@
 // The three services as the demo uses them: typed calls, their answers checked, each shown or not.
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import type { PerService } from '../../local/system.ts';
+import type { PerService } from '../../services.ts';
 import { type Answer, type Call, type Client, curlLine, NoAnswerError } from './client.ts';
 import type { Report } from './report.ts';
 

@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { portsFrom } from '../../local/ports.ts';
 import { ServiceLogs } from '../../local/service-log.ts';
-import { defaultSettings, foldersIn, type PerService, perService, System, serviceNames } from '../../local/system.ts';
+import { defaultSettings, foldersIn, System } from '../../local/system.ts';
 import { paintFor } from '../../local/terminal.ts';
+import { type PerService, perService, serviceNames } from '../../services.ts';
 import { DemoError } from './shop.ts';
 
 export interface Target {

@@ -52,6 +52,8 @@ export interface ServiceParts<S extends ServiceName> {
 
 export interface ServiceDefinition<S extends ServiceName, P extends ServiceParts<S> = ServiceParts<S>> {
   readonly name: S;
+  /** TCP port of its HTTP interface where PORT is not set. */
+  readonly port: number;
   /** Append only; see openDatabase. The runtime's own tables come first. */
   readonly migrations: readonly string[];
   build(db: Database): P;

@@ -19,8 +19,6 @@ import { readSettings, type Settings, SettingsError } from './settings.ts';
 
 interface ServiceProgram<S extends ServiceName, P extends ServiceParts<S>> {
   readonly definition: ServiceDefinition<S, P>;
-  /** Used when PORT is not set. */
-  readonly port: number;
   /** First paragraph of the OpenAPI document. */
   readonly description: string;
   routes(node: ServiceNode<S, P>, settings: Settings): Route[];
@@ -35,9 +33,9 @@ const logFlushMsMax = 1_000;
 export async function runService<S extends ServiceName, P extends ServiceParts<S>>(
   program: ServiceProgram<S, P>,
 ): Promise<void> {
-  const { name } = program.definition;
+  const { name, port } = program.definition;
   try {
-    const settings = readSettings(process.env, { PORT: String(program.port), DATABASE_PATH: `data/${name}.db` });
+    const settings = readSettings(process.env, { PORT: String(port), DATABASE_PATH: `data/${name}.db` });
     await start(program, settings, createLog(name, settings.LOG_LEVEL));
   } catch (error) {
     process.stderr.write(`${name} can not start: ${startError(error)}\n`);

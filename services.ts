@@ -1,0 +1,32 @@
+// Every service of the saga, in one list. What runs, simulates, measures or tests "all services" reads it; a service of
+// the contract that is missing here does not compile.
+import { inventoryService } from './inventory-service/service.ts';
+import { orderService } from './order-service/service.ts';
+import { paymentService } from './payment-service/service.ts';
+import type { ServiceName } from './shared/contract/choreography.ts';
+import type { ServiceDefinition } from './shared/runtime/node/service-node.ts';
+
+const definitions = {
+  'order-service': orderService,
+  'payment-service': paymentService,
+  'inventory-service': inventoryService,
+} satisfies { readonly [S in ServiceName]: { readonly name: S } };
+
+export const serviceNames = Object.keys(definitions) as ServiceName[];
+
+/** The definitions with their own types erased, for code that treats all services alike. */
+export const serviceDefinitions = Object.values(definitions) as unknown as readonly ServiceDefinition<ServiceName>[];
+
+/** The TCP port of a service where no setting says otherwise. */
+export const defaultPorts: PerService<number> = {
+  'order-service': orderService.port,
+  'payment-service': paymentService.port,
+  'inventory-service': inventoryService.port,
+};
+
+/** One of something for each service. */
+export type PerService<T> = Readonly<Record<ServiceName, T>>;
+
+export function perService<T>(make: (service: ServiceName, index: number) => T): PerService<T> {
+  return Object.fromEntries(serviceNames.map((name, index) => [name, make(name, index)])) as PerService<T>;
+}
