@@ -1,17 +1,20 @@
 // The parts of the benchmark that can be told right from wrong without measuring anything.
 import { expect } from 'chai';
-import { countIn } from '../../bench/fsync-count.ts';
-import { Latencies, median, medianOfKnown } from '../../bench/histogram.ts';
-import { hottestIn } from '../../bench/hottest.ts';
-import { answerIn, postRequest } from '../../bench/http-client.ts';
-import { latencyPlot, percentileShare } from '../../bench/latency-plot.ts';
-import { grouped, latencyOf, rateOf } from '../../bench/measure.ts';
-import { quickPlan, readOptions, sections, UsageError } from '../../bench/options.ts';
-import { table } from '../../bench/report.ts';
-import { nextStep, rawSagaId, sagaSteps, scenarioOf } from '../../bench/saga-messages.ts';
-import { arrivalMs, arrivalsOf, dueAfter, isMeasured, tickMs } from '../../bench/schedule.ts';
-import { orderOf, soldOut, usualShop } from '../../bench/shop.ts';
-import type { Measured } from '../../bench/stage.ts';
+import { Latencies } from '../../bench/load/histogram.ts';
+import { answerIn, postRequest } from '../../bench/load/http-client.ts';
+import { nextStep, rawSagaId, sagaSteps, scenarioOf } from '../../bench/load/saga-messages.ts';
+import { arrivalMs, arrivalsOf, dueAfter, isMeasured, tickMs } from '../../bench/load/schedule.ts';
+import { orderOf, soldOut, standardShop } from '../../bench/load/shop.ts';
+import { grouped } from '../../bench/measure/figures-as-text.ts';
+import { countIn } from '../../bench/measure/fsync-count.ts';
+import { quickPlan } from '../../bench/measure/plan.ts';
+import { latencyOf, rateOf } from '../../bench/measure/rounds.ts';
+import { median, medianOfKnown } from '../../bench/measure/statistics.ts';
+import { readOptions, sections, UsageError } from '../../bench/options.ts';
+import { hottestIn } from '../../bench/report/hottest.ts';
+import { latencyPlot, percentileShare } from '../../bench/report/latency-plot.ts';
+import { table } from '../../bench/report/table.ts';
+import type { Measured } from '../../bench/stage/stage.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 
 function latencies(...values: number[]): Latencies {
@@ -136,8 +139,8 @@ describe('benchmark: what is ordered and sent', () => {
   });
 
   it('puts something that is sold out into an order that is to be refused', () => {
-    expect(orderOf(usualShop, 'refused', 7).items.map(({ productId }) => productId)).to.deep.equal([soldOut]);
-    expect(orderOf({ ...usualShop, lines: 3 }, 'refused', 7).items).to.have.lengthOf(3);
+    expect(orderOf(standardShop, 'refused', 7).items.map(({ productId }) => productId)).to.deep.equal([soldOut]);
+    expect(orderOf({ ...standardShop, lines: 3 }, 'refused', 7).items).to.have.lengthOf(3);
   });
 
   it('passes a saga on from service to service as the contract says, to its end', () => {
