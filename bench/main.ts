@@ -50,7 +50,7 @@ function progress(line: string): void {
   process.stderr.write(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${line}\n`);
 }
 
-/** Says what went wrong, too. */
+/** Writes what went wrong to standard error. */
 function exitCodeFor(error: unknown): number {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\n\n${usage}`);

@@ -19,7 +19,7 @@ export interface Options {
   readonly plan: Plan;
 }
 
-/** The command line asks for something that does not exist. The message says what does. */
+/** The command line asks for something that does not exist. The message names what does. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

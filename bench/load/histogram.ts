@@ -3,7 +3,7 @@ import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type His
 
 const microsecondsMax = 3_600_000_000;
 
-/** Percentiles of one measurement in milliseconds. Undefined: too few samples to say. */
+/** Percentiles of one measurement in milliseconds. Undefined: too few samples. */
 export interface Percentiles {
   readonly count: number;
   readonly p50: number | undefined;

@@ -18,7 +18,7 @@ import { type StartSaga, startByHttp, startByPublishing } from './saga-starts.ts
 const connectionsMax = 256;
 
 const settings = await new Promise<LoadGeneratorSettings>((resolve) => process.once('message', resolve));
-// Without the parent nobody reads the result.
+// Without the parent there is no reader for the result.
 process.once('disconnect', () => process.exit(1));
 const report = (message: FromLoadGenerator): void => void process.send?.(message);
 

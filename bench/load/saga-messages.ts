@@ -42,7 +42,7 @@ export function exchangeFor(type: EventType): string {
   return exchangeOf(choreography.events[type].by);
 }
 
-/** Ids of raw sagas say which scenario they play; as long as a UUID, so that sizes are the same. */
+/** The first letter is the scenario. As long as a UUID, so that messages have the same size. */
 export function rawSagaId(scenario: Scenario, index: number): string {
   return `${scenario === 'refused' ? 'r' : 'c'}0000000-0000-7000-8000-${index.toString(16).padStart(12, '0')}`;
 }

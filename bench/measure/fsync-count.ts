@@ -1,5 +1,5 @@
-// Counts the fsyncs and fdatasyncs of processes from outside: with perf, which costs them nothing; else with strace,
-// which slows them down. Where neither may be used there is no count, and nothing is made up.
+// Counts the fsyncs and fdatasyncs of processes from outside: with perf, which costs them nothing; otherwise with
+// strace, which slows them down. Where neither can be used there is no count.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ export interface FsyncCounter {
   stop(): Promise<Readonly<Record<string, number>>>;
 }
 
-/** What can be used here. */
+/** The tool that can be used on this machine. */
 export function fsyncTool(): FsyncTool | undefined {
   const perf = spawnSync('perf', ['stat', '-x,', '-e', events, '--', 'true'], { encoding: 'utf8' });
   if (perf.status === 0 && /fdatasync/.test(perf.stderr) && !/not supported/.test(perf.stderr)) return 'perf';
@@ -40,7 +40,7 @@ export async function countFsyncs(
       const child = spawn(tool, args, { detached: true, stdio: 'ignore' });
       return { name, file, child, exited: once(child, 'exit') };
     });
-  // Neither says when it has attached itself.
+  // Neither reports when it has attached itself.
   await delay(500);
   return {
     stop: async () => {

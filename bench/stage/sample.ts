@@ -16,7 +16,7 @@ export async function takeSamples(amqpUrl: string, ordersUrl: string, shop: Shop
   try {
     const channel = await connection.createChannel();
     const { queue } = await channel.assertQueue('', { exclusive: true });
-    // The services may not have done so yet.
+    // The services may not have declared it yet.
     await declareTopology(channel, wholeTopology());
     for (const service of servicesOf(choreography)) await channel.bindQueue(queue, exchangeOf(service), '#');
     const seen: ConsumeMessage[] = [];
