@@ -1,4 +1,4 @@
-// The documents that follow from the contract are on disk as they would be written today.
+// The documents that follow from the contract are on disk as they would be written today, and others can read them.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -27,11 +27,11 @@ function verdict(files: Edges, packages: Edges = {}, withExceptions: Rules['exce
 }
 
 describe('the directions between modules', () => {
-  it('are kept by every import (else: npm run modules)', () => {
+  it('are kept by every import (otherwise: npm run modules)', () => {
     expect(violations(imports, rules)).to.deep.equal([]);
   });
 
-  it('are what docs/modules.md shows (else: npm run modules -- --write)', () => {
+  it('are what docs/modules.md shows (otherwise: npm run modules -- --write)', () => {
     const { onDisk, wanted } = modulesPage(folder, imports.files);
     expect(onDisk).to.equal(wanted);
   });
