@@ -161,6 +161,8 @@ export * from './f.ts';
 import './g.ts';
 const h = await import('./h.ts');
 type I = import('./i.ts').I;
+import { j } from "./j.js";
+const k = await import(\`./k.ts\`);
 import koa from 'koa';
 import { join } from 'node:path';
 import router from '@koa/router';
@@ -175,6 +177,8 @@ import schema from '@asyncapi/specs/schemas/3.0.0.json';
       'tools/g.ts',
       'tools/h.ts',
       'tools/i.ts',
+      'tools/j.ts',
+      'tools/k.ts',
     ]);
     expect(packageImports(source)).to.deep.equal(['koa', '@koa/router', '@asyncapi/specs']);
   });

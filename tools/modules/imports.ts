@@ -11,9 +11,10 @@ export interface Imports {
   readonly packages: Graph;
 }
 
-// In a relative import the extension is obligatory, so every import, export, dynamic import and type import holds one.
-const quotedPath = /'(\.\.?\/[^'\n]+\.ts)'/g;
-const importedPackage = /(?:\bfrom |\bimport\(|^import )'((?:@[\w.-]+\/)?[\w-][\w.-]*)(?:\/[^'\n]*)?'/gm;
+// Node needs the extension of a relative import, so each one holds it: imports and exports, of values and of types, static
+// and dynamic. The paths of files that are started as processes or threads are found as well.
+const quotedPath = /['"`](\.\.?\/[^'"`\n]+)\.[jt]s['"`]/g;
+const importedPackage = /(?:\bfrom |\bimport\(|^import )['"`]((?:@[\w.-]+\/)?[\w-][\w.-]*)(?:\/[^'"`\n]*)?['"`]/gm;
 
 export function importsIn(folder: string): Imports {
   const paths = sourceFiles(folder);
@@ -29,7 +30,7 @@ export function importsIn(folder: string): Imports {
 }
 
 export function relativeImports(path: string, source: string): string[] {
-  return [...source.matchAll(quotedPath)].map(([, imported]) => posix.join(dirname(path), String(imported)));
+  return [...source.matchAll(quotedPath)].map(([, imported]) => posix.join(dirname(path), `${imported}.ts`));
 }
 
 export function packageImports(source: string): string[] {
