@@ -16,6 +16,7 @@ import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import { existing, putProduct, restock } from './commands.ts';
 import type { InventoryParts } from './service.ts';
+import type { InventoryStore } from './store.ts';
 
 const ProductView = z.object({
   productId: Name,
@@ -54,6 +55,10 @@ const ProductPath = z.object({ productId: Name });
 
 export function inventoryRoutes(node: ServiceNode<InventoryParts>): Route[] {
   const { store } = node.parts;
+  return [...productRoutes(store), ...reservationRoutes(store)];
+}
+
+function productRoutes(store: InventoryStore): Route[] {
   return [
     route({
       method: 'PUT',
@@ -123,6 +128,37 @@ export function inventoryRoutes(node: ServiceNode<InventoryParts>): Route[] {
         body: restock(store, tx, productId, qty),
       }),
     }),
+  ];
+}
+
+function reservationRoutes(store: InventoryStore): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/reservations',
+      operationId: 'listReservations',
+      summary: 'Reservations of all orders, in the order of the order ids',
+      query: z
+        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: OrderId.optional() })
+        .strict(),
+      answers: {
+        200: {
+          description: 'A page of them.',
+          schema: z.object({
+            reservations: z.array(ReservationView),
+            next: OrderId.optional().describe('For `after`, when there is more.'),
+          }),
+        },
+      },
+      handle: ({ query: { limit, after } }) => {
+        const found = store.reservations(limit + 1, after);
+        const reservations = found
+          .slice(0, limit)
+          .map(({ reservation, updatedAtMs }) => ({ ...reservation, updatedAt: isoTime(updatedAtMs) }));
+        const next = found.length > limit ? reservations.at(-1)?.orderId : undefined;
+        return { status: 200, body: { reservations, next } };
+      },
+    }),
     route({
       method: 'GET',
       path: '/reservations/:orderId',
@@ -134,7 +170,7 @@ export function inventoryRoutes(node: ServiceNode<InventoryParts>): Route[] {
       handle: ({ params: { orderId } }) => {
         const reservation = store.reservation(orderId);
         if (!reservation)
-          throw new ProblemError(404, 'no-such-reservation', `inventory-service has not heard of order ${orderId}`, {
+          throw new ProblemError(404, 'no-such-reservation', `inventory-service knows nothing of order ${orderId}`, {
             orderId,
           });
         return {

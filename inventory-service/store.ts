@@ -76,6 +76,7 @@ export class InventoryStore {
   readonly #move;
   readonly #record;
   readonly #reservation;
+  readonly #reservations;
   readonly #putReservation;
   readonly #totals;
 
@@ -97,6 +98,9 @@ export class InventoryStore {
       'INSERT INTO movements (product_id, kind, qty, stock_after, order_id, at_ms) VALUES (?, ?, ?, ?, ?, ?)',
     );
     this.#reservation = db.prepare<[string], ReservationRow>('SELECT * FROM reservations WHERE order_id = ?');
+    this.#reservations = db.prepare<[string, number], ReservationRow>(
+      'SELECT * FROM reservations WHERE order_id > ? ORDER BY order_id LIMIT ?',
+    );
     this.#putReservation = db.prepare(
       `INSERT INTO reservations (order_id, status, items, shortages, updated_at_ms) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
@@ -141,6 +145,16 @@ export class InventoryStore {
   reservation(orderId: string): Reservation | undefined {
     const row = this.#reservation.get(orderId);
     return row && toReservation(row);
+  }
+
+  /** Reservations in the order of their order ids, from after `afterOrderId`. */
+  reservations(
+    limit: number,
+    afterOrderId = '',
+  ): { readonly reservation: Reservation; readonly updatedAtMs: number }[] {
+    return this.#reservations
+      .all(afterOrderId, limit)
+      .map((row) => ({ reservation: toReservation(row), updatedAtMs: row.updated_at_ms }));
   }
 
   /** When the reservation last changed. */

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
+import { urlSettingOf } from '../shared/runtime/process/settings.ts';
 import { freePorts } from './broker/free-ports.ts';
 import { type Broker, startBroker } from './broker/start-broker.ts';
 import { ServiceProcess } from './service-process.ts';
@@ -65,7 +66,7 @@ export class System {
         amqpUrl: broker.url,
         dataDir: options.dataDir,
         port: ports[service],
-        ...(options.env ? { env: options.env } : {}),
+        env: { ...addresses(ports), ...options.env },
         onLine: (line) => options.onLine?.(service, line),
       });
     const system = new System(broker, perService(process));
@@ -96,6 +97,11 @@ export class System {
   async kill(): Promise<void> {
     await Promise.all([...serviceNames.map((name) => this.services[name].kill()), this.broker.kill()]);
   }
+}
+
+/** Where the services find each other, for reconciliation. */
+function addresses(ports: PerService<number>): Record<string, string> {
+  return Object.fromEntries(serviceNames.map((name) => [urlSettingOf(name), `http://127.0.0.1:${ports[name]}`]));
 }
 
 /** Folders below a data folder, the same for everybody who looks for something there. */

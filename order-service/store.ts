@@ -105,6 +105,7 @@ interface CatalogueRow {
 export class OrderStore {
   readonly #insert;
   readonly #order;
+  readonly #orders;
   readonly #setStatus;
   readonly #setDue;
   readonly #dueOf;
@@ -131,9 +132,13 @@ export class OrderStore {
        ON CONFLICT (user_id) DO UPDATE SET last_order_id = excluded.last_order_id`,
     );
     this.#order = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE order_id = ?');
-    this.#setStatus = db.prepare(
-      `UPDATE orders SET status = ?1, reason = ?2, due_at_ms = CASE WHEN ?1 IN ('pending', 'cancelling') THEN due_at_ms END
-       WHERE order_id = ?3`,
+    this.#orders = db.prepare<[string, number], OrderRow>(
+      'SELECT * FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?',
+    );
+    this.#setStatus = db.prepare<{ orderId: string; status: OrderStatus; reason: Reason | null }>(
+      `UPDATE orders SET status = @status, reason = @reason,
+         due_at_ms = CASE WHEN @status IN ('pending', 'cancelling') THEN due_at_ms END
+       WHERE order_id = @orderId`,
     );
     this.#setDue = db.prepare('UPDATE orders SET due_at_ms = ?, asks = ? WHERE order_id = ?');
     this.#dueOf = db.prepare<[string], { due_at_ms: number | null; asks: number }>(
@@ -180,8 +185,13 @@ export class OrderStore {
     return row && toOrder(row);
   }
 
+  /** All orders in the order of their ids, from after `afterOrderId`. */
+  orders(limit: number, afterOrderId = ''): Order[] {
+    return this.#orders.all(afterOrderId, limit).map(toOrder);
+  }
+
   setStatus(orderId: string, status: OrderStatus, reason: Reason | undefined): void {
-    this.#setStatus.run(status, reason ?? null, orderId);
+    this.#setStatus.run({ orderId, status, reason: reason ?? null });
   }
 
   /**

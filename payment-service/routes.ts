@@ -7,6 +7,7 @@ import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import { deposit, existing, putAccount } from './commands.ts';
 import type { PaymentParts } from './service.ts';
+import type { PaymentStore } from './store.ts';
 
 const AccountView = z.object({ userId: Name, balance: z.int().describe('Minor units.'), blocked: z.boolean() });
 const EntryView = z.object({
@@ -30,6 +31,10 @@ const AccountPath = z.object({ userId: Name });
 
 export function paymentRoutes(node: ServiceNode<PaymentParts>): Route[] {
   const { store } = node.parts;
+  return [...accountRoutes(store), ...orderPaymentRoutes(store)];
+}
+
+function accountRoutes(store: PaymentStore): Route[] {
   return [
     route({
       method: 'PUT',
@@ -100,6 +105,36 @@ export function paymentRoutes(node: ServiceNode<PaymentParts>): Route[] {
         body: deposit(store, tx, userId, amount),
       }),
     }),
+  ];
+}
+
+function orderPaymentRoutes(store: PaymentStore): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/payments',
+      operationId: 'listPayments',
+      summary: 'Payments of all orders, in the order of the order ids',
+      query: z
+        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: OrderId.optional() })
+        .strict(),
+      answers: {
+        200: {
+          description: 'A page of them.',
+          schema: z.object({
+            payments: z.array(PaymentView),
+            next: OrderId.optional().describe('For `after`, when there is more.'),
+          }),
+        },
+      },
+      handle: ({ query: { limit, after } }) => {
+        const found = store.payments(limit + 1, after);
+        const payments = found
+          .slice(0, limit)
+          .map(({ payment, updatedAtMs }) => ({ ...payment, updatedAt: isoTime(updatedAtMs) }));
+        return { status: 200, body: { payments, next: found.length > limit ? payments.at(-1)?.orderId : undefined } };
+      },
+    }),
     route({
       method: 'GET',
       path: '/payments/:orderId',
@@ -111,7 +146,7 @@ export function paymentRoutes(node: ServiceNode<PaymentParts>): Route[] {
       handle: ({ params: { orderId } }) => {
         const payment = store.payment(orderId);
         if (!payment)
-          throw new ProblemError(404, 'no-such-payment', `payment-service has not heard of order ${orderId}`, {
+          throw new ProblemError(404, 'no-such-payment', `payment-service knows nothing of order ${orderId}`, {
             orderId,
           });
         return { status: 200, body: { ...payment, updatedAt: isoTime(store.paymentUpdatedAtMs(orderId) ?? 0) } };

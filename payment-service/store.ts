@@ -90,6 +90,7 @@ export class PaymentStore {
   readonly #lastEntry;
   readonly #entry;
   readonly #payment;
+  readonly #payments;
   readonly #putPayment;
   readonly #totals;
 
@@ -112,6 +113,9 @@ export class PaymentStore {
       .pluck();
     this.#entry = db.prepare<[number], EntryRow>('SELECT * FROM ledger WHERE entry_id = ?');
     this.#payment = db.prepare<[string], PaymentRow>('SELECT * FROM payments WHERE order_id = ?');
+    this.#payments = db.prepare<[string, number], PaymentRow>(
+      'SELECT * FROM payments WHERE order_id > ? ORDER BY order_id LIMIT ?',
+    );
     this.#putPayment = db.prepare(
       `INSERT INTO payments (order_id, user_id, amount, status, reason, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
@@ -164,6 +168,13 @@ export class PaymentStore {
   payment(orderId: string): Payment | undefined {
     const row = this.#payment.get(orderId);
     return row && toPayment(row);
+  }
+
+  /** Payments in the order of their order ids, from after `afterOrderId`. */
+  payments(limit: number, afterOrderId = ''): { readonly payment: Payment; readonly updatedAtMs: number }[] {
+    return this.#payments
+      .all(afterOrderId, limit)
+      .map((row) => ({ payment: toPayment(row), updatedAtMs: row.updated_at_ms }));
   }
 
   /** When the payment last changed. */

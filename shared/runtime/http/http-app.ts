@@ -46,7 +46,10 @@ export function createApp(options: HttpOptions): Koa {
   const { routes, prefixes = [], clock, log, stopping } = options;
   const app = new Koa();
   const load = { requests: 0 };
-  app.on('error', (error: unknown) => log.error({ error: String(error) }, 'an answer could not be sent'));
+  app.on('error', (error: NodeJS.ErrnoException) => {
+    // The client of a live tail ends it by going away.
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') log.error({ error: String(error) }, 'an answer could not be sent');
+  });
   app.use(async (ctx, next) => {
     const requestId = acceptedRequestId(ctx.get('x-request-id')) ?? clock.newId();
     ctx.state['requestId'] = requestId;

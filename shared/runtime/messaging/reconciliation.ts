@@ -11,6 +11,10 @@ import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } f
 
 /** An event is missed only this long after it was written: until then it may be on its way through the broker. */
 const onItsWayMs = 5_000;
+/** After a failed round, beside the interval. */
+const retryMs = 2_000;
+/** A publisher whose journal cannot be read so often in a row is unreachable. */
+const failuresToReport = 3;
 
 export interface ReconciliationOptions {
   /** Name of this service. */
@@ -125,6 +129,7 @@ class PublisherReconciliation {
   #fetched = 0;
   #unknown = 0;
   #lastError: string | undefined;
+  #failures = 0;
   #busy = false;
   #again = false;
   #stopped = false;
@@ -178,6 +183,7 @@ class PublisherReconciliation {
       if (this.#stopped) return;
       if (answer instanceof Error) return this.#failed(answer);
       this.#lastError = undefined;
+      this.#failures = 0;
       this.oldest = answer.oldest;
       this.#noteHead(answer.head);
       if (this.#startsOver(answer)) return this.#ask();
@@ -307,11 +313,18 @@ class PublisherReconciliation {
 
   #failed(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    if (this.#state !== 'unreachable') {
+    this.#failures += 1;
+    this.#lastError = message;
+    // Services start together, and restart: one that is away for a moment is no news.
+    if (this.#failures === failuresToReport) {
+      this.#state = 'unreachable';
       this.#options.log.warn({ publisher: this.source, error: message }, 'its journal cannot be read now: tried again');
     }
-    this.#state = 'unreachable';
-    this.#lastError = message;
+    const timer = this.#options.clock.after(retryMs, () => {
+      this.#timers.delete(timer);
+      this.round();
+    });
+    this.#timers.add(timer);
     this.#ended();
   }
 

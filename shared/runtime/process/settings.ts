@@ -73,6 +73,11 @@ export function readSettings(
   );
 }
 
+/** The setting that holds the addresses of a service: `PAYMENT_SERVICE_URL` for `payment-service`. */
+export function urlSettingOf(service: string): string {
+  return `${service.toUpperCase().replaceAll('-', '_')}_URL`;
+}
+
 /** `PAYMENT_SERVICE_URL=http://a:3002,http://b:3002` gives the addresses of `payment-service`. */
 function serviceUrls(env: Readonly<Record<string, string | undefined>>) {
   const byService: Record<string, string[]> = {};
