@@ -4,14 +4,16 @@ import type { Clock } from '../environment/clock.ts';
 import { type Database, isTransient, TransientError } from './database.ts';
 
 /** Named moments at which a crash must do no harm. Tests and the simulator crash there; otherwise nothing happens. */
-export type Failpoint =
-  | 'before-commit'
-  | 'after-commit'
-  | 'before-ack'
-  | 'before-publish'
-  | 'after-publish'
-  | 'after-confirm'
-  | 'in-group';
+export const failpoints = [
+  'before-commit',
+  'after-commit',
+  'before-ack',
+  'before-publish',
+  'after-publish',
+  'after-confirm',
+  'in-group',
+] as const;
+export type Failpoint = (typeof failpoints)[number];
 export type HitFailpoint = (point: Failpoint) => void;
 
 /** Takes part in every group: the outbox's bookkeeping rides along instead of paying for an fsync of its own. */
