@@ -78,7 +78,7 @@ export class DeadLetters {
     return drained;
   }
 
-  /** A fault of this run is the cause. */
+  /** A fault of this run explains it. */
   #isExplained({ service, messageId, reason, type, subject }: DeadLetter): boolean {
     const { poison, brokenReactions } = this.#options;
     if (reason !== 'reaction-failed') return reason === 'delivery_limit' || poison.has(messageId);

@@ -60,7 +60,7 @@ export class Counter {
 
 export class Faults extends Counter {
   readonly kinds: ReadonlySet<FaultKind>;
-  /** False once the quiet phase has begun. */
+  /** False before and after the phase with faults. */
   active = true;
 
   constructor(kinds: Iterable<FaultKind>) {

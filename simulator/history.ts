@@ -1,4 +1,4 @@
-// What happened, in order: always folded into a hash, kept only when somebody is going to read it.
+// What happened, in order: always folded into a hash, kept only on request.
 import { serviceNames } from '../services.ts';
 
 export interface HistoryEntry {

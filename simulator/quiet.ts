@@ -1,4 +1,4 @@
-// Quiet: the faults have stopped, everything broken is repaired, and whatever is under way must come to its end in time.
+// Quiet: the faults have stopped, everything broken is repaired, and all work must end in time.
 import { queueOf } from '../shared/contract/topology.ts';
 import type { Violation } from './checks/evidence.ts';
 import { finalStatuses } from './saga-event.ts';
@@ -8,7 +8,7 @@ import type { World } from './world.ts';
 /** From the end of the faults, or from the last deadline if that is later: by then every order must have ended. */
 const quietMsMax = 120_000;
 const deadlineMsMax = 2 * 3_600_000;
-/** How often somebody looks at the dead letters. */
+/** How often dead letters are put back. */
 const redriveMs = 10_000;
 const lookMs = 250;
 

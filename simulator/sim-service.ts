@@ -21,7 +21,7 @@ import type { SimBus } from './sim-bus.ts';
 import { SimClock, WallClock } from './sim-clock.ts';
 import { SimDatabase, type StatementHook } from './sim-database.ts';
 
-/** Thrown out of a failpoint; nothing in the services swallows it. Whoever catches it calls `crash`. */
+/** Thrown out of a failpoint; nothing in the services swallows it. Its catcher calls `crash`. */
 export class FailpointSignal extends Error {
   override readonly name = 'FailpointSignal';
   readonly crash: () => void;
@@ -47,7 +47,7 @@ export interface SimServiceOptions {
   /** A bus that is put between the service and the broker. */
   readonly wrapBus?: ((bus: Bus) => Bus) | undefined;
   readonly opened?: ((database: SimDatabase) => void) | undefined;
-  /** A process has crashed; somebody has to boot it again. */
+  /** A process has crashed; it has to be booted again. */
   readonly crashed: (reason: string) => void;
 }
 
@@ -131,7 +131,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     return this.#process !== undefined;
   }
 
-  /** Calls back when a process runs; at once if one does. */
+  /** Calls back as soon as a process runs, at once if one does. */
   whenUp(run: () => void): void {
     if (this.#process) run();
     else this.#waiting.push(run);

@@ -1,4 +1,4 @@
-// A thread that runs simulations, one after the other, for whoever started it.
+// A thread that runs simulations, one after another, for parallel.ts.
 import { parentPort } from 'node:worker_threads';
 import { mutants } from './mutants.ts';
 import type { RunOptions } from './run.ts';

@@ -31,7 +31,7 @@ export interface OrderRecords {
 /** Finds the order that a row is about. Undefined: order-service does not have it, which is noted as an orphan. */
 type Find = (orderId: string, what: string) => OrderRecord | undefined;
 
-/** One reader for each service: a service whose tables nobody reads here does not compile. */
+/** One reader for each service: a service whose tables no reader reads does not compile. */
 const readers: PerService<(db: Database, find: Find) => void> = {
   'order-service': readFacts,
   'payment-service': readPayments,

@@ -16,7 +16,7 @@ export function* stockIsConserved({ databases, answers }: Evidence, { byId }: Or
   yield* withinAnswers('goods brought in', broughtIn, answers.broughtIn);
 }
 
-/** Products of which more or less is set aside than the status of the order says. */
+/** Products of which more or less is set aside than the status of the order requires. */
 export function* wrongReservations({ row, movements }: OrderRecord): Generator<string> {
   const held = new Map<string, number>();
   for (const { product, qty } of movements) held.set(product, (held.get(product) ?? 0) - qty);

@@ -16,9 +16,9 @@ const deadLetterQueues: ReadonlySet<string> = new Set(serviceNames.map(deadLette
 
 /** No dead letters, and nothing left in an outbox. */
 export function checkAnyState({ messages, orderId }: System, { flight, rows }: State): Violation[] {
-  const dead = [...flight.keys()].map(copyOf).filter(({ queue }) => deadLetterQueues.has(queue));
-  if (dead.length > 0) {
-    const headers = dead.map(({ messageId }) => JSON.stringify(messages.get(messageId)?.headers));
+  const deadLetters = [...flight.keys()].map(copyOf).filter(({ queue }) => deadLetterQueues.has(queue));
+  if (deadLetters.length > 0) {
+    const headers = deadLetters.map(({ messageId }) => JSON.stringify(messages.get(messageId)?.headers));
     return [{ promise: 'P8', subject: orderId, text: `a dead letter: ${headers}` }];
   }
   return serviceNames.flatMap((name): Violation[] => {

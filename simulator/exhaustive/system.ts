@@ -159,7 +159,7 @@ export class System {
   #taken(message: OutgoingMessage): void {
     const { messageId, exchange, routingKey } = message;
     this.messages.set(messageId, message);
-    this.names.set(messageId, exchange === '' ? `dead ${routingKey}` : routingKey);
+    this.names.set(messageId, exchange === '' ? `dead letter in ${routingKey}` : routingKey);
     if (exchange === '') this.addCopy(copyKey(routingKey, messageId));
     for (const binding of this.#bindings) {
       if (binding.exchange === exchange && binding.routingKey === routingKey) {
