@@ -31,7 +31,7 @@ export class PublishedEvents {
 
   #eventTaken(event: OutgoingMessage): void {
     const { messageId, routingKey, correlationId } = event;
-    this.#history.add(this.#schedule.nowMs, publisherOf(routingKey), `said ${routingKey}`, correlationId);
+    this.#history.add(this.#schedule.nowMs, publisherOf(routingKey), `publishes ${routingKey}`, correlationId);
     this.#history.mix(messageId);
     const known = this.byId.get(messageId);
     if (!known) this.byId.set(messageId, event);

@@ -179,7 +179,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     this.#process = undefined;
     this.database.rollBack();
     broker.disconnect(process.bus);
-    history.add(schedule.nowMs, this.name, `dies: ${reason}`);
+    history.add(schedule.nowMs, this.name, `crashes: ${reason}`);
     crashed(reason);
   }
 
