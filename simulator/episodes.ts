@@ -1,5 +1,6 @@
 // The faults that come as episodes, as a table: how often each comes, and what it does. (Faults of single messages are
 // the broker's: see broker.ts and sim-bus.ts.)
+import { serviceNames } from '../services.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
@@ -34,28 +35,24 @@ const hourMs = 3_600_000;
 const crashPoints = [...failpoints, 'between steps'] as const;
 const clockFaults = ['forwards', 'backwards', 'stopped'] as const;
 
-const episodes = (world: World): readonly Episode[] => [
-  { kind: 'crash', perOrders: 60, least: world.allServices.length * crashPoints.length, prepare: crash },
-  { kind: 'crash-loop', perOrders: 5_000, least: 1, prepare: crashLoop },
-  { kind: 'power-loss', perOrders: 2_000, least: 1, prepare: powerLoss },
-  { kind: 'power-loss', perOrders: 40, least: 1, prepare: checkpoint, checkpoints: true },
-  { kind: 'connection-cut', perOrders: 300, least: 4, prepare: connectionCut },
-  { kind: 'broker-restart', perOrders: 2_000, least: 1, prepare: brokerRestart },
-  { kind: 'blocked', perOrders: 2_000, least: 1, prepare: blocked },
-  { kind: 'away', perOrders: 4_000, least: 1, prepare: away },
-  { kind: 'database-full', perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
-  {
-    kind: 'database-read-only',
-    perOrders: 1_500,
-    least: 2,
-    prepare: disk('database-read-only', (db, on) => db.readOnly(on)),
-  },
-  { kind: 'database-busy', perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
-  { kind: 'clock-jump', perOrders: 700, least: 5, prepare: clockJump },
-  { kind: 'unroutable', perOrders: 1_500, least: 2, prepare: unroutable },
-  { kind: 'poison', perOrders: 150, least: poisonKinds.length, prepare: poison },
-  { kind: 'broken-reaction', perOrders: 400, least: 4, prepare: brokenReaction },
-  { kind: 'redrive', perOrders: 1_000, least: 2, prepare: redrive },
+// biome-ignore format: a table is read by its columns
+const episodes: readonly Episode[] = [
+  { kind: 'crash',               perOrders: 60,    least: serviceNames.length * crashPoints.length, prepare: crash },
+  { kind: 'crash-loop',          perOrders: 5_000, least: 1, prepare: crashLoop },
+  { kind: 'power-loss',          perOrders: 2_000, least: 1, prepare: powerLoss },
+  { kind: 'power-loss',          perOrders: 40,    least: 1, prepare: checkpoint, checkpoints: true },
+  { kind: 'connection-cut',      perOrders: 300,   least: 4, prepare: connectionCut },
+  { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
+  { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
+  { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
+  { kind: 'database-full',       perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
+  { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
+  { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
+  { kind: 'clock-jump',          perOrders: 700,   least: 5, prepare: clockJump },
+  { kind: 'unroutable',          perOrders: 1_500, least: 2, prepare: unroutable },
+  { kind: 'poison',              perOrders: 150,   least: poisonKinds.length, prepare: poison },
+  { kind: 'broken-reaction',     perOrders: 400,   least: 4, prepare: brokenReaction },
+  { kind: 'redrive',             perOrders: 1_000, least: 2, prepare: redrive },
 ];
 
 /** Plans every episode of a run, soonest last. */
@@ -66,7 +63,7 @@ export function planEpisodes(
   const { faults, schedule } = world;
   const random = world.random.stream('episodes');
   const planned: PlannedEpisode[] = [];
-  for (const { kind, perOrders, least, prepare, checkpoints: forCheckpoints } of episodes(world)) {
+  for (const { kind, perOrders, least, prepare, checkpoints: forCheckpoints } of episodes) {
     if (forCheckpoints && !checkpoints) continue;
     const run = prepare(world, random);
     if (!faults.on(kind)) continue;

@@ -1,4 +1,5 @@
-// After the end, everything comes again: dead letters, duplicates days later, every event ever published. Nothing may change.
+// Replay: after the end, dead letters, duplicates from days ago and every event ever published are delivered again.
+// Nothing may change.
 import { checkPromises } from './checks/check-promises.ts';
 import type { Violation } from './checks/evidence.ts';
 import { digestOf } from './digest.ts';

@@ -117,7 +117,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     if (this.#process) this.#crash(this.#process, reason);
   }
 
-  /** The process crashes at this failpoint, when it is hit for the `skip + 1`st time. */
+  /** Crashes the process at this failpoint, after `skip` hits that do nothing. */
   arm(point: Failpoint, skip: number): void {
     this.#armed = { point, skip };
   }

@@ -1,4 +1,4 @@
-// P6, once: no event of an order is published as two events. What comes again is checked by replay.ts.
+// P6, once: no event of an order is published as two events. replay.ts checks what redelivery does.
 import { isSagaEvent } from '../saga-event.ts';
 import type { Evidence, Finding } from './evidence.ts';
 
