@@ -1,5 +1,5 @@
-// RabbitMQ as far as the services can tell: exchanges, bindings, durable queues, unacked deliveries that come again,
-// confirms, unroutable messages, delivery limits and dead letters. Its network is where most faults happen.
+// RabbitMQ as far as the services can see it: exchanges, bindings, durable queues, redelivery of what is unacked,
+// confirms, unroutable messages, delivery limits and dead letters. Most faults happen in its network.
 
 import { type Topology, wholeTopology } from '../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
@@ -11,10 +11,10 @@ import { type ConsumerLink, type Copy, type Link, SimQueue } from './sim-queue.t
 
 /** What the simulation may do to single messages, beside the faults of the network. */
 export interface Interference {
-  /** Moment, in virtual milliseconds, before which a copy must not be handed over. */
+  /** Moment, in virtual milliseconds, before which a copy must not be delivered. */
   holdUntilMs?(queue: SimQueue, copy: Copy): number | undefined;
   /** The broker has taken a message from a service. */
-  took?(message: OutgoingMessage): void;
+  taken?(message: OutgoingMessage): void;
 }
 
 export class SimBroker {
@@ -74,20 +74,20 @@ export class SimBroker {
     for (const route of [...this.#removed.keys()]) this.bind(route);
   }
 
-  /** A bus for one process. Everything of it ends when the process does, and `ended` says so. */
+  /** A bus for one process. */
   connect(queueName: string, process: Owner): SimBus {
     const bus = new SimBus(this, this.queue(queueName), process);
     this.#buses.add(bus);
     return bus;
   }
 
-  /** The process of this bus is gone. */
+  /** The process of this bus has ended, and its connections with it. */
   disconnect(bus: SimBus): void {
     this.#buses.delete(bus);
     bus.cut('both');
   }
 
-  /** Dies, with every connection. Queues are durable. */
+  /** Stops, with every connection. Queues are durable. */
   stop(): void {
     this.up = false;
     for (const bus of this.#buses) bus.cut('both');
@@ -119,15 +119,15 @@ export class SimBroker {
     return true;
   }
 
-  /** Puts a copy into a queue, whoever sends it. */
+  /** Puts a copy straight into a queue. */
   inject(queueName: string, message: OutgoingMessage): void {
     const queue = this.queue(queueName);
-    queue.put({ message, headers: message.headers ?? {}, returns: 0 });
+    queue.put({ message, headers: message.headers ?? {}, redeliveries: 0 });
     this.pump(queue);
   }
 
   #enqueue(queue: SimQueue, message: OutgoingMessage, headers: Readonly<Record<string, unknown>>): void {
-    queue.put({ message, headers, returns: 0 });
+    queue.put({ message, headers, redeliveries: 0 });
     if (this.faults.on('duplicate') && queue.consumer && this.random.chance(0.02)) {
       this.faults.add('duplicate');
       this.schedule.after(this.random.chance(0.8) ? this.random.below(20) : this.random.below(20_000), () =>
@@ -137,7 +137,7 @@ export class SimBroker {
     this.pump(queue);
   }
 
-  /** Hands over as much as the consumer of the queue may have. */
+  /** Delivers as much as the prefetch of the queue's consumer allows. */
   pump(queue: SimQueue): void {
     const link = queue.consumer;
     if (!link?.alive) return;
@@ -149,11 +149,11 @@ export class SimBroker {
       });
       if (!copy) return;
       link.unacked.add(copy);
-      this.#handOver(queue, link, copy);
+      this.#deliver(queue, link, copy);
     }
   }
 
-  #handOver(queue: SimQueue, link: Link, copy: Copy): void {
+  #deliver(queue: SimQueue, link: Link, copy: Copy): void {
     const bus = link as ConsumerLink;
     const holdUntilMs = this.interference.holdUntilMs?.(queue, copy);
     if (holdUntilMs !== undefined) {
@@ -170,14 +170,14 @@ export class SimBroker {
 
   /** Unacked copies of a connection that has ended. */
   giveBack(queue: SimQueue, copies: Iterable<Copy>): void {
-    const hopeless = queue.giveBack(copies);
-    if (!hopeless) return;
-    for (const copy of hopeless.copies) {
+    const exhausted = queue.giveBack(copies);
+    if (!exhausted) return;
+    for (const copy of exhausted.copies) {
       this.faults.add('delivery limit reached');
-      this.queue(hopeless.to).put({
+      this.queue(exhausted.to).put({
         message: copy.message,
         headers: { ...copy.headers, 'x-first-death-reason': 'delivery_limit', 'x-first-death-queue': queue.name },
-        returns: 0,
+        redeliveries: 0,
       });
     }
   }

@@ -4,29 +4,29 @@
 export const faultKinds = {
   reorder: 'a message overtakes others in its queue',
   duplicate: 'a message is put into its queue twice',
-  delay: 'a message is handed over seconds later',
+  delay: 'a message is delivered seconds later',
   'lost-ack': 'an ack does not reach the broker before its connection ends',
   'lost-confirm': 'the broker takes a message, and the connection ends before the confirm',
   nack: 'the broker refuses a message',
   unroutable: 'the bindings of an event type are removed, and restored later',
   poison: 'a message that can never be read',
-  'broken-reaction': 'one reaction throws for one order, until it is mended',
-  crash: 'a service dies at a named failpoint, or between two steps',
-  'crash-loop': 'a service dies again and again, until the broker gives its messages up',
-  'power-loss': 'every service loses its power at once, and every database what was not on disk',
+  'broken-reaction': 'one reaction throws for one order, until it is repaired',
+  crash: 'a service crashes at a failpoint, or between two steps',
+  'crash-loop': 'a service crashes again and again, until the broker dead-letters its messages',
+  'power-loss': 'every service loses power at once, and every database loses what was not on disk',
   'connection-cut': 'the connections of one service end',
-  'broker-restart': 'the broker dies and comes back',
+  'broker-restart': 'the broker stops and starts again',
   blocked: 'the broker asks publishers to stop for a while',
-  away: 'a service is away for an hour or more',
-  'database-full': 'a database can not grow',
-  'database-read-only': 'a database can not be written',
+  away: 'a service is down for an hour or more',
+  'database-full': 'a database cannot grow',
+  'database-read-only': 'a database cannot be written',
   'database-busy': 'another process holds the lock of a database',
-  'clock-jump': 'a wall clock jumps forwards or backwards, or stands still',
+  'clock-jump': 'a wall clock jumps forwards or backwards, or stops',
   cancel: 'customers cancel, at any moment, twice, too late, or what was never ordered',
   'deadline-tie': 'success arrives in the very millisecond of the deadline',
   redrive: 'dead letters are put back: once, twice, after the end',
-  'late-duplicates': 'messages come again, several times, days later',
-  replay: 'every message ever published comes again, in any order',
+  'late-duplicates': 'messages are delivered again, several times, days later',
+  replay: 'every message ever published is delivered again, in any order',
 } as const;
 
 export type FaultKind = keyof typeof faultKinds;
@@ -60,7 +60,7 @@ export class Counter {
 
 export class Faults extends Counter {
   readonly kinds: ReadonlySet<FaultKind>;
-  /** False once the quiet phase has begun. */
+  /** False before and after the phase with faults. */
   active = true;
 
   constructor(kinds: Iterable<FaultKind>) {

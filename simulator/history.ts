@@ -1,4 +1,5 @@
-// What happened, in order: folded into a hash always, kept only when somebody is going to read it.
+// What happened, in order: always folded into a hash, kept only on request.
+import { serviceNames } from '../services.ts';
 
 export interface HistoryEntry {
   readonly atMs: number;
@@ -53,14 +54,14 @@ export class History {
   }
 }
 
-const columns = ['client', 'order-service', 'payment-service', 'inventory-service'] as const;
+const columns: readonly string[] = ['client', ...serviceNames];
 const columnWidth = 22;
 
 /** What happened to one order, shortened, as a sequence diagram in text. */
 export function sequenceDiagram(entries: readonly HistoryEntry[], orderId: string, linesMax = 60): string {
   const own = entries.filter(({ subject }) => subject === orderId);
   const [first, last] = [own[0], own.at(-1)];
-  if (!first || !last) return `nothing is known of order ${orderId}`;
+  if (!first || !last) return `the history has nothing about order ${orderId}`;
   // Crashes and the like are shown when they came close to something that happened to this order.
   const times = own.map(({ atMs }) => atMs);
   const near = (atMs: number) => times.some((time) => Math.abs(time - atMs) <= 30);
@@ -77,8 +78,8 @@ export function sequenceDiagram(entries: readonly HistoryEntry[], orderId: strin
 
 function line({ atMs, actor, what, from }: HistoryEntry, startMs: number): string {
   const time = `${(atMs - startMs).toLocaleString('en')} ms`.padStart(11);
-  const to = columns.indexOf(actor as (typeof columns)[number]);
-  const start = columns.indexOf(from as (typeof columns)[number]);
+  const to = columns.indexOf(actor);
+  const start = columns.indexOf(from);
   const cells = columns.map(() => `│${' '.repeat(columnWidth - 1)}`);
   if (to < 0) return `${time}  ${cells.join('')}${actor}: ${what}`;
   if (start >= 0 && start !== to) {

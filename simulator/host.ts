@@ -1,4 +1,4 @@
-// One service that does one thing at a time, each until nothing is left to do: no network, no waiting, no chance.
+// One service that takes one step at a time, each until no work is left: no network, no waiting, no chance.
 
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import type { Clock } from '../shared/runtime/environment/clock.ts';
@@ -23,7 +23,7 @@ export interface HostOptions {
   readonly taken: (message: OutgoingMessage) => void;
   readonly nowMs: () => number;
   readonly newId: () => string;
-  readonly reached: (point: string) => void;
+  readonly failpoint: (point: string) => void;
 }
 
 export class Host {
@@ -90,7 +90,7 @@ export class Host {
       db: this.database.open(),
       clock,
       log: silentLog,
-      reached: (point) => this.#options.reached(point),
+      reached: (point) => this.#options.failpoint(point),
       bus: {
         start: (listener) => {
           this.listener = listener;
@@ -111,7 +111,7 @@ export class Host {
     this.rest();
   }
 
-  die(): void {
+  crash(): void {
     this.#node = undefined;
     this.#todo = [];
     this.database.rollBack();

@@ -1,5 +1,5 @@
-// Planted bugs: the mistakes that people make in sagas, each built from outside around the real code, so that the
-// services hold no switch for them. The simulator must find every one; one that survives is a hole in the checks.
+// Planted bugs: common mistakes in sagas, each wrapped around the real code from outside, so that the services have
+// no switch for them. The simulator must find every one; one that survives is a hole in the checks.
 
 import type { InventoryParts } from '../inventory-service/service.ts';
 import type { OrderStatus } from '../order-service/order.ts';
@@ -58,7 +58,7 @@ function parts(
   };
 }
 
-/** Hands every message on in another way. */
+/** Publishes every message in another way. */
 function publishing(
   publish: (bus: Bus, message: OutgoingMessage, done: (outcome: PublishOutcome) => void, random: Random) => void,
 ): Pick<Mutant, 'bus'> {
@@ -106,8 +106,8 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'forget-before-confirm',
-    bug: 'the outbox forgets a message as soon as it is sent',
+    name: 'delete-before-confirm',
+    bug: 'the outbox deletes a message as soon as it is published',
     ...publishing((bus, message, done) => {
       bus.publish(message, () => {});
       done('confirmed');
@@ -115,7 +115,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'unroutable-is-confirmed',
-    bug: 'a message that came back as unroutable counts as sent',
+    bug: 'a message that is returned as unroutable counts as confirmed',
     ...publishing((bus, message, done) =>
       bus.publish(message, (outcome) => done(outcome === 'unroutable' ? 'confirmed' : outcome)),
     ),
@@ -182,13 +182,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'no-savepoint',
-    bug: 'a reaction that throws leaves what it had written, for the others of its group to commit',
+    bug: 'what a reaction has written before it throws is committed with the rest of its group',
     statements: () => (sql, statement) =>
       sql === 'ROLLBACK TO work' ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) }) : statement,
   },
   {
     name: 'dead-letter-without-outbox',
-    bug: 'dead letters are published at once and forgotten',
+    bug: 'dead letters are published at once, without the outbox',
     ...(() => {
       const buses = new Map<ServiceName, Bus>();
       return {
@@ -228,31 +228,31 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'no-fence-in-payment',
-    bug: 'a withdrawal that comes before its order leaves no trace in payment-service',
+    bug: 'a withdrawal that comes before its order leaves no fence in payment-service',
     ...reaction('payment-service', 'order.withdrawn', (real, _parts, db) => {
-      const forget = db.prepare("DELETE FROM payments WHERE order_id = ? AND status = 'voided'");
+      const removeFence = db.prepare("DELETE FROM payments WHERE order_id = ? AND status = 'voided'");
       return (event, at) => {
         const outcome = real(event, at);
-        forget.run(event.subject);
+        removeFence.run(event.subject);
         return outcome;
       };
     }),
   },
   {
     name: 'no-fence-in-inventory',
-    bug: 'a withdrawal that comes before the payment leaves no trace in inventory-service',
+    bug: 'a withdrawal that comes before the payment leaves no fence in inventory-service',
     ...reaction('inventory-service', 'order.withdrawn', (real, _parts, db) => {
-      const forget = db.prepare("DELETE FROM reservations WHERE order_id = ? AND status = 'voided'");
+      const removeFence = db.prepare("DELETE FROM reservations WHERE order_id = ? AND status = 'voided'");
       return (event, at) => {
         const outcome = real(event, at);
-        forget.run(event.subject);
+        removeFence.run(event.subject);
         return outcome;
       };
     }),
   },
   {
     name: 'refund-unchecked',
-    bug: 'a withdrawal gives money back without looking whether any was taken',
+    bug: 'a withdrawal refunds an order without checking that it was charged',
     ...reaction<PaymentParts>('payment-service', 'order.withdrawn', (real, { store }) => (event, at) => {
       const known = store.payment(event.subject);
       if (known?.status === 'failed' && store.account(known.userId)) {
@@ -263,7 +263,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'refund-twice',
-    bug: 'a refusal and a withdrawal that meet each give the money back',
+    bug: 'a refusal and a withdrawal of the same order each refund it',
     opened: ({ db }, service) => {
       if (service === 'payment-service') db.exec('DROP INDEX ledger_once');
     },
@@ -288,8 +288,8 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
-    name: 'release-forgotten',
-    bug: 'a reservation is marked as released, and the stock is not put back',
+    name: 'stock-not-returned',
+    bug: 'a reservation is marked as released, and its stock is not returned',
     ...reaction<InventoryParts>('inventory-service', 'order.withdrawn', (real, { store }) => (event, at) => {
       const known = store.reservation(event.subject);
       if (known?.status !== 'reserved') return real(event, at);
@@ -310,7 +310,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'last-event-wins',
-    bug: 'the status of an order is whatever the last event says, in whatever order they come',
+    bug: 'the status of an order follows from the last event alone, in whatever order they come',
     definition: (definition) =>
       definition.name !== 'order-service'
         ? undefined
@@ -318,7 +318,7 @@ export const mutants: readonly Mutant[] = [
             ...definition,
             build: (db: Database) => {
               const real = definition.build(db) as unknown as OrderParts;
-              const says: Record<string, OrderStatus> = {
+              const statusAfter: Record<string, OrderStatus> = {
                 'payment.completed': 'pending',
                 'payment.failed': 'cancelled',
                 'inventory.reserved': 'confirmed',
@@ -330,7 +330,7 @@ export const mutants: readonly Mutant[] = [
                   type,
                   (event: AnyEvent, at: Moment) => {
                     const outcome = (react as React)(event, at);
-                    const status = says[type];
+                    const status = statusAfter[type];
                     if (status) real.store.setStatus(event.subject, status, undefined);
                     return outcome;
                   },
@@ -363,12 +363,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cancelled-too-early',
-    bug: 'an order ends as cancelled before its money has been given back',
+    bug: 'an order ends as cancelled before it has been refunded',
     ...reaction<OrderParts>('order-service', 'inventory.released', (real, { store }, db) => {
-      const forget = db.prepare("UPDATE orders SET status = 'cancelled' WHERE order_id = ?");
+      const cancel = db.prepare("UPDATE orders SET status = 'cancelled' WHERE order_id = ?");
       return (event, at) => {
         const outcome = real(event, at);
-        if (outcome === 'waits' && store.order(event.subject)?.status === 'cancelling') forget.run(event.subject);
+        if (outcome === 'waits' && store.order(event.subject)?.status === 'cancelling') cancel.run(event.subject);
         return outcome;
       };
     }),

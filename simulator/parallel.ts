@@ -1,7 +1,7 @@
 // Runs many simulations on the cores there are.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { RunResult } from './simulation.ts';
+import type { RunResult } from './run.ts';
 import type { RunRequest } from './worker.ts';
 
 /**

@@ -1,12 +1,12 @@
-// Messages that can never be read, each in its own way, and the cause that each must be dead-lettered with.
+// Messages that can never be read, each in its own way, and the reason with which each must be dead-lettered.
 
 import { cloudEventContentType, dataSchemaOf } from '../shared/contract/cloud-event.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import type { Random } from './random.ts';
 import { epochMs, uuidV7 } from './sim-clock.ts';
 
-/** Kind → cause. */
-export const poisonCauses = {
+/** Kind → dead-letter reason. */
+export const poisonReasons = {
   'not-json': 'not-json',
   empty: 'not-json',
   'wrong-content-type': 'wrong-content-type',
@@ -16,8 +16,8 @@ export const poisonCauses = {
   'wrong-source': 'wrong-source',
 } as const;
 
-export type Poison = keyof typeof poisonCauses;
-export const poisonKinds = Object.keys(poisonCauses) as readonly Poison[];
+export type Poison = keyof typeof poisonReasons;
+export const poisonKinds = Object.keys(poisonReasons) as readonly Poison[];
 
 export function poisonOf(kind: Poison, random: Random): Pick<OutgoingMessage, 'body' | 'contentType'> {
   const orderId = uuidV7(epochMs, random);

@@ -1,7 +1,6 @@
 // What is printed about runs.
 import { allFaults, type FaultKind } from './faults.ts';
-import { everythingToReach } from './races.ts';
-import type { RunResult } from './simulation.ts';
+import type { RunResult } from './run.ts';
 
 const number = (value: number) => Math.round(value).toLocaleString('en');
 
@@ -31,19 +30,11 @@ export function sum(into: Map<string, number>, counts: ReadonlyMap<string, numbe
   for (const [name, times] of counts) into.set(name, (into.get(name) ?? 0) + times);
 }
 
-/** Faults and races with how often they came about, in two columns. */
-export function countsTable(
-  title: string,
-  counts: ReadonlyMap<string, number>,
-  wanted: (name: string) => boolean,
-): string {
-  const names = new Set([...[...counts.keys()].sort(), ...everythingToReach.filter(wanted)]);
+/** Faults, or outcomes and races, with how often they came about, in two columns. What is expected is never left out. */
+export function countsTable(title: string, counts: ReadonlyMap<string, number>, expected: readonly string[]): string {
+  const names = new Set([...[...counts.keys()].sort(), ...expected]);
   const rows = [...names].map((name) => `  ${number(counts.get(name) ?? 0).padStart(11)}  ${name}`);
   return [`${title}:`, ...(rows.length > 0 ? rows : ['  none'])].join('\n');
-}
-
-export function isFault(name: string): boolean {
-  return name === 'delivery limit reached' || allFaults.some((kind) => name === kind || name.startsWith(`${kind} `));
 }
 
 export function violationsText({ violations }: RunResult, most = 10): string {

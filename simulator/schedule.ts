@@ -2,7 +2,7 @@
 import type { Timer } from '../shared/runtime/environment/clock.ts';
 import type { Random } from './random.ts';
 
-/** Somebody whose plans die with them: a process, a connection. */
+/** A process or a connection. What it has planned is dropped when it is not alive any more. */
 export interface Owner {
   readonly alive: boolean;
 }
@@ -28,7 +28,7 @@ export class Schedule {
     this.#random = random;
   }
 
-  /** Runs once, `delayMs` from now, unless the owner is dead by then. */
+  /** Runs once, `delayMs` from now, unless the owner is not alive then. */
   after(delayMs: number, run: () => void, owner?: Owner): Timer {
     this.#numbers += 1;
     const entry: Entry = {

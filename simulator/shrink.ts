@@ -1,5 +1,6 @@
 // Makes a failing run small: fewer orders, then fewer kinds of faults, as long as it still fails with the same seed.
-import { type RunOptions, type RunResult, simulate } from './simulation.ts';
+import type { RunOptions, RunResult } from './run.ts';
+import { simulate } from './simulation.ts';
 
 /** Tries for at most about so long; what has been found by then is returned. */
 const shrinkMsMax = 60_000;

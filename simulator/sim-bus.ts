@@ -78,7 +78,7 @@ export class SimBus implements Bus {
   }
 
   blockedChanged(): void {
-    if (this.#publisher) this.#tell();
+    if (this.#publisher) this.#publishingChanged();
   }
 
   // ---- publishing
@@ -108,7 +108,7 @@ export class SimBus implements Bus {
       broker.faults.add('unroutable');
       return this.#answer(link, pending, 'unroutable');
     }
-    broker.interference.took?.(message);
+    broker.interference.taken?.(message);
     if (broker.faults.on('lost-confirm') && broker.random.chance(0.0005)) {
       broker.faults.add('lost-confirm');
       this.#cutPublisher();
@@ -145,7 +145,7 @@ export class SimBus implements Bus {
     this.#later(() => this.#connectPublisher(), 50);
   }
 
-  #tell(): void {
+  #publishingChanged(): void {
     this.#broker.schedule.after(0, () => this.#listener?.publishingChanged(), this.#process);
   }
 
@@ -162,7 +162,7 @@ export class SimBus implements Bus {
   }
 
   #delivery(copy: Copy, link: Link): Delivery {
-    const { message, headers, returns } = copy;
+    const { message, headers, redeliveries } = copy;
     return {
       body: message.body,
       messageId: message.messageId,
@@ -170,7 +170,7 @@ export class SimBus implements Bus {
       exchange: message.exchange,
       routingKey: message.routingKey,
       headers,
-      redelivered: returns > 0,
+      redelivered: redeliveries > 0,
       ack: () => this.#ack(copy, link),
     };
   }

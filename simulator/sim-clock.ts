@@ -28,7 +28,7 @@ export class WallClock {
     this.#stoppedAtMs = this.nowMs();
   }
 
-  /** Right again. */
+  /** Corrects the clock. */
   set(): void {
     this.#offsetMs = 0;
     this.#stoppedAtMs = undefined;

@@ -1,20 +1,19 @@
-// The disk of one service: a real SQLite database in memory that outlives the processes on it, and how disks fail.
+// The disk of one service: a real SQLite database in memory that outlives the processes on it, and the faults of disks.
 import Sqlite, { type Statement } from 'better-sqlite3';
 import { type Database, openDatabase } from '../shared/runtime/storage/database.ts';
 
 /**
- * Stands between the code and one of its statements. Returns the statement itself, or something that behaves
- * differently: that is how faults and planted bugs get in without a switch in the services.
+ * Sees every statement that the code prepares. Returns the statement itself, or one that behaves differently: this is
+ * how faults and planted bugs get in without a switch in the services.
  */
 export type StatementHook = (sql: string, statement: Statement, db: Database) => Statement;
 
 export class SimDatabase {
-  /** Another process has the lock. */
-  busy = false;
   #db: Database;
   readonly #hook: StatementHook | undefined;
   #onDisk: Buffer | undefined;
-  /** Preparing is the dearest part of starting a process, and statements outlive it unharmed. */
+  #locked = false;
+  /** Preparing is the slowest part of starting a process, and statements survive it. */
   readonly #prepared = new Map<string, Statement>();
 
   constructor(migrations: readonly string[], hook?: StatementHook) {
@@ -22,7 +21,7 @@ export class SimDatabase {
     this.#hook = hook;
   }
 
-  /** The database itself, for whoever looks from outside. */
+  /** The database itself, for checks from outside. */
   get db(): Database {
     return this.#db;
   }
@@ -43,13 +42,13 @@ export class SimDatabase {
   #begin(statement: Statement): Statement {
     return replaced(statement, {
       run: () => {
-        if (this.busy) throw new Sqlite.SqliteError('database is locked', 'SQLITE_BUSY');
+        if (this.#locked) throw new Sqlite.SqliteError('database is locked', 'SQLITE_BUSY');
         return statement.run();
       },
     });
   }
 
-  /** The process that had it open is gone: so is what it had not committed. */
+  /** The process that had it open has crashed: what it had not committed is gone. */
   rollBack(): void {
     if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
   }
@@ -63,9 +62,14 @@ export class SimDatabase {
     this.#db.pragma(`query_only = ${yes ? 1 : 0}`);
   }
 
-  /** Every fault of the disk has passed. */
-  mend(): void {
-    this.busy = false;
+  /** Another process takes the write lock, or gives it back. */
+  lock(yes: boolean): void {
+    this.#locked = yes;
+  }
+
+  /** Every fault of the disk is over. */
+  repair(): void {
+    this.lock(false);
     this.full(false);
     this.readOnly(false);
   }
@@ -90,7 +94,7 @@ export class SimDatabase {
   }
 }
 
-/** A statement of which some methods are others. */
+/** A statement with some of its methods replaced. */
 export function replaced(statement: Statement, methods: Partial<Pick<Statement, 'run' | 'get' | 'all'>>): Statement {
   return Object.assign(Object.create(statement) as Statement, methods);
 }

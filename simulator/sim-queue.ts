@@ -6,8 +6,8 @@ import type { Owner } from './schedule.ts';
 export interface Copy {
   readonly message: OutgoingMessage;
   readonly headers: Readonly<Record<string, unknown>>;
-  /** Times that it came back unacked. */
-  returns: number;
+  /** How often it was redelivered: it came back unacked. */
+  redeliveries: number;
 }
 
 export class SimQueue {
@@ -20,8 +20,8 @@ export class SimQueue {
   #returned: Copy[] = [];
   consumer: Link | undefined;
   enqueued = 0;
-  /** Given up by the broker. */
-  readonly givenUp: Copy[] = [];
+  /** Copies that came back too often; the broker has moved them to the dead-letter queue. */
+  readonly deadLettered: Copy[] = [];
   readonly acked: Copy[] = [];
 
   constructor(name: string, args: Readonly<Record<string, string | number>>) {
@@ -59,21 +59,21 @@ export class SimQueue {
 
   /** Unacked copies come back. Returns those that have come back too often, for the dead-letter queue. */
   giveBack(copies: Iterable<Copy>): { readonly to: string; readonly copies: Copy[] } | undefined {
-    const hopeless: Copy[] = [];
+    const exhausted: Copy[] = [];
     const back: Copy[] = [];
     for (const copy of copies) {
-      copy.returns += 1;
-      if (copy.returns > this.#limit && this.#deadLetterTo !== undefined) hopeless.push(copy);
+      copy.redeliveries += 1;
+      if (copy.redeliveries > this.#limit && this.#deadLetterTo !== undefined) exhausted.push(copy);
       else back.push(copy);
     }
     this.#returned = [...back, ...this.#returned];
-    this.givenUp.push(...hopeless);
-    return hopeless.length > 0 && this.#deadLetterTo !== undefined
-      ? { to: this.#deadLetterTo, copies: hopeless }
+    this.deadLettered.push(...exhausted);
+    return exhausted.length > 0 && this.#deadLetterTo !== undefined
+      ? { to: this.#deadLetterTo, copies: exhausted }
       : undefined;
   }
 
-  /** Takes everything out, as a person who looks at dead letters does. */
+  /** Takes everything out, as an operator does with dead letters. */
   drain(): Copy[] {
     const all = [...this.#returned, ...this.#ready.slice(this.#head)];
     this.#returned = [];
@@ -89,7 +89,7 @@ export interface Pending {
   readonly done: (outcome: PublishOutcome) => void;
 }
 
-/** One TCP connection; what is on its way dies with it. */
+/** One TCP connection; what is on its way is lost with it. */
 export class Link implements Owner {
   alive = true;
   readonly prefetch: number;

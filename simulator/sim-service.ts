@@ -1,4 +1,4 @@
-// One service in the simulation: a machine with a disk and a wall clock, on which a process lives, dies and starts again.
+// One service in the simulation: a machine with a disk and a wall clock, on which a process runs, crashes and restarts.
 
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { queueOf } from '../shared/contract/topology.ts';
@@ -15,28 +15,19 @@ import type { SimBroker } from './broker.ts';
 import { Counter } from './faults.ts';
 import type { History } from './history.ts';
 import type { Random } from './random.ts';
+import { publisherOf } from './saga-event.ts';
 import type { Owner, Schedule } from './schedule.ts';
 import type { SimBus } from './sim-bus.ts';
 import { SimClock, WallClock } from './sim-clock.ts';
 import { SimDatabase, type StatementHook } from './sim-database.ts';
 
-export const failpoints: readonly Failpoint[] = [
-  'before-commit',
-  'after-commit',
-  'before-ack',
-  'before-publish',
-  'after-publish',
-  'after-confirm',
-  'in-group',
-];
-
-/** Thrown out of a failpoint; nothing in the services catches it for good. The process must be buried then. */
+/** Thrown out of a failpoint; nothing in the services swallows it. Its catcher calls `crash`. */
 export class FailpointSignal extends Error {
   override readonly name = 'FailpointSignal';
-  readonly bury: () => void;
-  constructor(point: string, bury: () => void) {
+  readonly crash: () => void;
+  constructor(point: string, crash: () => void) {
     super(point);
-    this.bury = bury;
+    this.crash = crash;
   }
 }
 
@@ -56,8 +47,8 @@ export interface SimServiceOptions {
   /** A bus that is put between the service and the broker. */
   readonly wrapBus?: ((bus: Bus) => Bus) | undefined;
   readonly opened?: ((database: SimDatabase) => void) | undefined;
-  /** A process has died; somebody has to boot it again. */
-  readonly died: (reason: string) => void;
+  /** A process has crashed; it has to be booted again. */
+  readonly crashed: (reason: string) => void;
 }
 
 /** Most events in a batch; small enough for batches to fill up in a small run. */
@@ -91,7 +82,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     return this.#process?.node;
   }
 
-  /** The process it is now; dead as soon as it is not any more. */
+  /** The current process. */
   get owner(): Owner | undefined {
     return this.#process;
   }
@@ -113,7 +104,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
       log: this.#log,
       // Some processes send every event by itself, some pack what goes the same way.
       batchMax: random.chance(0.5) ? batchMax : 1,
-      reached: (point) => this.#reached(point, process),
+      reached: (point) => this.#hit(point, process),
     });
     process.node.start();
     const waiting = this.#waiting;
@@ -121,12 +112,12 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     for (const run of waiting) schedule.after(random.below(50), run);
   }
 
-  /** Dies between two steps, or out of a failpoint. */
+  /** Crashes between two steps. */
   crash(reason: string): void {
-    if (this.#process) this.#bury(this.#process, reason);
+    if (this.#process) this.#crash(this.#process, reason);
   }
 
-  /** The next time but `skip` that the point is reached, the process dies there. */
+  /** Crashes the process at this failpoint, after `skip` hits that do nothing. */
   arm(point: Failpoint, skip: number): void {
     this.#armed = { point, skip };
   }
@@ -140,7 +131,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     return this.#process !== undefined;
   }
 
-  /** Calls back when a process runs; at once if one does. */
+  /** Calls back as soon as a process runs, at once if one does. */
   whenUp(run: () => void): void {
     if (this.#process) run();
     else this.#waiting.push(run);
@@ -154,14 +145,14 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     tally.outcomes.clear();
   }
 
-  /** Nothing is on its way in this service, and everything it had to say is said. */
+  /** No work is in progress in this service, and everything it had to publish is published. */
   get quiet(): boolean {
     const node = this.node;
     return node?.handler.idle === true && node.commit.idle && this.#outboxEmpty();
   }
 
-  /** What the relay believes about an outbox that is empty. */
-  get relayIsRight(): boolean {
+  /** The relay agrees that the outbox is empty. Planted bugs in statements may make it think otherwise. */
+  get relayIsDrained(): boolean {
     return this.#options.hook !== undefined || this.node?.relay.drained === true;
   }
 
@@ -169,7 +160,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     return this.database.db.prepare('SELECT 1 FROM outbox LIMIT 1').get() === undefined;
   }
 
-  #reached(point: Failpoint, process: Process<S, P>): void {
+  #hit(point: Failpoint, process: Process<S, P>): void {
     const armed = this.#armed;
     if (armed?.point !== point) return;
     if (armed.skip > 0) {
@@ -177,19 +168,19 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
       return;
     }
     this.#armed = undefined;
-    throw new FailpointSignal(point, () => this.#bury(process, point));
+    throw new FailpointSignal(point, () => this.#crash(process, point));
   }
 
-  #bury(process: Process<S, P>, reason: string): void {
+  #crash(process: Process<S, P>, reason: string): void {
     if (!process.alive) return;
-    const { broker, history, schedule, died } = this.#options;
+    const { broker, history, schedule, crashed } = this.#options;
     this.count();
     process.alive = false;
     this.#process = undefined;
     this.database.rollBack();
     broker.disconnect(process.bus);
-    history.add(schedule.nowMs, this.name, `dies: ${reason}`);
-    died(reason);
+    history.add(schedule.nowMs, this.name, `crashes: ${reason}`);
+    crashed(reason);
   }
 
   #historian(): Log {
@@ -208,9 +199,4 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
       },
     };
   }
-}
-
-function publisherOf(event: string): string {
-  const prefix = event.slice(0, event.indexOf('.'));
-  return prefix === 'product' ? 'inventory-service' : `${prefix}-service`;
 }

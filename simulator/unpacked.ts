@@ -1,4 +1,4 @@
-// What a message says, event by event: the checks are about events, however many of them shared a message.
+// The events of a message, one by one: the checks are about events, however many of them shared a message.
 
 import { cloudEventBatchContentType, cloudEventContentType } from '../shared/contract/cloud-event.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';

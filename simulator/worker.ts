@@ -1,9 +1,10 @@
-// A thread that runs simulations, one after the other, for whoever started it.
+// A thread that runs simulations, one after another, for parallel.ts.
 import { parentPort } from 'node:worker_threads';
 import { mutants } from './mutants.ts';
-import { type RunOptions, simulate } from './simulation.ts';
+import type { RunOptions } from './run.ts';
+import { simulate } from './simulation.ts';
 
-/** A planted bug has functions, which can't be sent: its name is. */
+/** A planted bug has functions, which cannot be sent: its name is. */
 export type RunRequest = Omit<RunOptions, 'mutant'> & { readonly mutant?: string | undefined };
 
 parentPort?.on('message', ({ mutant, ...options }: RunRequest) => {

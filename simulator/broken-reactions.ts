@@ -1,0 +1,63 @@
+// Reactions that can be made to throw, for one event of one order, until they are repaired.
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import type { AnyEvent } from '../shared/contract/cloud-event.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
+import type { Database } from '../shared/runtime/storage/database.ts';
+import type { Faults } from './faults.ts';
+
+type React = (event: AnyEvent, at: never) => unknown;
+
+export class BrokenReactions {
+  readonly #faults: Faults;
+  /** `service/type` of reactions that break at their next event. */
+  readonly #breakNext = new Set<string>();
+  readonly #broken = new Set<string>();
+  /** `service/type/subject` of all that have ever been broken in this run. */
+  readonly everBroken = new Set<string>();
+
+  constructor(faults: Faults) {
+    this.#faults = faults;
+  }
+
+  /** Breaks a reaction, as `service/type`, for the next event that it gets. */
+  breakNext(reaction: string): void {
+    this.#breakNext.add(reaction);
+  }
+
+  repairAll(): void {
+    this.#broken.clear();
+    this.#breakNext.clear();
+  }
+
+  /** The same service, with reactions that throw when they are broken, after they have written what they write. */
+  breakable<S extends ServiceName, P extends ServiceParts<S>>(
+    definition: ServiceDefinition<S, P>,
+  ): ServiceDefinition<S, P> {
+    const wrap = (react: React): React => {
+      return (event, at) => {
+        const outcome = react(event, at);
+        if (this.#isBroken(definition.name, event)) throw new Error('a planted fault');
+        return outcome;
+      };
+    };
+    return {
+      ...definition,
+      build: (db: Database): P => {
+        const parts = definition.build(db);
+        const reactions = Object.entries(parts.reactions).map(([type, react]) => [type, wrap(react as React)]);
+        return { ...parts, reactions: Object.fromEntries(reactions) as P['reactions'] };
+      },
+    };
+  }
+
+  #isBroken(service: string, event: AnyEvent): boolean {
+    if (this.#broken.size === 0 && this.#breakNext.size === 0) return false;
+    const key = `${service}/${event.type}/${event.subject}`;
+    if (this.#breakNext.delete(`${service}/${event.type}`)) {
+      this.#faults.add(`broken-reaction ${service} ${event.type}`);
+      this.#broken.add(key);
+      this.everBroken.add(key);
+    }
+    return this.#broken.has(key);
+  }
+}

@@ -1,0 +1,48 @@
+// The promises, checked from outside once it is quiet: from the services' databases, from what the broker took, and from
+// what people were answered. The checks read tables, not the services' code, except for the pure `statusOf`.
+import type { Evidence, Finding, PromiseId, Violation } from './evidence.ts';
+import { type OrderRecords, readOrderRecords } from './order-records.ts';
+import { acceptedOrdersAreKept } from './p1-accepted.ts';
+import { everyOrderEnds } from './p2-ends.ts';
+import { moneyIsConserved } from './p3-money.ts';
+import { stockIsConserved } from './p4-stock.ts';
+import { servicesAgree } from './p5-agreement.ts';
+import { eventsArePublishedOnce } from './p6-once.ts';
+import { orderOfArrivalDoesNotMatter } from './p7-any-order.ts';
+import { noMessageVanishes } from './p8-messages.ts';
+import { stateAndEventsMatch } from './p9-published.ts';
+import { nothingUnaskedIsStored } from './p10-bad-input.ts';
+
+type Check = (evidence: Evidence, orders: OrderRecords) => Iterable<Finding>;
+
+const checks: Readonly<Record<PromiseId, Check>> = {
+  P1: acceptedOrdersAreKept,
+  P2: everyOrderEnds,
+  P3: moneyIsConserved,
+  P4: stockIsConserved,
+  P5: servicesAgree,
+  P6: eventsArePublishedOnce,
+  P7: orderOfArrivalDoesNotMatter,
+  P8: noMessageVanishes,
+  P9: stateAndEventsMatch,
+  P10: nothingUnaskedIsStored,
+};
+
+/** At most this many violations of each promise: the first few are enough to see what is wrong. */
+const violationsMax = 5;
+
+export function checkPromises(evidence: Evidence): Violation[] {
+  const orders = readOrderRecords(evidence.databases);
+  return (Object.keys(checks) as PromiseId[]).flatMap((promise) =>
+    firstOf(checks[promise](evidence, orders), violationsMax).map((finding) => ({ promise, ...finding })),
+  );
+}
+
+function firstOf<T>(items: Iterable<T>, most: number): T[] {
+  const first: T[] = [];
+  for (const item of items) {
+    first.push(item);
+    if (first.length === most) break;
+  }
+  return first;
+}

@@ -1,0 +1,37 @@
+// P5, the services agree when the system is quiet, on every order and on the catalogue.
+import type { Database } from '../../shared/runtime/storage/database.ts';
+import type { Evidence, Finding } from './evidence.ts';
+import type { OrderRecords } from './order-records.ts';
+
+/** What payment-service and inventory-service may have at the end, for an order that has ended. */
+const agreements: Readonly<Record<string, readonly string[]>> = {
+  confirmed: ['completed/reserved'],
+  // A payment that failed, was voided, or was refunded; and inventory-service never asked, or with nothing set aside.
+  cancelled: [
+    'failed/-',
+    'failed/voided',
+    'voided/voided',
+    'refunded/rejected',
+    'refunded/released',
+    'refunded/voided',
+  ],
+};
+
+export function* servicesAgree({ databases }: Evidence, { byId, orphans }: OrderRecords): Generator<Finding> {
+  yield* orphans;
+  for (const [subject, { row, payment, reservation }] of byId) {
+    const both = `${payment?.status ?? '-'}/${reservation ?? '-'}`;
+    if (agreements[row.status]?.includes(both)) continue;
+    yield { subject, text: `is ${row.status}, but payment/inventory are ${both}` };
+  }
+  if (
+    catalogueOf(databases['order-service'], 'catalogue') !== catalogueOf(databases['inventory-service'], 'products')
+  ) {
+    yield { subject: '', text: 'the catalogue of order-service is not that of inventory-service' };
+  }
+}
+
+function catalogueOf(db: Database, table: 'catalogue' | 'products'): string {
+  const columns = 'product_id, name, unit_price, available, version';
+  return JSON.stringify(db.prepare(`SELECT ${columns} FROM ${table} ORDER BY product_id`).all());
+}

@@ -1,0 +1,17 @@
+// P7, any order: the status follows from the set of facts, and a compensation that overtakes its action fences it off.
+import { statusOf } from '../../order-service/order.ts';
+import type { Evidence, Finding } from './evidence.ts';
+import type { OrderRecords } from './order-records.ts';
+import { costOf, paidAfterItsFence } from './p3-money.ts';
+import { reservedAfterItsFence, wrongReservations } from './p4-stock.ts';
+
+export function* orderOfArrivalDoesNotMatter(_evidence: Evidence, { byId }: OrderRecords): Generator<Finding> {
+  for (const [subject, record] of byId) {
+    const { status } = record.row;
+    const derived = statusOf(record.facts);
+    if (derived !== status) yield { subject, text: `is ${status}, but its facts make it ${derived}` };
+    if (paidAfterItsFence(record)) yield { subject, text: `is cancelled and has cost ${costOf(record)}` };
+    if (!reservedAfterItsFence(record)) continue;
+    for (const text of wrongReservations(record)) yield { subject, text };
+  }
+}

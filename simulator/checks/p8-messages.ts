@@ -1,0 +1,64 @@
+// P8, nothing vanishes: messages in = handled + duplicates + dead-lettered, and only what can never be handled is
+// dead-lettered, with the right reason.
+import { type PerService, serviceNames } from '../../services.ts';
+import type { Database } from '../../shared/runtime/storage/database.ts';
+import { poisonReasons } from '../poison.ts';
+import { unpacked } from '../unpacked.ts';
+import type { Evidence, Finding } from './evidence.ts';
+
+export function* noMessageVanishes(evidence: Evidence): Generator<Finding> {
+  for (const queue of evidence.queues) yield* wrongMessages(queue, evidence);
+  yield* wrongDeadLetters(evidence);
+  const found = new Set(evidence.deadLetters.map(({ messageId }) => messageId));
+  for (const [messageId, kind] of evidence.poison) {
+    if (!found.has(messageId)) yield { subject: '', text: `${messageId} (${kind}) is not among the dead letters` };
+  }
+}
+
+function* wrongMessages(queue: Evidence['queues'][number], { databases, deadLetters }: Evidence): Generator<Finding> {
+  const inbox = inboxOf(databases, queue.name);
+  const dead = new Set(deadLetters.filter(({ service }) => service === queue.name).map(({ messageId }) => messageId));
+  const handled = new Set<string>();
+  for (const { messageId, routingKey, correlationId } of queue.acked.flatMap((copy) => unpacked(copy.message))) {
+    const id = messageId.replaceAll('-', '');
+    if (inbox.has(id)) handled.add(id);
+    else if (!dead.has(messageId)) {
+      const text = `${routingKey} was acked by ${queue.name}, which has neither handled nor dead-lettered it`;
+      yield { subject: correlationId ?? '', text };
+    }
+  }
+  for (const { message } of queue.deadLettered) {
+    if (dead.has(message.messageId)) continue;
+    const text = `${message.routingKey} was dead-lettered by the broker, and is not among the dead letters`;
+    yield { subject: message.correlationId ?? '', text };
+  }
+  const done = queue.acked.length + queue.deadLettered.length;
+  if (done !== queue.enqueued) {
+    const text = `${queue.enqueued} messages in ${queue.name}, ${done} acked or dead-lettered`;
+    yield { subject: '', text };
+  }
+  if (handled.size < inbox.size) {
+    const text = `${queue.name} has ${inbox.size} events in its inbox, but only ${handled.size} of them were acked`;
+    yield { subject: '', text };
+  }
+}
+
+/** Ids, in hexadecimal without dashes, of the events that the owner of a queue has handled. */
+function inboxOf(databases: PerService<Database>, queue: string): ReadonlySet<string> {
+  const owner = serviceNames.find((name) => name === queue);
+  if (!owner) throw new Error(`no service reads the queue ${queue}`);
+  return new Set(databases[owner].prepare<[], string>('SELECT lower(hex(event_id)) FROM inbox').pluck().all());
+}
+
+function* wrongDeadLetters({ deadLetters, poison, brokenReactions }: Evidence): Generator<Finding> {
+  for (const { service, messageId, subject, reason, detail, type } of deadLetters) {
+    if (reason === 'delivery_limit') continue;
+    const kind = poison.get(messageId);
+    if (kind !== undefined) {
+      if (poisonReasons[kind] === reason) continue;
+      yield { subject: '', text: `${messageId} (${kind}) is dead-lettered for ${reason}: ${detail}` };
+    } else if (reason !== 'reaction-failed' || !brokenReactions.has(`${service}/${type}/${subject}`)) {
+      yield { subject, text: `${service} dead-lettered a good ${type}: ${reason}: ${detail}` };
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// Coverage: which faults, outcomes and races there are to bring about, and which of them have not come about.
+import { serviceNames } from '../services.ts';
+import { choreography } from '../shared/contract/choreography.ts';
+import { failpoints } from '../shared/runtime/storage/group-commit.ts';
+import { allFaults, type FaultKind } from './faults.ts';
+import { poisonKinds } from './poison.ts';
+import { raceNames } from './races.ts';
+
+/** From this many orders on, runs with all faults must bring about everything. */
+export const ordersForEverything = 5_000;
+
+/** Every outcome of every reaction, as the contract declares them. */
+export const declaredOutcomes: readonly string[] = Object.entries(choreography.events).flatMap(([type, spec]) =>
+  Object.entries(spec.reactions).flatMap(([service, outcomes]) =>
+    (outcomes as readonly string[]).map((outcome) => `${service}: ${type} -> ${outcome}`),
+  ),
+);
+
+/** The names under which the faults of a kind are counted. */
+function faultNames(kind: FaultKind): string[] {
+  switch (kind) {
+    case 'crash':
+      return serviceNames.flatMap((name) => [...failpoints, 'between steps'].map((point) => `crash ${name} ${point}`));
+    case 'poison':
+      return poisonKinds.map((poison) => `poison ${poison}`);
+    case 'clock-jump':
+      return ['forwards', 'backwards', 'stopped'].map((how) => `clock-jump ${how}`);
+    case 'crash-loop':
+      return ['crash-loop', 'delivery limit reached'];
+    // Counted by reaction; which of them break is left to chance.
+    case 'broken-reaction':
+      return [];
+    default:
+      return [kind];
+  }
+}
+
+export const outcomesAndRaces: readonly string[] = [...declaredOutcomes, ...raceNames];
+
+export function faultsOf(kinds: readonly FaultKind[]): string[] {
+  return kinds.flatMap(faultNames);
+}
+
+/** What has not come about, in counts that may come from several runs with these kinds of faults. */
+export function neverReached(
+  counts: { readonly faults: ReadonlyMap<string, number>; readonly races: ReadonlyMap<string, number> },
+  kinds: readonly FaultKind[] = allFaults,
+): string[] {
+  return [
+    ...faultsOf(kinds).filter((name) => !counts.faults.get(name)),
+    ...outcomesAndRaces.filter((name) => !counts.races.get(name)),
+  ];
+}

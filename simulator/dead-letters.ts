@@ -1,0 +1,129 @@
+// The dead letters of a run: taken out of their queues, put back where that can help, and kept as evidence.
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
+import type { SimBroker } from './broker.ts';
+import type { Faults } from './faults.ts';
+import type { Poison } from './poison.ts';
+import type { Copy } from './sim-queue.ts';
+
+export interface DeadLetter {
+  readonly service: string;
+  readonly messageId: string;
+  readonly subject: string;
+  readonly type: string;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+interface Entry {
+  readonly service: ServiceName;
+  readonly copy: Copy;
+}
+
+export interface DeadLettersOptions {
+  readonly services: readonly ServiceName[];
+  readonly broker: SimBroker;
+  readonly faults: Faults;
+  readonly poison: ReadonlyMap<string, Poison>;
+  /** `service/type/subject` of reactions that were made to throw. */
+  readonly brokenReactions: ReadonlySet<string>;
+}
+
+export class DeadLetters {
+  readonly #options: DeadLettersOptions;
+  readonly #entries: Entry[] = [];
+
+  constructor(options: DeadLettersOptions) {
+    this.#options = options;
+  }
+
+  /** Every dead letter of the run so far. */
+  all(): DeadLetter[] {
+    this.#drain();
+    return this.#entries.map(describe);
+  }
+
+  /** Puts back what has arrived since the last time, each so many times. False: there was nothing to put back. */
+  redrive(times: number): boolean {
+    // What should never have been dead-lettered is left for the checks to find.
+    const explained = this.#drain().filter((entry) => this.#isExplained(describe(entry)));
+    for (const entry of explained) this.#putBack(entry, times);
+    return explained.length > 0;
+  }
+
+  /** The same without poison, which would only come back. */
+  redriveWithoutPoison(): boolean {
+    const explained = this.#drain().filter((entry) => {
+      const letter = describe(entry);
+      return !this.#options.poison.has(letter.messageId) && this.#isExplained(letter);
+    });
+    for (const entry of explained) this.#putBack(entry, 1);
+    return explained.length > 0;
+  }
+
+  /** Puts back every dead letter of the run, wherever it is by now. */
+  redriveAll(times: number): void {
+    for (const entry of [...this.#entries]) this.#putBack(entry, times);
+  }
+
+  #drain(): Entry[] {
+    const { services, broker } = this.#options;
+    const drained = services.flatMap((service) =>
+      broker
+        .queue(deadLetterQueueOf(service))
+        .drain()
+        .map((copy) => ({ service, copy })),
+    );
+    this.#entries.push(...drained);
+    return drained;
+  }
+
+  /** A fault of this run explains it. */
+  #isExplained({ service, messageId, reason, type, subject }: DeadLetter): boolean {
+    const { poison, brokenReactions } = this.#options;
+    if (reason !== 'reaction-failed') return reason === 'delivery_limit' || poison.has(messageId);
+    return brokenReactions.has(`${service}/${type}/${subject}`);
+  }
+
+  #putBack({ service, copy }: Entry, times: number): void {
+    const { broker, faults } = this.#options;
+    const { headers, message } = copy;
+    for (let i = 0; i < times; i++) {
+      faults.add('redrive');
+      broker.inject(queueOf(service), {
+        exchange: String(headers['x-original-exchange'] ?? message.exchange),
+        routingKey: String(headers['x-original-routing-key'] ?? message.routingKey),
+        messageId: originalIdOf(copy),
+        body: message.body,
+        contentType: message.contentType,
+        mandatory: true,
+        correlationId: message.correlationId,
+      });
+    }
+  }
+}
+
+function describe({ service, copy }: Entry): DeadLetter {
+  const { headers, message } = copy;
+  return {
+    service,
+    messageId: originalIdOf(copy),
+    subject: subjectOf(copy),
+    reason: String(headers['x-cause'] ?? headers['x-first-death-reason'] ?? ''),
+    detail: String(headers['x-detail'] ?? ''),
+    type: String(headers['x-original-routing-key'] ?? message.routingKey),
+  };
+}
+
+/** Id of the message that was dead-lettered, by the service or by the broker. */
+function originalIdOf({ headers, message }: Copy): string {
+  return String(headers['x-original-message-id'] ?? message.messageId);
+}
+
+function subjectOf({ message }: Copy): string {
+  try {
+    return String((JSON.parse(message.body.toString()) as { subject?: unknown }).subject);
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,20 @@
+// The tightest race of the saga: success arrives at order-service in the millisecond of the order's deadline.
+import { queueOf } from '../shared/contract/topology.ts';
+import type { Copy, SimQueue } from './sim-queue.ts';
+import { unpacked } from './unpacked.ts';
+import type { World } from './world.ts';
+
+/** The virtual moment until which the broker must hold a copy back. Undefined: it is no tie. */
+export function holdUntilDeadline(world: World, queue: SimQueue, { message }: Copy): number | undefined {
+  const { faults, schedule, services, workload } = world;
+  if (!faults.on('deadline-tie')) return undefined;
+  if (queue.name !== queueOf('order-service') || message.routingKey !== 'inventory.reserved') return undefined;
+  const order = unpacked(message)
+    .map(({ correlationId = '' }) => workload.answers.accepted.get(correlationId))
+    .find((accepted) => accepted?.tie);
+  if (!order) return undefined;
+  const atMs = order.deadlineAtMs - (services['order-service'].wall.nowMs() - schedule.nowMs);
+  if (atMs <= schedule.nowMs) return undefined;
+  faults.add('deadline-tie');
+  return atMs;
+}

@@ -1,0 +1,27 @@
+// A digest of a database, to see whether something has changed it.
+import { createHash } from 'node:crypto';
+import type { Database } from '../shared/runtime/storage/database.ts';
+
+/** Of everything a service knows, except for what it keeps about messages. */
+export function digestOf(db: Database): string {
+  const hash = createHash('sha256');
+  const tables = db
+    .prepare<[], string>(
+      `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+         AND name NOT IN ('inbox', 'outbox', 'idempotency_keys') ORDER BY name`,
+    )
+    .pluck()
+    .all();
+  for (const table of tables) {
+    let text = table;
+    for (const row of db.prepare(`SELECT * FROM ${table}`).raw().iterate()) {
+      text += (row as unknown[]).join('\x1f');
+      text += '\x1e';
+      if (text.length < 65_536) continue;
+      hash.update(text);
+      text = '';
+    }
+    hash.update(text);
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,203 @@
+// The faults that come as episodes, as a table: how often each comes, and what it does. (Faults of single messages are
+// the broker's: see broker.ts and sim-bus.ts.)
+import { serviceNames } from '../services.ts';
+import { choreography } from '../shared/contract/choreography.ts';
+import { consumedBy } from '../shared/contract/language.ts';
+import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
+import { failpoints } from '../shared/runtime/storage/group-commit.ts';
+import type { FaultKind } from './faults.ts';
+import { poisonKinds, poisonOf } from './poison.ts';
+import type { Random } from './random.ts';
+import type { SimDatabase } from './sim-database.ts';
+import type { SimService } from './sim-service.ts';
+import type { World } from './world.ts';
+
+interface Episode {
+  readonly kind: FaultKind;
+  /** One episode for so many orders. */
+  readonly perOrders: number;
+  /** Episodes in a run of any size; a very small run has fewer. */
+  readonly least: number;
+  /** Runs once, before the first order. Returns what each episode does, the first with index 0. */
+  readonly prepare: (world: World, random: Random) => (index: number) => void;
+  /** Only for planted bugs that need checkpoints; see SimDatabase. */
+  readonly checkpoints?: true;
+}
+
+/** A planned episode: it begins when order number `at` is placed. */
+export interface PlannedEpisode {
+  readonly at: number;
+  readonly begin: () => void;
+}
+
+const hourMs = 3_600_000;
+
+const crashPoints = [...failpoints, 'between steps'] as const;
+const clockFaults = ['forwards', 'backwards', 'stopped'] as const;
+
+// biome-ignore format: a table is read by its columns
+const episodes: readonly Episode[] = [
+  { kind: 'crash',               perOrders: 60,    least: serviceNames.length * crashPoints.length, prepare: crash },
+  { kind: 'crash-loop',          perOrders: 5_000, least: 1, prepare: crashLoop },
+  { kind: 'power-loss',          perOrders: 2_000, least: 1, prepare: powerLoss },
+  { kind: 'power-loss',          perOrders: 40,    least: 1, prepare: checkpoint, checkpoints: true },
+  { kind: 'connection-cut',      perOrders: 300,   least: 4, prepare: connectionCut },
+  { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
+  { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
+  { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
+  { kind: 'database-full',       perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
+  { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
+  { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
+  { kind: 'clock-jump',          perOrders: 700,   least: 5, prepare: clockJump },
+  { kind: 'unroutable',          perOrders: 1_500, least: 2, prepare: unroutable },
+  { kind: 'poison',              perOrders: 150,   least: poisonKinds.length, prepare: poison },
+  { kind: 'broken-reaction',     perOrders: 400,   least: 4, prepare: brokenReaction },
+  { kind: 'redrive',             perOrders: 1_000, least: 2, prepare: redrive },
+];
+
+/** Plans every episode of a run, soonest last. */
+export function planEpisodes(
+  world: World,
+  { orders, checkpoints }: { readonly orders: number; readonly checkpoints: boolean },
+): PlannedEpisode[] {
+  const { faults, schedule } = world;
+  const random = world.random.stream('episodes');
+  const planned: PlannedEpisode[] = [];
+  for (const { kind, perOrders, least, prepare, checkpoints: forCheckpoints } of episodes) {
+    if (forCheckpoints && !checkpoints) continue;
+    const run = prepare(world, random);
+    if (!faults.on(kind)) continue;
+    const times = Math.max(Math.min(least, Math.ceil(orders / 8)), Math.round(orders / perOrders));
+    for (let index = 0; index < times; index++) {
+      planned.push({
+        at: random.below(Math.max(1, Math.floor(orders * 0.95))),
+        begin: () => schedule.after(random.below(20), () => faults.active && run(index)),
+      });
+    }
+  }
+  return planned.sort((a, b) => b.at - a.at);
+}
+
+function any(world: World, random: Random): SimService {
+  return random.pick(world.allServices);
+}
+
+/** Every service at every failpoint in turn, and between two steps. */
+function crash(world: World, random: Random) {
+  const crashes = random.shuffle(
+    world.allServices.flatMap((service) => crashPoints.map((point) => ({ service, point }))),
+  );
+  return (index: number) => {
+    const { service, point } = crashes[index % crashes.length] as (typeof crashes)[number];
+    if (point === 'between steps') service.crash(point);
+    else service.arm(point, random.pick([0, 0, 1, random.below(20)]));
+  };
+}
+
+function crashLoop(world: World, random: Random) {
+  return () => world.restarts.crashLoop(any(world, random), 30);
+}
+
+function powerLoss({ faults, broker, allServices, schedule }: World, random: Random) {
+  return () => {
+    faults.add('power-loss');
+    broker.stop();
+    for (const service of allServices) {
+      service.crash('power loss');
+      service.database.losePower();
+    }
+    schedule.after(random.between(100, 5_000), () => broker.start());
+  };
+}
+
+function checkpoint(world: World, random: Random) {
+  return () => any(world, random).database.checkpoint();
+}
+
+function connectionCut(world: World, random: Random) {
+  return () => {
+    if (any(world, random).cut(random.pick(['publisher', 'consumer', 'both']))) world.faults.add('connection-cut');
+  };
+}
+
+function brokerRestart({ faults, broker, schedule }: World, random: Random) {
+  return () => {
+    faults.add('broker-restart');
+    broker.stop();
+    schedule.after(random.between(100, 10_000), () => broker.start());
+  };
+}
+
+function blocked({ faults, broker, schedule }: World, random: Random) {
+  return () => {
+    faults.add('blocked');
+    broker.block(true);
+    schedule.after(random.between(100, 20_000), () => broker.block(false));
+  };
+}
+
+function away(world: World, random: Random) {
+  return () => {
+    const service = any(world, random);
+    world.faults.add('away');
+    world.restarts.keepDown(service, random.between(hourMs, 3 * hourMs));
+    service.crash('away');
+  };
+}
+
+function disk(kind: FaultKind, set: (database: SimDatabase, on: boolean) => void): Episode['prepare'] {
+  return (world, random) => () => {
+    const { database } = any(world, random);
+    world.faults.add(kind);
+    set(database, true);
+    const durationMs = random.pick([random.below(200), random.between(1_000, 15_000)]);
+    world.schedule.after(durationMs, () => set(database, false));
+  };
+}
+
+function clockJump(world: World, random: Random) {
+  return (index: number) => {
+    const { wall } = any(world, random);
+    const how = clockFaults[index % clockFaults.length] ?? 'stopped';
+    world.faults.add(`clock-jump ${how}`);
+    if (how === 'stopped') wall.stop();
+    else wall.jump((how === 'forwards' ? 1 : -1) * random.pick([1_000, 60_000, hourMs]));
+    world.schedule.after(random.between(100, 60_000), () => wall.set());
+  };
+}
+
+function unroutable({ broker, schedule }: World, random: Random) {
+  return () => {
+    const route = random.pick(broker.routes);
+    broker.unbind(route);
+    schedule.after(random.between(1_000, 15_000), () => broker.bind(route));
+  };
+}
+
+function poison(world: World, random: Random) {
+  return (index: number) => {
+    const { name } = any(world, random);
+    const kind = poisonKinds[index % poisonKinds.length] ?? 'empty';
+    const messageId = `poison-${world.poison.size + 1}`;
+    world.faults.add(`poison ${kind}`);
+    world.poison.set(messageId, kind);
+    world.broker.inject(queueOf(name), {
+      exchange: exchangeOf(name),
+      routingKey: 'order.placed',
+      messageId,
+      mandatory: true,
+      ...poisonOf(kind, random),
+    });
+  };
+}
+
+function brokenReaction({ allServices, brokenReactions }: World, random: Random) {
+  const reactions = random.shuffle(
+    allServices.flatMap(({ name }) => consumedBy(choreography, name).map((type) => `${name}/${type}`)),
+  );
+  return (index: number) => brokenReactions.breakNext(reactions[index % reactions.length] ?? '');
+}
+
+function redrive({ deadLetters }: World, random: Random) {
+  return () => void deadLetters.redrive(random.chance(0.3) ? 2 : 1);
+}

@@ -1,0 +1,43 @@
+// Every event that the broker has taken from a service, by id, whether it came alone or in a batch.
+import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import type { Violation } from './checks/evidence.ts';
+import type { Counter } from './faults.ts';
+import type { History } from './history.ts';
+import { publisherOf } from './saga-event.ts';
+import type { Schedule } from './schedule.ts';
+import { unpacked } from './unpacked.ts';
+
+export class PublishedEvents {
+  readonly byId = new Map<string, OutgoingMessage>();
+  /** Ids under which the broker has taken different bytes. */
+  readonly violations: Violation[] = [];
+  readonly #schedule: Schedule;
+  readonly #history: History;
+  readonly #races: Counter;
+
+  constructor(schedule: Schedule, history: History, races: Counter) {
+    this.#schedule = schedule;
+    this.#history = history;
+    this.#races = races;
+  }
+
+  /** The broker has taken a message. Dead letters, on the default exchange, are no events. */
+  taken(message: OutgoingMessage): void {
+    if (message.exchange === '') return;
+    const events = unpacked(message);
+    if (events.length > 1) this.#races.add('several events in one message', 1);
+    for (const event of events) this.#eventTaken(event);
+  }
+
+  #eventTaken(event: OutgoingMessage): void {
+    const { messageId, routingKey, correlationId } = event;
+    this.#history.add(this.#schedule.nowMs, publisherOf(routingKey), `publishes ${routingKey}`, correlationId);
+    this.#history.mix(messageId);
+    const known = this.byId.get(messageId);
+    if (!known) this.byId.set(messageId, event);
+    else if (!known.body.equals(event.body)) {
+      const text = `event ${messageId} was published twice with different bytes`;
+      this.violations.push({ promise: 'P6', subject: correlationId ?? '', text });
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// Quiet: the faults have stopped, everything broken is repaired, and all work must end in time.
+import { queueOf } from '../shared/contract/topology.ts';
+import type { Violation } from './checks/evidence.ts';
+import { finalStatuses } from './saga-event.ts';
+import { epochMs } from './sim-clock.ts';
+import type { World } from './world.ts';
+
+/** From the end of the faults, or from the last deadline if that is later: by then every order must have ended. */
+const quietMsMax = 120_000;
+const deadlineMsMax = 2 * 3_600_000;
+/** How often dead letters are put back. */
+const redriveMs = 10_000;
+const lookMs = 250;
+
+export function endFaults({ faults, broker, brokenReactions, restarts, allServices }: World): void {
+  faults.active = false;
+  broker.bindAll();
+  broker.start();
+  broker.block(false);
+  brokenReactions.repairAll();
+  restarts.reset();
+  for (const service of allServices) {
+    service.disarm();
+    service.database.repair();
+    service.wall.set();
+    service.boot();
+  }
+}
+
+export function becomeQuiet(world: World): Violation[] {
+  const { schedule, deadLetters } = world;
+  const nowMs = schedule.nowMs;
+  let lastMs = nowMs;
+  for (const { deadlineAtMs } of world.workload.answers.accepted.values()) {
+    lastMs = Math.max(lastMs, deadlineAtMs - epochMs);
+  }
+  const boundMs = Math.min(lastMs - nowMs, deadlineMsMax) + quietMsMax;
+  for (let waitedMs = 0; waitedMs < boundMs; ) {
+    world.runFor(lookMs);
+    waitedMs += lookMs;
+    if (waitedMs % redriveMs === 0) deadLetters.redriveWithoutPoison();
+    if (workInProgress(world) === undefined && unendedOrder(world) === undefined) {
+      if (!deadLetters.redriveWithoutPoison()) return wrongRelays(world);
+    }
+  }
+  return notQuiet(world, `within ${boundMs} ms after the faults stopped`);
+}
+
+function notQuiet(world: World, when: string): Violation[] {
+  const work = workInProgress(world);
+  const subject = unendedOrder(world);
+  if (subject) {
+    return [{ promise: 'P2', subject, text: `has not ended ${when}; also: ${work ?? 'no work is in progress'}` }];
+  }
+  return [{ promise: work?.includes('outbox') ? 'P9' : 'P8', subject: '', text: `${work}, ${when}` }];
+}
+
+/** Messages that are not acked, and work inside the services. Undefined: there is none. */
+export function workInProgress({ broker, allServices }: World): string | undefined {
+  for (const { name, quiet } of allServices) {
+    const queue = broker.queue(queueOf(name));
+    const unacked = queue.enqueued - queue.acked.length - queue.deadLettered.length;
+    if (unacked > 0) return `${unacked} messages of ${name} are neither acked nor dead-lettered`;
+    if (!quiet) return `the outbox of ${name} is not empty, or it has work in progress`;
+  }
+  return undefined;
+}
+
+function unendedOrder({ services }: World): string | undefined {
+  return services['order-service'].database.db
+    .prepare<[string], string>(
+      'SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?)) LIMIT 1',
+    )
+    .pluck()
+    .get(JSON.stringify(finalStatuses));
+}
+
+function wrongRelays(world: World): Violation[] {
+  world.runFor(1_000);
+  return world.allServices
+    .filter(({ relayIsDrained }) => !relayIsDrained)
+    .map(({ name }) => {
+      return { promise: 'P9', subject: '', text: `the relay of ${name} waits, with nothing in its outbox` };
+    });
+}

@@ -1,0 +1,56 @@
+// Replay: after the end, dead letters, duplicates from days ago and every event ever published are delivered again.
+// Nothing may change.
+import { checkPromises } from './checks/check-promises.ts';
+import type { Violation } from './checks/evidence.ts';
+import { digestOf } from './digest.ts';
+import { workInProgress } from './quiet.ts';
+import type { World } from './world.ts';
+
+const dayMs = 24 * 3_600_000;
+const replayMsMax = 600_000;
+
+export function replayEverything(world: World): Violation[] {
+  const { schedule, published, history, allServices } = world;
+  const digests = () => allServices.map(({ database }) => digestOf(database.db));
+  const before = digests();
+  const eventsBefore = published.byId.size;
+  deliverAgain(world);
+  world.runFor(1_000);
+  world.runWhile(() => schedule.steps % 64 !== 0 || workInProgress(world) !== undefined, replayMsMax);
+  const work = workInProgress(world);
+  if (work) return [{ promise: 'P8', subject: '', text: `after everything came again: ${work}` }];
+  const after = digests();
+  for (const digest of after) history.mix(digest);
+  const changed = allServices.filter((_, index) => after[index] !== before[index]);
+  if (changed.length > 0) {
+    const names = changed.map(({ name }) => name).join(', ');
+    return [{ promise: 'P6', subject: '', text: `what came again changed ${names}` }];
+  }
+  if (published.byId.size !== eventsBefore) {
+    const last = [...published.byId.values()].at(-1);
+    const text = `what came again led to ${published.byId.size - eventsBefore} events, such as ${last?.routingKey}`;
+    return [{ promise: 'P6', subject: last?.correlationId ?? '', text }];
+  }
+  return checkPromises(world.evidence());
+}
+
+function deliverAgain(world: World): void {
+  const { faults, schedule, broker, published } = world;
+  const random = world.random.stream('again');
+  if (faults.kinds.has('redrive')) world.deadLetters.redriveAll(2);
+  const events = [...published.byId.values()];
+  if (faults.kinds.has('late-duplicates')) {
+    for (const event of events) {
+      if (!random.chance(0.02)) continue;
+      for (let copies = random.between(2, 6); copies > 0; copies--) {
+        faults.add('late-duplicates');
+        schedule.after(random.below(3 * dayMs), () => broker.route(event));
+      }
+    }
+    world.runFor(3 * dayMs);
+  }
+  if (faults.kinds.has('replay')) {
+    faults.add('replay', events.length);
+    for (const event of random.shuffle(events)) broker.route(event);
+  }
+}

@@ -1,0 +1,57 @@
+// Who starts a crashed service again, and when: soon, at once over and over (a crash loop), or hours later.
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import type { Faults } from './faults.ts';
+import type { Random } from './random.ts';
+import type { Schedule } from './schedule.ts';
+import type { SimService } from './sim-service.ts';
+
+export class Restarts {
+  readonly #schedule: Schedule;
+  readonly #faults: Faults;
+  readonly #random: Random;
+  readonly #downUntilMs = new Map<ServiceName, number>();
+  readonly #crashesLeft = new Map<ServiceName, number>();
+
+  constructor(schedule: Schedule, faults: Faults, random: Random) {
+    this.#schedule = schedule;
+    this.#faults = faults;
+    this.#random = random;
+  }
+
+  /** Nothing starts this service before then. */
+  keepDown(service: SimService, forMs: number): void {
+    this.#downUntilMs.set(service.name, this.#schedule.nowMs + forMs);
+  }
+
+  /** The service crashes so many more times, each time at its first group. */
+  crashLoop(service: SimService, crashes: number): void {
+    this.#crashesLeft.set(service.name, crashes);
+    service.arm('in-group', 0);
+  }
+
+  /** From now on every service that crashes starts again soon. */
+  reset(): void {
+    this.#downUntilMs.clear();
+    this.#crashesLeft.clear();
+  }
+
+  crashed(service: SimService, reason: string): void {
+    const { name } = service;
+    if (reason !== 'away' && reason !== 'power loss') this.#faults.add(`crash ${name} ${reason}`);
+    let delayMs = this.#random.pick([this.#random.below(20), this.#random.between(20, 3_000)]);
+    const left = this.#crashesLeft.get(name) ?? 0;
+    if (left > 0 && this.#faults.active) {
+      this.#faults.add('crash-loop');
+      this.crashLoop(service, left - 1);
+      delayMs = 5;
+    }
+    const downForMs = this.#downUntil(name) - this.#schedule.nowMs;
+    this.#schedule.after(Math.max(delayMs, downForMs), () => {
+      if (this.#schedule.nowMs >= this.#downUntil(name)) service.boot();
+    });
+  }
+
+  #downUntil(name: ServiceName): number {
+    return this.#downUntilMs.get(name) ?? 0;
+  }
+}

@@ -1,0 +1,107 @@
+// The stream of requests of one run: how many orders come when, and what else people do meanwhile.
+import type { Counter, Faults } from '../faults.ts';
+import type { History } from '../history.ts';
+import type { Random } from '../random.ts';
+import type { Schedule } from '../schedule.ts';
+import { epochMs, uuidV7 } from '../sim-clock.ts';
+import type { SimServices } from '../sim-services.ts';
+import { Answers } from './answers.ts';
+import { Customers } from './customers.ts';
+import { Requests } from './requests.ts';
+import { fewProducts, plentifulProducts, poorUsers, richUsers, scarceProduct } from './shop.ts';
+import { Staff } from './staff.ts';
+
+export interface WorkloadOptions {
+  readonly orders: number;
+  readonly services: SimServices;
+  readonly schedule: Schedule;
+  readonly random: Random;
+  readonly faults: Faults;
+  readonly races: Counter;
+  readonly history: History;
+  /** Called before order number `index` is placed. */
+  readonly beforeOrder: (index: number) => void;
+}
+
+const hourMs = 3_600_000;
+const burstMax = 1_000;
+
+export class Workload {
+  readonly answers = new Answers();
+  readonly #options: WorkloadOptions;
+  readonly #requests: Requests;
+  readonly #customers: Customers;
+  readonly #staff: Staff;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+    this.#requests = new Requests(options.schedule);
+    this.#customers = new Customers(options, this.#requests, this.answers);
+    this.#staff = new Staff(options.services, this.#requests, this.answers);
+  }
+
+  /** Every order has been placed, and every customer has an answer or has given up. */
+  get done(): boolean {
+    return this.#customers.placed >= this.#options.orders && this.#requests.open === 0;
+  }
+
+  prepare(): void {
+    this.#staff.prepare();
+  }
+
+  start(): void {
+    this.#options.schedule.after(0, () => this.#next());
+  }
+
+  #next(): void {
+    const { orders, random, schedule, beforeOrder } = this.#options;
+    const index = this.#customers.placed;
+    if (index >= orders) return;
+    beforeOrder(index);
+    this.#placeOrders(index);
+    this.#besides();
+    // Mostly busy, now and then nobody for a long time; together about eight hours.
+    const pauseMs = random.chance(0.02) ? random.waiting((8 * hourMs) / (orders * 0.02)) : random.waiting(4);
+    schedule.after(pauseMs, () => this.#next());
+  }
+
+  /** One order; twice in a run many at once: for the last units of one product, and on one account. */
+  #placeOrders(index: number): void {
+    const { orders, random } = this.#options;
+    const burst = Math.min(burstMax, Math.floor(orders / 10), orders - index);
+    if (index === Math.floor(orders / 4) && burst > 1) {
+      for (let i = 0; i < burst; i++) {
+        this.#customers.place({ userId: random.pick(richUsers), products: [scarceProduct] });
+      }
+    } else if (index === Math.floor(orders / 2) && burst > 1) {
+      for (let i = 0; i < burst; i++) {
+        this.#customers.place({ userId: 'rich-1', products: [random.pick(plentifulProducts)] });
+      }
+    } else {
+      this.#customers.place();
+    }
+  }
+
+  #besides(): void {
+    const { random, faults } = this.#options;
+    const { recent } = this.answers;
+    if (random.chance(0.03)) this.#staff.deposit(random.pick(poorUsers), random.between(100, 3_000));
+    if (random.chance(0.03)) this.#staff.restock(random.pick(fewProducts), random.between(1, 6));
+    if (random.chance(0.02)) {
+      // Several in a row: each can overtake the one before.
+      const productId = random.pick(plentifulProducts);
+      for (let changes = random.between(1, 4); changes > 0; changes--) {
+        this.#staff.reprice(productId, random.between(10, 20));
+      }
+    }
+    if (random.chance(0.2) && recent.length > 0) this.#customers.look(random.pick(recent));
+    if (faults.on('cancel') && random.chance(0.01)) {
+      faults.add('cancel');
+      this.#customers.cancel(uuidV7(epochMs, random));
+    }
+    if (faults.on('cancel') && random.chance(0.02) && recent.length > 0) {
+      faults.add('cancel');
+      this.#customers.cancel(random.pick(recent));
+    }
+  }
+}

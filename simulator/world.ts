@@ -1,0 +1,120 @@
+// Everything that takes part in one run, put together from one seed: broker, services, people, faults, records.
+import { type PerService, perService, serviceDefinitions, serviceNames } from '../services.ts';
+import type { ServiceName } from '../shared/contract/choreography.ts';
+import { queueOf } from '../shared/contract/topology.ts';
+import type { ServiceDefinition } from '../shared/runtime/node/service-node.ts';
+import { BrokenReactions } from './broken-reactions.ts';
+import { SimBroker } from './broker.ts';
+import type { Evidence } from './checks/evidence.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { holdUntilDeadline } from './deadline-tie.ts';
+import { Counter, Faults } from './faults.ts';
+import { History } from './history.ts';
+import type { Mutant } from './mutants.ts';
+import type { Poison } from './poison.ts';
+import { PublishedEvents } from './published-events.ts';
+import { Random } from './random.ts';
+import { Restarts } from './restarts.ts';
+import type { RunOptions } from './run.ts';
+import { Schedule } from './schedule.ts';
+import { FailpointSignal, SimService } from './sim-service.ts';
+import type { SimServices } from './sim-services.ts';
+import { Workload } from './workload/workload.ts';
+
+export class World {
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly faults: Faults;
+  readonly races = new Counter();
+  readonly history: History;
+  readonly broker: SimBroker;
+  readonly restarts: Restarts;
+  readonly brokenReactions: BrokenReactions;
+  readonly published: PublishedEvents;
+  readonly services: SimServices;
+  /** The same services without their own types, for what treats all alike. */
+  readonly allServices: readonly SimService[];
+  /** Kinds of the poison messages that were sent, by message id. */
+  readonly poison = new Map<string, Poison>();
+  readonly deadLetters: DeadLetters;
+  readonly workload: Workload;
+
+  constructor(options: RunOptions, beforeOrder: (index: number) => void) {
+    this.random = new Random(options.seed, 'simulation');
+    this.schedule = new Schedule(this.random.stream('ties'));
+    this.faults = new Faults(options.faults);
+    this.history = new History(options.keepHistory ?? false);
+    this.broker = new SimBroker(this.schedule, this.random.stream('broker'), this.faults);
+    this.restarts = new Restarts(this.schedule, this.faults, this.random);
+    this.brokenReactions = new BrokenReactions(this.faults);
+    this.published = new PublishedEvents(this.schedule, this.history, this.races);
+    this.allServices = serviceDefinitions.map((definition) => this.#service(definition, options.mutant));
+    this.services = Object.fromEntries(this.allServices.map((service) => [service.name, service])) as never;
+    this.deadLetters = new DeadLetters({
+      services: serviceNames,
+      broker: this.broker,
+      faults: this.faults,
+      poison: this.poison,
+      brokenReactions: this.brokenReactions.everBroken,
+    });
+    const { services, schedule, faults, races, history } = this;
+    const random = this.random.stream('people');
+    const { orders } = options;
+    this.workload = new Workload({ orders, services, schedule, random, faults, races, history, beforeOrder });
+    this.broker.interference = {
+      taken: (message) => this.published.taken(message),
+      holdUntilMs: (queue, copy) => holdUntilDeadline(this, queue, copy),
+    };
+  }
+
+  #service(definition: ServiceDefinition<ServiceName>, mutant: Mutant | undefined): SimService {
+    const { name } = definition;
+    const bugged = mutant?.definition?.(definition) ?? definition;
+    const service: SimService = new SimService(this.brokenReactions.breakable(bugged), {
+      schedule: this.schedule,
+      random: this.random.stream(`ids of ${name}`),
+      broker: this.broker,
+      history: this.history,
+      hook: mutant?.statements?.(name),
+      wrapBus: mutant?.bus && ((bus) => mutant.bus?.(bus, name, this.random) ?? bus),
+      opened: (database) => mutant?.opened?.(database, name),
+      crashed: (reason) => this.restarts.crashed(service, reason),
+    });
+    return service;
+  }
+
+  runFor(ms: number): void {
+    const untilMs = this.schedule.nowMs + ms;
+    while (this.#step(untilMs));
+  }
+
+  runWhile(unfinished: () => boolean, boundMs: number): void {
+    const untilMs = this.schedule.nowMs + boundMs;
+    while (unfinished() && this.#step(untilMs));
+  }
+
+  #step(untilMs: number): boolean {
+    try {
+      return this.schedule.step(untilMs);
+    } catch (error) {
+      if (!(error instanceof FailpointSignal)) throw error;
+      error.crash();
+      return true;
+    }
+  }
+
+  evidence(): Evidence {
+    const databases: PerService<Evidence['databases'][ServiceName]> = perService(
+      (name) => this.services[name].database.db,
+    );
+    return {
+      databases,
+      answers: this.workload.answers,
+      published: this.published.byId,
+      queues: serviceNames.map((name) => this.broker.queue(queueOf(name))),
+      deadLetters: this.deadLetters.all(),
+      poison: this.poison,
+      brokenReactions: this.brokenReactions.everBroken,
+    };
+  }
+}

@@ -1,0 +1,101 @@
+// Every check can fail: evidence of a good run is tampered with, and the promise that is broken by it is named.
+import { expect } from 'chai';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { checkPromises } from '../../simulator/checks/check-promises.ts';
+import type { Evidence, PromiseId } from '../../simulator/checks/evidence.ts';
+import { simulate } from '../../simulator/simulation.ts';
+
+type Tamper = (evidence: Evidence) => Evidence;
+
+function sql(service: ServiceName, text: string): Tamper {
+  return (evidence) => {
+    const db = evidence.databases[service];
+    db.pragma('foreign_keys = OFF');
+    db.exec(text);
+    return evidence;
+  };
+}
+
+const order = (text: string) => sql('order-service', text);
+const payment = (text: string) => sql('payment-service', text);
+const inventory = (text: string) => sql('inventory-service', text);
+
+const cases: readonly (readonly [PromiseId, string, Tamper])[] = [
+  ['P1', 'an accepted order is gone', order("DELETE FROM orders WHERE status = 'confirmed'")],
+  ['P1', 'an order has another total', order('UPDATE orders SET total = total + 1')],
+  ['P2', 'an order is still pending', order("UPDATE orders SET status = 'pending'")],
+  ['P2', 'an order never published its end', order("DELETE FROM facts WHERE type = 'order.cancelled'")],
+  ['P3', 'a balance is one too high', payment('UPDATE accounts SET balance = balance + 1')],
+  ['P3', 'a refund is missing', payment("DELETE FROM ledger WHERE kind = 'refund'")],
+  [
+    'P3',
+    'money paid in has vanished, and the totals agree',
+    payment(
+      `UPDATE accounts SET balance = balance - 1 WHERE user_id = 'rich-1';
+       INSERT INTO ledger SELECT NULL, 'rich-1', 'deposit', -1, 0, NULL, 0, NULL`,
+    ),
+  ],
+  ['P4', 'a stock is one too low', inventory("UPDATE products SET stock = stock - 1 WHERE product_id = 'plenty-1'")],
+  ['P4', 'a line was not set aside', inventory("DELETE FROM movements WHERE kind = 'reserve' AND movement_id % 2 = 0")],
+  ['P5', 'a payment has another status', payment("UPDATE payments SET status = 'voided' WHERE status = 'completed'")],
+  ['P5', 'the catalogue is out of date', order('UPDATE catalogue SET unit_price = unit_price + 1')],
+  ['P6', 'an event was published as two events', publishTwice],
+  ['P7', 'a fact does not fit the status', order("DELETE FROM facts WHERE type = 'inventory.reserved'")],
+  ['P7', 'a cancelled order still counts as paid', chargeAfterFence],
+  [
+    'P8',
+    'an acked event is in no inbox',
+    payment('DELETE FROM inbox WHERE event_id = (SELECT event_id FROM inbox LIMIT 1)'),
+  ],
+  ['P8', 'a poison message is nowhere', (evidence) => ({ ...evidence, deadLetters: [] })],
+  ['P8', 'a good message is among the dead letters', blameGoodMessages],
+  ['P9', 'an outbox is not empty', order("INSERT INTO outbox VALUES (NULL, '', '', '', '', 1, NULL, NULL, x'00', 0)")],
+  [
+    'P9',
+    'an event never arrived at the broker',
+    (evidence) => ({ ...evidence, published: new Map([...evidence.published].slice(0, -20)) }),
+  ],
+  ['P10', 'there is an order that nobody asked for', loseAnAnswer],
+];
+
+function publishTwice(evidence: Evidence): Evidence {
+  const first = [...evidence.published.values()].find(({ routingKey }) => routingKey === 'order.placed');
+  if (!first) throw new Error('no order was placed');
+  const published = new Map(evidence.published).set('another', { ...first, messageId: 'another' });
+  return { ...evidence, published };
+}
+
+function chargeAfterFence(evidence: Evidence): Evidence {
+  return payment(
+    `UPDATE payments SET status = 'completed' WHERE status = 'refunded';
+     DELETE FROM ledger WHERE kind = 'refund'`,
+  )(evidence);
+}
+
+function blameGoodMessages(evidence: Evidence): Evidence {
+  const deadLetters = evidence.deadLetters.map((letter) => {
+    return { ...letter, messageId: 'good', reason: 'reaction-failed' };
+  });
+  return { ...evidence, deadLetters, brokenReactions: new Set() };
+}
+
+function loseAnAnswer(evidence: Evidence): Evidence {
+  const accepted = new Map([...evidence.answers.accepted].slice(1));
+  return { ...evidence, answers: { ...evidence.answers, accepted, unansweredRequests: 0 } };
+}
+
+describe('the checks of the promises', function () {
+  this.timeout(120_000);
+
+  for (const [promise, what, tamper] of cases) {
+    it(`name ${promise} when ${what}`, () => {
+      let found: string[] = [];
+      const inspect = (evidence: Evidence) => {
+        expect(checkPromises(evidence)).to.deep.equal([]);
+        found = checkPromises(tamper(evidence)).map((violation) => violation.promise);
+      };
+      simulate({ seed: 31, orders: 60, faults: ['poison', 'cancel', 'broken-reaction'], inspect });
+      expect(found).to.include(promise);
+    });
+  }
+});

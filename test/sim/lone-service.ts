@@ -1,0 +1,163 @@
+// One service on its own: the real code with an account of 10 and one unit of one product; events come in by hand.
+import { putProduct } from '../../inventory-service/commands.ts';
+import { placeOrder } from '../../order-service/commands.ts';
+import { putAccount } from '../../payment-service/commands.ts';
+import { type PerService, serviceDefinitions } from '../../services.ts';
+import { choreography, type DataOf, type EventType, type ServiceName } from '../../shared/contract/choreography.ts';
+import {
+  type CloudEvent,
+  cloudEventContentType,
+  dataSchemaOf,
+  encodeEvent,
+} from '../../shared/contract/cloud-event.ts';
+import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
+import type { ServiceDefinition } from '../../shared/runtime/node/service-node.ts';
+import type { Transaction } from '../../shared/runtime/node/transaction.ts';
+import { digestOf } from '../../simulator/digest.ts';
+import { Host } from '../../simulator/host.ts';
+import { epochMs } from '../../simulator/sim-clock.ts';
+import type { PartsOf } from '../../simulator/sim-services.ts';
+import { requestCause } from '../../simulator/workload/requests.ts';
+
+type Definition = ServiceDefinition<ServiceName>;
+
+export class LoneService {
+  readonly name: ServiceName;
+  readonly host: Host;
+  readonly published: OutgoingMessage[] = [];
+  orderId = '01900000-0000-7000-8000-0000000000aa';
+  #ids = 0;
+
+  /** @param change what is different from the real service */
+  constructor(name: ServiceName, change: (definition: Definition) => Definition = (same) => same) {
+    this.name = name;
+    const definition = serviceDefinitions.find((one) => one.name === name) as Definition;
+    this.host = new Host(change(definition), undefined, {
+      taken: (message) => void this.published.push(message),
+      nowMs: () => epochMs,
+      newId: () => this.#newId(),
+      failpoint: () => {},
+    });
+    this.host.boot();
+    preparations[name](this);
+    this.published.length = 0;
+  }
+
+  command<S extends ServiceName>(run: (tx: Transaction<S>, parts: PartsOf[S]) => unknown): void {
+    const { node } = this.host;
+    node.submit(
+      (tx) => run(tx as unknown as Transaction<S>, node.parts as unknown as PartsOf[S]),
+      requestCause,
+      (result) => {
+        if (!result.ok) throw result.error;
+      },
+    );
+    this.host.rest();
+  }
+
+  /** Delivers a new event. */
+  get<T extends EventType>(type: T, data: DataOf<T> = sampleOf(type, this.orderId)): CloudEvent {
+    const spec = choreography.events[type];
+    const subject = (data as Record<string, string>)[spec.subject] ?? '';
+    const event: CloudEvent = {
+      specversion: '1.0',
+      id: this.#newId(),
+      type,
+      source: spec.by,
+      subject,
+      time: '2030-01-01T00:00:00.000Z',
+      datacontenttype: 'application/json',
+      dataschema: dataSchemaOf(type),
+      correlationid: subject,
+      causationid: requestCause.causationId,
+      traceparent: requestCause.traceparent,
+      data: data as never,
+    };
+    this.deliver(event);
+    return event;
+  }
+
+  deliver(event: CloudEvent): void {
+    this.host.listener?.delivered({
+      body: encodeEvent(event),
+      messageId: event.id,
+      contentType: cloudEventContentType,
+      exchange: '',
+      routingKey: event.type,
+      headers: {},
+      redelivered: false,
+      ack() {},
+    });
+    this.host.rest();
+  }
+
+  get digest(): string {
+    return digestOf(this.host.database.db);
+  }
+
+  get inboxSize(): number {
+    return this.host.database.db.prepare<[], number>('SELECT count(*) FROM inbox').pluck().get() ?? 0;
+  }
+
+  /** Outcomes so far, as `event -> outcome`. */
+  get outcomes(): string[] {
+    return [...this.host.node.handler.tally.outcomes.keys()];
+  }
+
+  get deadLetters(): OutgoingMessage[] {
+    return this.published.filter(({ exchange }) => exchange === '');
+  }
+
+  #newId(): string {
+    this.#ids += 1;
+    return `01900000-0000-7000-8000-${this.#ids.toString(16).padStart(12, '0')}`;
+  }
+}
+
+/** What a service has before the first event of an order. */
+const preparations: PerService<(service: LoneService) => void> = {
+  'order-service': (service) => {
+    service.get('product.updated', { productId: 'p', name: 'p', unitPrice: 10, available: true, version: 1 });
+    service.command<'order-service'>((tx, { store }) => {
+      const order = { userId: 'user', items: [{ productId: 'p', qty: 1 }], deadlineMs: 30_000 };
+      service.orderId = placeOrder(store, tx, order).orderId;
+    });
+  },
+  'payment-service': (service) => {
+    service.command<'payment-service'>((tx, { store }) => putAccount(store, tx, 'user', { balance: 10 }));
+  },
+  'inventory-service': (service) => {
+    const product = { name: 'p', unitPrice: 10, stock: 1 };
+    service.command<'inventory-service'>((tx, { store }) => putProduct(store, tx, 'p', product));
+  },
+};
+
+/** Events that the preparation itself makes a service handle. */
+export const handledBefore: PerService<readonly EventType[]> = {
+  'order-service': ['product.updated'],
+  'payment-service': [],
+  'inventory-service': [],
+};
+
+/** Valid data of an event about the order. */
+export function sampleOf<T extends EventType>(type: T, orderId: string): DataOf<T> {
+  const userId = 'user';
+  const lines = [{ productId: 'p', qty: 1 }];
+  const items = [{ productId: 'p', qty: 1, unitPrice: 10 }];
+  const samples: { [K in EventType]: DataOf<K> } = {
+    'order.placed': { orderId, userId, items, total: 10, deadlineAt: '2030-01-01T00:00:30.000Z' },
+    'order.withdrawn': { orderId, userId, reason: 'customer' },
+    'order.confirmed': { orderId, userId, total: 10 },
+    'order.cancelled': { orderId, userId, reason: 'customer' },
+    'payment.completed': { orderId, userId, amount: 10, items: lines },
+    'payment.failed': { orderId, userId, amount: 10, reason: 'insufficient_funds' },
+    'payment.refunded': { orderId, userId, amount: 10, because: 'order.withdrawn' },
+    'payment.voided': { orderId },
+    'inventory.reserved': { orderId, items: lines },
+    'inventory.rejected': { orderId, shortages: [{ productId: 'p', wanted: 1, available: 0 }] },
+    'inventory.released': { orderId, items: lines },
+    'inventory.voided': { orderId },
+    'product.updated': { productId: 'p', name: 'new', unitPrice: 11, available: true, version: 2 },
+  };
+  return samples[type];
+}

@@ -1,0 +1,68 @@
+// `npm run simulate`: runs seeds, prints what came about and what did not, and makes the first failure small.
+import { faultsOf, neverReached, ordersForEverything, outcomesAndRaces } from '../../simulator/coverage.ts';
+import { allFaults, type FaultKind } from '../../simulator/faults.ts';
+import { simulateAll } from '../../simulator/parallel.ts';
+import { commandOf, countsTable, duration, sum, summary, violationsText } from '../../simulator/report.ts';
+import type { RunResult } from '../../simulator/run.ts';
+import { shrink } from '../../simulator/shrink.ts';
+import type { Settings } from './settings.ts';
+
+/** Returns the exit code. */
+export async function runSeeds(settings: Settings, signal: AbortSignal): Promise<number> {
+  const { orders, faults, seeds } = settings;
+  const startedMs = performance.now();
+  const results = await runAll(settings, signal);
+  const realMs = performance.now() - startedMs;
+  const counts = { faults: new Map<string, number>(), races: new Map<string, number>() };
+  for (const result of results) {
+    sum(counts.faults, result.faults);
+    sum(counts.races, result.races);
+  }
+  const failures = results.filter(({ violations }) => violations.length > 0).sort((a, b) => a.seed - b.seed);
+  const events = results.reduce((total, result) => total + result.events, 0);
+  const slowestQuietMs = Math.max(...results.map(({ quietAfterMs }) => quietAfterMs));
+  console.log(countsTable('\nfaults injected', counts.faults, faultsOf(faults)));
+  console.log(countsTable('\noutcomes and races reached', counts.races, outcomesAndRaces));
+  console.log(
+    `\n${(orders * seeds).toLocaleString('en')} orders, ${events.toLocaleString('en')} events, quiet at the latest after ` +
+      `${duration(slowestQuietMs)} (virtual), ${duration(realMs)} (real), ` +
+      `${Math.round((orders * seeds * 1_000) / realMs).toLocaleString('en')} orders/s, violations: ${failures.length}`,
+  );
+  const missing = neverReached(counts, faults);
+  const mustReachEverything = faults.length === allFaults.length && orders * seeds >= ordersForEverything;
+  console.log(neverReachedText(missing, mustReachEverything));
+  const [first] = failures;
+  if (first) explain(first, orders, faults);
+  return failures.length > 0 || (mustReachEverything && missing.length > 0) ? 1 : 0;
+}
+
+async function runAll({ seed, orders, faults, seeds, workers }: Settings, signal: AbortSignal): Promise<RunResult[]> {
+  const results: RunResult[] = [];
+  await simulateAll(
+    Array.from({ length: seeds }, (_, index) => ({ seed: seed + index, orders, faults })),
+    (result) => {
+      results.push(result);
+      console.log(`${seeds > 1 ? `[${results.length}/${seeds}] ` : ''}${summary(result)}`);
+    },
+    workers,
+    signal,
+  );
+  return results;
+}
+
+function neverReachedText(missing: readonly string[], fails: boolean): string {
+  if (missing.length === 0) return '\nnever reached: nothing';
+  const title = fails
+    ? 'NEVER REACHED, in runs that must reach everything'
+    : 'never reached (not required of these runs)';
+  return `\n${title}:\n${missing.map((name) => `  ${name}`).join('\n')}`;
+}
+
+function explain(failure: RunResult, orders: number, faults: readonly FaultKind[]): void {
+  const { seed } = failure;
+  console.log(`\nVIOLATED with seed ${seed}:\n${violationsText(failure)}`);
+  console.log(`\nTo repeat it:\n  ${commandOf({ seed, orders, faults })}`);
+  console.log('\nLooking for the smallest run that still fails …');
+  const { options, result } = shrink({ seed, orders, faults });
+  console.log(`\nThe smallest found:\n  ${commandOf(options)}\n${violationsText(result)}\n\n${result.diagram ?? ''}`);
+}
