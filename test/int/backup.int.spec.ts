@@ -207,7 +207,10 @@ describe('a backup', function () {
     writer = new Writer(pathOf('order-service'));
     await writer.commitsMore(5);
     await writer.kill();
+    const before = contentOfDataDir();
+    expect(before).to.have.property('order-service.db-wal');
     await backup(['order-service']);
+    expect(contentOfDataDir()).to.deep.equal(before);
     expect(countsIn(join(folder, 'order-service.db')).debits).to.be.at.least(writer.commits);
   });
 
