@@ -1,5 +1,4 @@
 // The command lines of backup and restore: options, messages, exit codes.
-// The command lines of backup and restore: options, messages, exit codes.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
