@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const sources = values.compose ? await composeSources(selection.services) : localSources(selection);
   await takeBackup(sources, resolve(folder), say);
   say(`The backup is complete: ${resolve(folder)}`);
-  say(`To put it back, stop the services, then: npm run restore -- ${shellWord(folder)}`);
+  say(`To put it back, stop the services, then: npm run restore -- ${process.argv.slice(2).map(shellWord).join(' ')}`);
 }
 
 main().catch((error: unknown) => {
@@ -51,7 +51,7 @@ main().catch((error: unknown) => {
   process.stderr.write(
     misused
       ? `${reasonOf(error)}\n\n${usage}\n`
-      : `${unexpected && error instanceof Error ? error.stack : reasonOf(error)}\nThere is no backup.\n`,
+      : `${unexpected && error instanceof Error ? error.stack : reasonOf(error)}\nNo backup was made.\n`,
   );
   process.exitCode = misused ? 2 : 1;
 });

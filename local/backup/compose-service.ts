@@ -19,6 +19,13 @@ export interface Streams {
   readonly output?: Writable;
 }
 
+/** What a script that fails writes before its message; Compose itself writes to the same stream. */
+const failureMark = 'script failed: ';
+const reportFailure = `process.on('uncaughtException', (error) => {
+  console.error('${failureMark}' + error.message);
+  process.exit(1);
+});`;
+
 export class Compose {
   readonly #command: readonly [string, ...string[]];
 
@@ -53,7 +60,7 @@ export class Compose {
   runScript(service: ServiceName, module: Module, script: string, streams: Streams = {}): Promise<string> {
     const source = readFileSync(new URL(`./${module}.js`, import.meta.url), 'utf8');
     const path = `const path = process.env.DATABASE_PATH || 'data/${service}.db';`;
-    const node = ['node', '--input-type=module', '-e', `${source}\n${path}\n${script}`];
+    const node = ['node', '--input-type=module', '-e', `${source}\n${reportFailure}\n${path}\n${script}`];
     return this.#run([...this.#command, 'run', '--rm', '--no-deps', '-T', service, ...node], streams);
   }
 
@@ -70,6 +77,7 @@ export class Compose {
       sent,
     ]);
     if ((await code) === 0) return written;
-    throw new BackupError(`${this} failed:\n${errors.trim()}`);
+    const [, failure] = errors.split(failureMark);
+    throw new BackupError(failure?.trim() ?? `${this} failed:\n${errors.trim()}`);
   }
 }

@@ -55,7 +55,7 @@ describe('the command lines of backup and restore', () => {
     expect(backupOutput).to.include(`The backup is complete: ${place.folder}`);
     const [again, refusal] = await tool('backup', place.folder);
     expect(again, refusal).to.equal(1);
-    expect(refusal).to.include('not empty').and.to.include('There is no backup.');
+    expect(refusal).to.include('not empty').and.to.include('No backup was made.');
     const [restored, restoreOutput] = await tool('restore', place.folder);
     expect(restored, restoreOutput).to.equal(0);
     expect(restoreOutput).to.include('Now start the services again: npm start');
