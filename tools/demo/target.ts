@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { findCompose, projectDir } from '../../local/compose.ts';
 import { portsFrom } from '../../local/ports.ts';
 import { ServiceLogs } from '../../local/service-log.ts';
 import { defaultSettings, foldersIn, System } from '../../local/system.ts';
@@ -79,18 +79,20 @@ export async function localTarget(progress: (line: string) => void, signal: Abor
 }
 
 const run = promisify(execFile);
-const projectDir = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const readyMsMax = 60_000;
 const killMsMax = 10_000;
 
 /** The system of docker-compose.yml, which must be up. */
 export async function composeTarget(progress: (line: string) => void, signal: AbortSignal): Promise<Target> {
-  const compose = await composeCommand();
+  const compose = await findCompose();
+  if (!compose) {
+    throw new DemoError('Neither `docker compose` nor `docker-compose` is there: install Docker with Compose.');
+  }
   const ports = portsFrom(process.env);
   const urls = perService((service) => `http://127.0.0.1:${ports[service]}`);
   const shown = compose.join(' ');
   const act = async (...args: string[]): Promise<string> => {
-    const [file = 'docker', ...first] = compose;
+    const [file, ...first] = compose;
     const { stdout } = await run(file, [...first, ...args], { cwd: projectDir });
     return stdout.trim();
   };
@@ -142,19 +144,6 @@ async function endOf(container: string, signal: AbortSignal): Promise<number> {
     await delay(20, undefined, { signal });
   }
   throw new DemoError(`${payment} still runs ${killMsMax / 1000} s after the kill; does something start it again?`);
-}
-
-/** `docker compose` (v2), or `docker-compose` (v1). */
-async function composeCommand(): Promise<readonly string[]> {
-  for (const command of [['docker', 'compose'], ['docker-compose']] as const) {
-    const [file, ...first] = command;
-    const works = await run(file, [...first, 'version']).then(
-      () => true,
-      () => false,
-    );
-    if (works) return command;
-  }
-  throw new DemoError('Neither `docker compose` nor `docker-compose` is there: install Docker with Compose.');
 }
 
 async function untilReady(url: string, name: string, compose: string, signal: AbortSignal): Promise<void> {
