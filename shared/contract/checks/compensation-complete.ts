@@ -1,4 +1,4 @@
-// The rule compensation-complete: a cancelled order leaves no effect behind, and does not end before that is so.
+// The rule compensation-complete: an order is cancelled only when none of its effects remains.
 import type { Finding } from './finding.ts';
 import type { SagaGraph } from './saga-graph.ts';
 import { knownAtEnd, ledTo, reactionKey, type SagaPath } from './saga-paths.ts';
