@@ -4,7 +4,7 @@ import { inventoryService } from './inventory-service/service.ts';
 import { orderService } from './order-service/service.ts';
 import { paymentService } from './payment-service/service.ts';
 import type { ServiceName } from './shared/contract/choreography.ts';
-import type { ServiceDefinition } from './shared/runtime/node/service-node.ts';
+import type { ServiceDefinition } from './shared/runtime/node/service.ts';
 
 const definitions = {
   'order-service': orderService,
@@ -14,8 +14,9 @@ const definitions = {
 
 export const serviceNames = Object.keys(definitions) as ServiceName[];
 
-/** The definitions with their own types erased, for code that treats all services alike. */
-export const serviceDefinitions = Object.values(definitions) as unknown as readonly ServiceDefinition<ServiceName>[];
+/** For code that treats all services alike. */
+export const serviceDefinitions: readonly (ServiceDefinition & { readonly name: ServiceName })[] =
+  Object.values(definitions);
 
 /** The TCP port of a service where no setting says otherwise. */
 export const defaultPorts: PerService<number> = {

@@ -1,64 +1,9 @@
-// What `npm run bench` may be asked for, and how much of everything a whole run, or a quick one, measures.
+// The command line of `npm run bench`.
 import { parseArgs } from 'node:util';
+import { fullPlan, type Plan, quickPlan } from './measure/plan.ts';
 
 export const sections = ['saturation', 'latency', 'failure', 'memory', 'growth'] as const;
 export type Section = (typeof sections)[number];
-
-/** How long, how often and how much. Durations in seconds. */
-export interface Plan {
-  /** Measurements that take turns (services, raw, services, raw, …). */
-  readonly rounds: number;
-  readonly warmUpS: number;
-  readonly saturationS: number;
-  readonly latencyRounds: number;
-  readonly latencyS: number;
-  /** Orders per second; `half` is half of what the services were measured to do at saturation. */
-  readonly rates: readonly (number | 'half')[];
-  readonly failureRates: readonly (number | 'half')[];
-  readonly costS: number;
-  /** Sagas of the memory run. */
-  readonly memorySagas: number;
-  readonly growthRounds: number;
-  readonly growthS: number;
-  readonly growthOrders: number;
-  /** Numbers of products, and of accounts. */
-  readonly growthCatalogues: readonly number[];
-  readonly growthLines: readonly number[];
-}
-
-export const wholePlan: Plan = {
-  rounds: 5,
-  warmUpS: 3,
-  saturationS: 15,
-  latencyRounds: 3,
-  latencyS: 20,
-  rates: [10, 100, 500, 'half'],
-  failureRates: [10, 100, 500, 'half'],
-  costS: 10,
-  memorySagas: 200_000,
-  growthRounds: 3,
-  growthS: 15,
-  growthOrders: 1_000_000,
-  growthCatalogues: [10_000, 100_000],
-  growthLines: [10, 50],
-};
-
-export const quickPlan: Plan = {
-  rounds: 2,
-  warmUpS: 1,
-  saturationS: 3,
-  latencyRounds: 1,
-  latencyS: 3,
-  rates: [10, 100, 500, 'half'],
-  failureRates: [100],
-  costS: 2,
-  memorySagas: 5_000,
-  growthRounds: 1,
-  growthS: 4,
-  growthOrders: 50_000,
-  growthCatalogues: [10_000],
-  growthLines: [10],
-};
 
 export interface Options {
   readonly help: boolean;
@@ -74,7 +19,7 @@ export interface Options {
   readonly plan: Plan;
 }
 
-/** The command line asks for what there is not. The message says what there is. */
+/** The command line asks for something that does not exist. The message names what does. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -82,30 +27,30 @@ export class UsageError extends Error {
 export const usage = `npm run bench -- [options]
 
 Measures the three services and, in turns with them, the raw RabbitMQ pipeline: the same exchanges, queues, bindings,
-messages and confirms through three plain Node processes, without validation and without a database; and the usual way:
-one fsynced transaction, one publish and one ack a message, without confirms and without an outbox.
-Everything runs on this machine, with a broker of its own, and is gone afterwards.
+messages and confirms through three plain Node processes, without validation and without a database; and the baseline: the
+same processes with a separate fsynced transaction, publish and ack for each message, without confirms and outbox.
+Everything runs on this machine, with a broker of its own, and is removed afterwards.
 
-  --quick          about two minutes; says whether something broke, not what the figures are
-  --only A,B       of ${sections.join(', ')} (default: all; with --quick all but growth)
+  --quick          about two minutes; shows whether something broke, too short for figures
+  --only A,B       some of ${sections.join(', ')} (default: all; with --quick all but growth)
   --json           the result as one JSON document on standard output
   --in-flight N    sagas in flight at saturation (256)
-  --rounds N       how often measurements take turns (${wholePlan.rounds}; quick: ${quickPlan.rounds})
+  --rounds N       how often measurements take turns (${fullPlan.rounds}; quick: ${quickPlan.rounds})
   --seconds N      length of one measurement
-  --sagas N        sagas of the memory run (${wholePlan.memorySagas}; quick: ${quickPlan.memorySagas})
-  --svg FILE       the plot of latencies (docs/bench-latency.svg; with --quick only when named)
-  --profile DIR    CPU profiles of the services, and their hottest functions; figures of such a run are too low
+  --sagas N        sagas of the memory run (${fullPlan.memorySagas}; quick: ${quickPlan.memorySagas})
+  --svg FILE       where to draw the latencies (docs/bench-latency.svg; with --quick nowhere by default)
+  --profile DIR    CPU profiles of the services, and their hottest functions; profiling lowers the figures
   --help
 
-BROKER_SOURCE=installed|debian|docker chooses the broker; without it a private node is preferred to Docker's.
-A run at full length takes about 50 minutes. Close what else uses the processor.
+BROKER_SOURCE=installed|debian|docker chooses the broker; by default a private node is preferred to Docker.
+A full run takes about 50 minutes. Close whatever else uses the processor.
 `;
 
 /** @throws UsageError */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parsed(args);
   const quick = values.quick ?? false;
-  const base = quick ? quickPlan : wholePlan;
+  const base = quick ? quickPlan : fullPlan;
   const rounds = number('--rounds', values.rounds, 1, 1_000);
   const seconds = number('--seconds', values.seconds, 1, 3_600);
   const memorySagas = number('--sagas', values.sagas, 100, 100_000_000);
@@ -120,7 +65,7 @@ export function readOptions(args: readonly string[]): Options {
     plan: {
       ...base,
       ...(rounds === undefined ? {} : { rounds, latencyRounds: rounds, growthRounds: rounds }),
-      ...(seconds === undefined ? {} : { saturationS: seconds, latencyS: seconds, costS: seconds, growthS: seconds }),
+      ...(seconds === undefined ? {} : { saturationS: seconds, latencyS: seconds, fsyncS: seconds, growthS: seconds }),
       ...(memorySagas === undefined ? {} : { memorySagas }),
     },
   };
@@ -153,7 +98,7 @@ function sectionsIn(only: readonly string[] | undefined, quick: boolean): Sectio
   const names = only.flatMap((list) => list.split(','));
   for (const name of names) {
     if (!(sections as readonly string[]).includes(name)) {
-      throw new UsageError(`--only ${name}: there is ${sections.join(', ')}`);
+      throw new UsageError(`--only ${name}: must be some of ${sections.join(', ')}`);
     }
   }
   return sections.filter((section) => names.includes(section));

@@ -1,8 +1,9 @@
-// What people make inventory-service do. Each command runs inside one transaction; a ProblemError compensates it.
+// What people make inventory-service do. Each command runs inside one transaction; a ProblemError rolls it back.
 import { emit } from '../shared/contract/choreography.ts';
 import { quantityMax } from '../shared/contract/event-data.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
-import type { Moment, Transaction } from '../shared/runtime/node/transaction.ts';
+import type { Moment } from '../shared/runtime/messaging/unit-of-work.ts';
+import type { Transaction } from '../shared/saga.ts';
 import type { InventoryStore, Product } from './store.ts';
 
 export interface ProductRequest {
@@ -24,7 +25,7 @@ export function putProduct(
   if (!before || before.name !== name || before.unitPrice !== unitPrice || before.available !== available) {
     const version = (before?.version ?? 0) + 1;
     store.putProduct({ productId, name, unitPrice, available, version });
-    tx.emit(emit('product.updated', { productId, name, unitPrice, available, version }));
+    tx.publish(emit('product.updated', { productId, name, unitPrice, available, version }));
   }
   const difference = stock === undefined ? 0 : stock - (before?.stock ?? 0);
   if (difference !== 0) store.move(productId, 'set', difference, null, tx.nowMs);

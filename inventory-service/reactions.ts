@@ -1,16 +1,19 @@
 // What inventory-service does when something happens elsewhere. The screen to read first.
 import { emit } from '../shared/contract/choreography.ts';
-import type { Reactions } from '../shared/runtime/node/service-node.ts';
-import { shortagesOf } from './reservation.ts';
+import { ContradictoryEventError } from '../shared/runtime/messaging/event-handler.ts';
+import type { Reactions } from '../shared/saga.ts';
+import { type Reservation, shortagesOf } from './reservation.ts';
 import type { InventoryStore } from './store.ts';
 
 export function inventoryReactions(store: InventoryStore): Reactions<'inventory-service'> {
   return {
     /** Sets every line aside, or none and says what is short. A withdrawal that came first has left a fence: then nothing. */
-    'payment.completed': ({ data: { orderId, items } }, at) => {
+    'payment.completed': ({ data: { orderId, items: passed } }, at) => {
+      const items = passed.map(({ productId, qty }) => ({ productId, qty }));
       const known = store.reservation(orderId);
       if (known?.status === 'voided') return 'fenced';
-      if (known) throw new Error(`order ${orderId} is paid, but its reservation is ${known.status} already`);
+      if (known)
+        throw new ContradictoryEventError(`order ${orderId} is paid, but its reservation is ${known.status} already`);
       const shortages = shortagesOf(items, (productId) => store.stockOf(productId));
       if (shortages.length > 0) {
         store.putReservation({ status: 'rejected', orderId, items, shortages }, at.nowMs);
@@ -22,17 +25,24 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
     },
 
     /** Puts back what was set aside, or makes sure that nothing ever will be. */
-    'order.withdrawn': ({ data: { orderId } }, at) => {
+    'order.withdrawn': ({ data: { orderId, attempt } }, at) => {
       const known = store.reservation(orderId);
       if (!known) {
         store.putReservation({ status: 'voided', orderId }, at.nowMs);
         return emit('inventory.voided', { orderId });
       }
-      if (known.status !== 'reserved') return 'compensated';
+      if (known.status !== 'reserved') return attempt === undefined ? 'compensated' : recorded(known);
       const { items } = known;
       for (const { productId, qty } of items) store.move(productId, 'release', qty, orderId, at.nowMs);
       store.putReservation({ status: 'released', orderId, items }, at.nowMs);
       return emit('inventory.released', { orderId, items: [...items] });
     },
   };
+}
+
+/** The answer that was given before, for an order that has missed it. */
+function recorded(reservation: Exclude<Reservation, { status: 'reserved' }>) {
+  const { orderId } = reservation;
+  if (reservation.status !== 'released') return emit('inventory.voided', { orderId });
+  return emit('inventory.released', { orderId, items: [...reservation.items] });
 }

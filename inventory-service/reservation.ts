@@ -12,7 +12,8 @@ export type Shortfall = z.output<typeof Shortage>;
  * - `voided`: withdrawn before anything was set aside; it is the fence that a late `payment.completed` runs into
  */
 export type Reservation =
-  | { readonly status: 'reserved' | 'released'; readonly orderId: string; readonly items: readonly OrderLine[] }
+  | { readonly status: 'reserved'; readonly orderId: string; readonly items: readonly OrderLine[] }
+  | { readonly status: 'released'; readonly orderId: string; readonly items: readonly OrderLine[] }
   | {
       readonly status: 'rejected';
       readonly orderId: string;

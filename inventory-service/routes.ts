@@ -52,8 +52,8 @@ const Totals = z.object({
 });
 const ProductPath = z.object({ productId: Name });
 
-export function inventoryRoutes(node: ServiceNode<'inventory-service', InventoryParts>): Route[] {
-  const { store, keys } = node.parts;
+export function inventoryRoutes(node: ServiceNode<InventoryParts>): Route[] {
+  const { store } = node.parts;
   return [
     route({
       method: 'PUT',
@@ -67,8 +67,8 @@ export function inventoryRoutes(node: ServiceNode<'inventory-service', Inventory
         200: { description: 'The product, changed.', schema: ProductView },
         201: { description: 'The product, created.', schema: ProductView },
       },
-      handle: async ({ params, body, cause }) => {
-        const { product, created } = await node.transact((tx) => putProduct(store, tx, params.productId, body), cause);
+      command: (tx, { params, body }) => {
+        const { product, created } = putProduct(store, tx, params.productId, body);
         return { status: created ? 201 : 200, body: product };
       },
     }),
@@ -112,21 +112,16 @@ export function inventoryRoutes(node: ServiceNode<'inventory-service', Inventory
       summary: 'Add to the stock of a product',
       params: ProductPath,
       body: z.object({ qty: Quantity }).strict(),
-      idempotent: true,
+      idempotent: {},
       answers: { 201: { description: 'The product with its new stock.', schema: ProductView } },
       problems: {
         404: 'There is no such product.',
         422: 'The stock would be too high, or the Idempotency-Key came with another request before.',
       },
-      handle: ({ params: { productId }, body: { qty }, idempotencyKey, cause }) =>
-        node.transact(
-          (tx) =>
-            keys.once('restock', idempotencyKey, { productId, qty }, tx.nowMs, () => ({
-              status: 201,
-              body: restock(store, tx, productId, qty),
-            })),
-          cause,
-        ),
+      command: (tx, { params: { productId }, body: { qty } }) => ({
+        status: 201,
+        body: restock(store, tx, productId, qty),
+      }),
     }),
     route({
       method: 'GET',

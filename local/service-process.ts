@@ -2,12 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { ServiceName } from '../shared/contract/choreography.ts';
+import { serviceLaunch } from './service-launch.ts';
 
-/** dist/, where this file itself is when it runs. */
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const startTimeoutMs = 30_000;
 const lastLinesMax = 30;
 
@@ -77,11 +75,12 @@ export class ServiceProcess {
     const { service, amqpUrl, dataDir, env } = this.#options;
     mkdirSync(dataDir, { recursive: true });
     this.#lastLines = [];
-    const child = spawn(process.execPath, ['--enable-source-maps', join(root, service, 'main.js')], {
+    const launch = serviceLaunch({ service, amqpUrl, databasePath: this.databasePath, port: this.#port, env });
+    const child = spawn(launch.command, launch.args, {
       // A group of its own: Ctrl-C in the terminal reaches the parent only, which then stops things in order.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, AMQP_URL: amqpUrl, DATABASE_PATH: this.databasePath, PORT: String(this.#port), ...env },
+      env: launch.env,
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) this.#readLines(stream);

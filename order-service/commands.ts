@@ -1,10 +1,11 @@
-// What customers, and the clock, make order-service do. Each command runs inside one transaction; a ProblemError compensates it.
+// What customers, and the clock, make order-service do. Each command runs inside one transaction; a ProblemError rolls it back.
 import { emit } from '../shared/contract/choreography.ts';
 import { moneyMax } from '../shared/contract/event-data.ts';
-import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { backoffMs, isoTime } from '../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
-import type { Transaction } from '../shared/runtime/node/transaction.ts';
+import type { Transaction } from '../shared/saga.ts';
 import type { Order, OrderItem } from './order.ts';
+import { refreshStatus } from './reactions.ts';
 import type { OrderStore } from './store.ts';
 
 export interface OrderRequest {
@@ -20,8 +21,11 @@ export interface OrderRequest {
 
 type Tx = Transaction<'order-service'>;
 
-/** Overdue orders withdrawn in one transaction. */
-const expireMax = 100;
+/** An order that is still being cancelled so long after its withdrawal asks again; each time it waits twice as long. */
+const askAgainMsMin = 10_000;
+const askAgainMsMax = 600_000;
+/** A customer who cancels again and again asks at most this often. */
+const askAgainPauseMs = 1_000;
 
 /**
  * Accepts an order: it is pending, and the saga begins.
@@ -37,7 +41,7 @@ export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, de
   const deadlineAtMs = tx.nowMs + deadlineMs;
   const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs };
   store.insert(order);
-  tx.emit(emit('order.placed', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }));
+  tx.publish(emit('order.placed', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }));
   return { ...order, status: 'pending', reason: undefined };
 }
 
@@ -70,27 +74,55 @@ function priced(store: OrderStore, { productId, qty, unitPrice: seen }: OrderReq
 }
 
 /**
- * Withdraws a pending order. One that is being cancelled, or is cancelled, stays as it is: asking twice is harmless.
+ * Withdraws a pending order. One that is being cancelled asks again for what is missing; one that is cancelled stays as it
+ * is: asking twice is harmless.
  * @throws ProblemError 404 unknown; 409 confirmed already
  */
 export function cancelOrder(store: OrderStore, tx: Tx, orderId: string): Order {
   const order = existing(store, orderId);
   if (order.status === 'confirmed') {
-    throw new ProblemError(409, 'order-confirmed', `order ${orderId} is confirmed and can not be cancelled any more`, {
+    throw new ProblemError(409, 'order-confirmed', `order ${orderId} is confirmed and cannot be cancelled any more`, {
       orderId,
       orderStatus: order.status,
     });
   }
-  if (order.status !== 'pending') return order;
-  tx.emit(emit('order.withdrawn', { orderId, userId: order.userId, reason: 'customer' }));
-  return existing(store, orderId);
+  if (order.status === 'pending') return withdraw(store, tx, order, 'customer');
+  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.nowMs - askAgainPauseMs)
+    askAgain(store, tx, order);
+  return order;
 }
 
-/** Withdraws the pending orders whose deadline has passed. */
-export function expireOrders(store: OrderStore, tx: Tx): void {
-  for (const { orderId, userId } of store.due(tx.nowMs, expireMax)) {
-    tx.emit(emit('order.withdrawn', { orderId, userId, reason: 'deadline' }));
-  }
+/** Does what is due for an order: withdraws it when its deadline has passed, asks again when answers are missing. */
+export function meetDeadline(store: OrderStore, tx: Tx, orderId: string): void {
+  const order = existing(store, orderId);
+  if (order.status === 'pending') withdraw(store, tx, order, 'deadline');
+  else if (order.status === 'cancelling') askAgain(store, tx, order);
+}
+
+function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 'deadline'): Order {
+  const { orderId, userId } = order;
+  tx.publish(emit('order.withdrawn', { orderId, userId, reason }));
+  const withdrawn = refreshStatus(store, order);
+  store.setDue(orderId, tx.nowMs + askAgainMs(1), 1);
+  return withdrawn;
+}
+
+/** Publishes the withdrawal once more: who lost it hears of it now, who has answered answers again. */
+function askAgain(store: OrderStore, tx: Tx, { orderId, userId, reason }: Order): void {
+  const attempt = Math.max(1, store.asks(orderId)) + 1;
+  tx.publish(
+    emit('order.withdrawn', { orderId, userId, reason: reason === 'customer' ? 'customer' : 'deadline', attempt }),
+  );
+  store.setDue(orderId, tx.nowMs + askAgainMs(attempt), attempt);
+}
+
+function askAgainMs(attempt: number): number {
+  return backoffMs(attempt, askAgainMsMin, askAgainMsMax);
+}
+
+function askedLastAtMs(store: OrderStore, { orderId }: Order): number {
+  const asks = store.asks(orderId);
+  return asks === 0 ? 0 : (store.dueAtMs(orderId) ?? 0) - askAgainMs(asks);
 }
 
 /** @throws ProblemError 404 */

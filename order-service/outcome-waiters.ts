@@ -1,14 +1,15 @@
 // Requests that wait for the end of an order (`Prefer: wait=N`). Woken by the commit that ends it; nothing is polled.
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
+import { hasEnded } from './order.ts';
 import type { OrderParts } from './service.ts';
 
 export class OutcomeWaiters {
-  readonly #node: ServiceNode<'order-service', OrderParts>;
+  readonly #node: ServiceNode<OrderParts>;
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  constructor(node: ServiceNode<'order-service', OrderParts>) {
+  constructor(node: ServiceNode<OrderParts>) {
     this.#node = node;
-    node.onEmitted(({ type, subject }) => {
+    node.onPublished(({ type, subject }) => {
       if (type !== 'order.confirmed' && type !== 'order.cancelled') return;
       for (const wake of this.#waiting.get(subject) ?? []) wake();
     });
@@ -17,7 +18,7 @@ export class OutcomeWaiters {
   /** Resolves when the order has ended, after waitMs, or when the client is gone. */
   ended(orderId: string, waitMs: number, signal: AbortSignal): Promise<void> {
     const status = this.#node.parts.store.order(orderId)?.status;
-    if (status === 'confirmed' || status === 'cancelled' || signal.aborted) return Promise.resolve();
+    if (!status || hasEnded(status) || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const waiters = this.#waiting.get(orderId) ?? new Set();
       this.#waiting.set(orderId, waiters);

@@ -1,55 +1,59 @@
 // What order-service does when something happens elsewhere. The screen to read first.
 // Every event becomes a fact about its order; what follows is read off the set of facts.
-import { type Emission, emit } from '../shared/contract/choreography.ts';
-import type { AnyEvent } from '../shared/contract/cloud-event.ts';
-import type { Reactions } from '../shared/runtime/node/service-node.ts';
-import { type Order, type OrderStatus, reasonOf, statusOf } from './order.ts';
+import type { z } from 'zod';
+import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/contract/choreography.ts';
+import type { PassedLine } from '../shared/contract/event-data.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/event-handler.ts';
+import type { Reactions } from '../shared/saga.ts';
+import { hasEnded, type Order, type OrderItem, type OrderStatus, reasonOf, statusOf } from './order.ts';
 import type { OrderStore } from './store.ts';
 
 export function orderReactions(store: OrderStore): Reactions<'order-service'> {
-  /** The undoing, or the refusal, that may have been the last thing missing. An order does not end before it. */
-  const cancelOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' => {
-    const change = learn(store, event);
-    const { orderId } = change.order;
-    if (change.before === 'cancelled') throw new Error(`order ${orderId} was cancelled before ${event.type}`);
+  /** The compensation, or the refusal, that may have been the last thing missing. An order does not end before it. */
+  const cancelOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' | 'ended' => {
+    const change = addFact(store, event);
+    if (change.before === 'cancelled') return 'ended';
     return cancelledNow(change) ?? 'waits';
   };
 
   return {
     'payment.completed': (event) => {
-      learn(store, event);
-      return 'noted';
+      const recovered = recoverOrder(store, event);
+      const { order } = addFact(store, event);
+      agree(event, order, { userId: event.data.userId, amount: event.data.amount });
+      return recovered ? 'recovered' : 'noted';
     },
 
-    /** Nothing was taken, so nothing has to be undone. */
+    /** Nothing was taken, so nothing has to be given back. */
     'payment.failed': (event) => {
-      const change = learn(store, event);
+      recoverOrder(store, event);
+      const change = addFact(store, event);
       const cancelled = cancelledNow(change);
-      if (!cancelled)
-        throw new Error(`payment failed for order ${change.order.orderId}, which is ${change.order.status} already`);
+      if (!cancelled) {
+        throw new ContradictoryEventError(
+          `payment failed for order ${change.order.orderId}, which is ${change.before}`,
+        );
+      }
       return cancelled;
     },
 
     'inventory.reserved': (event) => {
-      const { order, before } = learn(store, event);
-      if (order.status === 'confirmed' && before !== 'confirmed') {
-        return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
-      }
-      if (order.status === 'confirmed') throw new Error(`order ${order.orderId} is confirmed already`);
-      return 'withdrawn';
+      const { order, before } = addFact(store, event);
+      if (order.status !== 'confirmed') return 'withdrawn';
+      if (before === 'confirmed') throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
     },
 
-    'inventory.rejected': cancelOrWait,
+    'inventory.rejected': (event) => {
+      const outcome = cancelOrWait(event);
+      if (outcome === 'ended')
+        throw new ContradictoryEventError(`order ${event.subject} was cancelled before its stock was refused`);
+      return outcome;
+    },
     'payment.refunded': cancelOrWait,
     'payment.voided': cancelOrWait,
     'inventory.released': cancelOrWait,
-
-    /** A withdrawal that met a failed payment: the order had ended without waiting for inventory-service. */
-    'inventory.voided': (event) => {
-      const change = learn(store, event);
-      if (change.before === 'cancelled') return 'ended';
-      return cancelledNow(change) ?? 'waits';
-    },
+    'inventory.voided': cancelOrWait,
 
     'product.updated': ({ data }) => (store.putEntry(data) ? 'noted' : 'outdated'),
   };
@@ -63,20 +67,73 @@ interface Change {
   readonly order: Order;
 }
 
-/** Adds the event to the facts and brings the order's status in line with them. */
-export function learn(store: OrderStore, event: SagaEvent): Change {
-  const order = store.order(event.subject);
-  if (!order) throw new Error(`'${event.type}' is about order ${event.subject}, which was never placed here`);
+/** Adds the event to the facts about its order, and brings the order's status in line with them. */
+function addFact(store: OrderStore, event: SagaEvent): Change {
+  const before = store.order(event.subject);
+  if (!before) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
   store.addFact(event);
+  const order = refreshStatus(store, before);
+  if (before.status === 'confirmed' && order.status !== 'confirmed') {
+    throw new ContradictoryEventError(`${event.type} is about order ${event.subject}, which is confirmed`);
+  }
+  return { before: before.status, order };
+}
+
+/** Brings an order's status in line with its facts. Returns the order as it is now. */
+export function refreshStatus(store: OrderStore, order: Order): Order {
   const status = statusOf(store.factTypes(order.orderId));
   const reason = status === 'pending' || status === 'confirmed' ? undefined : reasonOf(store.facts(order.orderId));
   if (status !== order.status || reason !== order.reason) store.setStatus(order.orderId, status, reason);
-  return { before: order.status, order: { ...order, status, reason } };
+  return { ...order, status, reason };
 }
 
 function cancelledNow({ before, order }: Change): Emission<'order.cancelled'> | undefined {
-  if (order.status !== 'cancelled' || before === 'cancelled') return undefined;
+  if (order.status !== 'cancelled' || hasEnded(before)) return undefined;
   const { orderId, userId, reason } = order;
   if (!reason) throw new Error(`order ${orderId} is cancelled for no reason`);
   return emit('order.cancelled', { orderId, userId, reason });
+}
+
+/** What another service says about an order must be what this one knows. */
+function agree(event: SagaEvent, order: Order, { userId, amount }: { userId: string; amount: number }): void {
+  if (userId === order.userId && amount === order.total) return;
+  throw new ContradictoryEventError(
+    `${event.type} names ${userId} and ${amount}; order ${order.orderId} is of ${order.userId} over ${order.total}`,
+  );
+}
+
+/**
+ * Rebuilds an order that payment-service knows and this database does not: it was put back to an earlier state.
+ * Without it a customer's money would be with an order that nobody has heard of.
+ * @returns whether there was one to rebuild
+ */
+function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): boolean {
+  const { orderId, userId, amount, items: passed } = event.data;
+  if (store.order(orderId)) return false;
+  const items = passed && priced(passed);
+  if (!items)
+    throw new UnknownSubjectError(`order ${orderId} is not known here, and ${event.type} does not say enough of it`);
+  const placedAtMs = timeOf(orderId);
+  store.insert({ orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs });
+  const time = new Date(placedAtMs).toISOString();
+  store.addFact({
+    ...event,
+    type: 'order.placed',
+    id: event.causationid,
+    source: 'order-service',
+    time,
+    causationid: orderId,
+    data: { orderId, userId, items, total: amount, deadlineAt: time },
+  });
+  return true;
+}
+
+function priced(lines: readonly z.output<typeof PassedLine>[]): OrderItem[] | undefined {
+  const items = lines.flatMap(({ unitPrice, ...line }) => (unitPrice === undefined ? [] : [{ ...line, unitPrice }]));
+  return items.length === lines.length ? items : undefined;
+}
+
+/** Order ids are UUID v7: their first 48 bits are the time of placing. */
+function timeOf(orderId: string): number {
+  return Number.parseInt(orderId.replaceAll('-', '').slice(0, 12), 16);
 }

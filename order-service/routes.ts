@@ -4,10 +4,11 @@ import { CancelReason, Line, linesOf, Money, Name, OrderId, PricedLine } from '.
 import { isoTime } from '../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/runtime/http/route.ts';
+import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { Settings } from '../shared/runtime/process/settings.ts';
 import { cancelOrder, existing, type OrderRequest, placeOrder } from './commands.ts';
-import { awaitedBy, type Fact, type Order, type OrderStatus } from './order.ts';
+import { awaitedBy, type Fact, hasEnded, type Order } from './order.ts';
 import { OutcomeWaiters } from './outcome-waiters.ts';
 import type { OrderParts } from './service.ts';
 
@@ -76,30 +77,46 @@ const OrderPage = z.object({
 const OrderPath = z.object({ orderId: OrderId });
 const UserPath = z.object({ userId: Name });
 
-export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, settings: Settings): Route[] {
-  const { store, keys } = node.parts;
+export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): Route[] {
+  const { store } = node.parts;
   const waiters = new OutcomeWaiters(node);
 
-  async function place(
-    request: HttpRequest<unknown, unknown, unknown>,
-    wanted: Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined },
-  ): Promise<HttpAnswer> {
-    const asked = { ...wanted, deadlineMs: wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS };
-    const answer = await node.transact(
-      (tx) =>
-        keys.once('placeOrder', request.idempotencyKey, wanted, tx.nowMs, () => {
-          const order = placeOrder(store, tx, asked);
-          const placed = view(order, [{ type: 'order.placed', time: isoTime(order.placedAtMs) }]);
-          return { status: 202, body: placed, headers: { location: `${request.prefix}/orders/${placed.orderId}` } };
-        }),
-      request.cause,
-    );
-    return request.waitMs === undefined ? answer : outcome(request, (answer.body as { orderId: string }).orderId);
+  const placed = {
+    200: { description: 'The outcome, when the request preferred to wait and it came in time.', schema: OrderView },
+    202: {
+      description: 'Accepted: it will be confirmed or cancelled. Location says where to look.',
+      schema: OrderView,
+    },
+  };
+  const placingProblems = {
+    409: 'A price differs from the one that the customer saw; both are in the answer.',
+    422: 'A product is unknown or not for sale, or the Idempotency-Key came with another request before.',
+  };
+
+  type Wanted = Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined };
+
+  /** Both forms of placing an order, which differ only in where they say what is wanted. */
+  function placing<P, B>(wantedOf: (request: HttpRequest<P, unknown, B>) => Wanted) {
+    return {
+      idempotent: { scope: 'placeOrder', request: wantedOf },
+      waits: true as const,
+      answers: placed,
+      problems: placingProblems,
+      command(tx: Transaction, request: HttpRequest<P, unknown, B>): HttpAnswer {
+        const wanted = wantedOf(request);
+        const asked = { ...wanted, deadlineMs: wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS };
+        const order = placeOrder(store, tx, asked);
+        const body = view(order, [{ type: 'order.placed', time: isoTime(order.placedAtMs) }]);
+        return { status: 202, body, headers: { location: `${request.prefix}/orders/${order.orderId}` } };
+      },
+      afterwards: (answer: HttpAnswer, request: HttpRequest<P, unknown, B>) =>
+        request.waitMs === undefined ? answer : outcome(request, (answer.body as { orderId: string }).orderId),
+    };
   }
 
   /** What is known of an order now or, when the request prefers to wait, once it has ended. */
   async function outcome(
-    { waitMs, prefix, signal }: HttpRequest<unknown, unknown, unknown>,
+    { waitMs, prefix, signal }: Pick<HttpRequest<unknown, unknown, unknown>, 'waitMs' | 'prefix' | 'signal'>,
     orderId: string,
   ): Promise<HttpAnswer> {
     if (waitMs !== undefined) await waiters.ended(orderId, waitMs, signal);
@@ -140,18 +157,6 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
     return { status: 200, body: { orders: shown, ...(orders.length > limit && last ? { next: last.orderId } : {}) } };
   }
 
-  const placed = {
-    200: { description: 'The outcome, when the request preferred to wait and it came in time.', schema: OrderView },
-    202: {
-      description: 'Accepted: it will be confirmed or cancelled. Location says where to look.',
-      schema: OrderView,
-    },
-  };
-  const placingProblems = {
-    409: 'A price differs from the one that the customer saw; both are in the answer.',
-    422: 'A product is unknown or not for sale, or the Idempotency-Key came with another request before.',
-  };
-
   return [
     route({
       method: 'POST',
@@ -159,11 +164,7 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
       operationId: 'placeOrder',
       summary: 'Place an order of one line or many',
       body: PlaceOrder,
-      idempotent: true,
-      waits: true,
-      answers: placed,
-      problems: placingProblems,
-      handle: (request) => place(request, request.body),
+      ...placing(({ body }: HttpRequest<unknown, unknown, z.output<typeof PlaceOrder>>) => body),
     }),
     route({
       method: 'GET',
@@ -207,11 +208,11 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
         202: { description: 'It is being cancelled, or is cancelled.', schema: OrderView },
       },
       problems: { 404: 'There is no such order.', 409: 'It is confirmed already.' },
-      handle: async (request) => {
-        const { orderId } = request.params;
-        await node.transact((tx) => cancelOrder(store, tx, orderId), request.cause);
-        return outcome(request, orderId);
+      command: (tx, { params }) => {
+        cancelOrder(store, tx, params.orderId);
+        return { status: 202 };
       },
+      afterwards: (_, request) => outcome(request, request.params.orderId),
     }),
     route({
       method: 'GET',
@@ -268,11 +269,10 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
       summary: 'Place an order of one line',
       params: UserPath,
       body: LineRequest,
-      idempotent: true,
-      waits: true,
-      answers: placed,
-      problems: placingProblems,
-      handle: (request) => place(request, { userId: request.params.userId, items: [request.body] }),
+      ...placing(({ params, body }: HttpRequest<z.output<typeof UserPath>, unknown, z.output<typeof LineRequest>>) => ({
+        userId: params.userId,
+        items: [body],
+      })),
     }),
     route({
       method: 'GET',
@@ -285,10 +285,6 @@ export function orderRoutes(node: ServiceNode<'order-service', OrderParts>, sett
       handle: ({ params, query }) => list(params.userId, query),
     }),
   ];
-}
-
-function hasEnded(status: OrderStatus): boolean {
-  return status === 'confirmed' || status === 'cancelled';
 }
 
 /** By time; within a millisecond, which a saga's step can take less than, each after the event that caused it. */

@@ -1,31 +1,35 @@
-// What order-service is made of: tables, reactions, the facts it records of its own events, and the deadline.
-import { IdempotencyKeys, idempotencySchema } from '../shared/runtime/http/idempotency.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
-import { expireOrders } from './commands.ts';
-import { learn, orderReactions } from './reactions.ts';
+// What order-service is made of: tables, reactions, the facts it records of its own events, and the deadlines of orders.
+import { choreography } from '../shared/contract/choreography.ts';
+import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
+import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
+import { meetDeadline } from './commands.ts';
+import { orderReactions } from './reactions.ts';
 import { migrations, OrderStore } from './store.ts';
 
 export interface OrderParts extends ServiceParts<'order-service'> {
   readonly store: OrderStore;
-  readonly keys: IdempotencyKeys;
 }
 
+const [tables, ordersOfUser, dueOrders] = migrations;
+
 export const orderService: ServiceDefinition<'order-service', OrderParts> = {
+  contract: choreography,
   name: 'order-service',
   port: 3001,
-  migrations: [idempotencySchema, ...migrations],
+  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, tables, ordersOfUser, runtimeSchema.journal, dueOrders],
   build(db) {
     const store = new OrderStore(db);
     return {
       store,
-      keys: new IdempotencyKeys(db),
       reactions: orderReactions(store),
-      record: (event) => {
-        // Of what the service says itself, only a withdrawal changes an order: the others tell of a change already made.
-        if (event.type === 'order.withdrawn') learn(store, event);
-        else store.addFact(event);
+      // For the timeline, which shows an order's own events beside those of others.
+      published: (event) => void store.addFact(event),
+      deadlines: {
+        nextAtMs: () => store.nextDueAtMs(),
+        due: (nowMs, limit) => store.due(nowMs, limit),
+        meet: (orderId, tx) => meetDeadline(store, tx, orderId),
       },
-      alarm: { nextAtMs: () => store.nextDueAtMs(), ring: (tx) => expireOrders(store, tx) },
     };
   },
 };

@@ -1,6 +1,6 @@
 // Tables and SQL of order-service: orders, the facts known about each of them, and its own copy of the catalogue.
 import type { EventType } from '../shared/contract/choreography.ts';
-import type { AnyEvent } from '../shared/contract/cloud-event.ts';
+import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
 import type { Fact, FactTypes, Order, OrderItem, OrderStatus, Reason } from './order.ts';
 
@@ -52,7 +52,15 @@ export const migrations = [
   INSERT INTO customers (user_id, last_order_id) SELECT user_id, max(order_id) FROM orders GROUP BY user_id;
   DROP INDEX orders_of_user;
   `,
-];
+  // When order-service has to do something about an order by itself: withdraw it, or ask again. NULL: it has ended.
+  `
+  ALTER TABLE orders ADD COLUMN due_at_ms INTEGER;
+  ALTER TABLE orders ADD COLUMN asks INTEGER NOT NULL DEFAULT 0;
+  UPDATE orders SET due_at_ms = deadline_at_ms WHERE status IN ('pending', 'cancelling');
+  DROP INDEX orders_due;
+  CREATE INDEX orders_due ON orders (due_at_ms) WHERE due_at_ms IS NOT NULL;
+  `,
+] as const;
 
 /** What order-service knows of a product: its own copy, kept up to date by `product.updated`. */
 export interface CatalogueEntry {
@@ -98,6 +106,8 @@ export class OrderStore {
   readonly #insert;
   readonly #order;
   readonly #setStatus;
+  readonly #setDue;
+  readonly #dueOf;
   readonly #lastOf;
   readonly #putLast;
   readonly #nextDue;
@@ -112,8 +122,8 @@ export class OrderStore {
 
   constructor(db: Database) {
     this.#insert = db.prepare(
-      `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id)
-       VALUES (?, ?, 'pending', ?, ?, ?, ?, ?)`,
+      `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id, due_at_ms)
+       VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)`,
     );
     this.#lastOf = db.prepare<[string], string>('SELECT last_order_id FROM customers WHERE user_id = ?').pluck();
     this.#putLast = db.prepare(
@@ -121,13 +131,20 @@ export class OrderStore {
        ON CONFLICT (user_id) DO UPDATE SET last_order_id = excluded.last_order_id`,
     );
     this.#order = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE order_id = ?');
-    this.#setStatus = db.prepare('UPDATE orders SET status = ?, reason = ? WHERE order_id = ?');
-    this.#nextDue = db
-      .prepare<[], number>("SELECT deadline_at_ms FROM orders WHERE status = 'pending' ORDER BY deadline_at_ms LIMIT 1")
-      .pluck();
-    this.#due = db.prepare<[number, number], OrderRow>(
-      "SELECT * FROM orders WHERE status = 'pending' AND deadline_at_ms <= ? ORDER BY deadline_at_ms LIMIT ?",
+    this.#setStatus = db.prepare(
+      `UPDATE orders SET status = ?1, reason = ?2, due_at_ms = CASE WHEN ?1 IN ('pending', 'cancelling') THEN due_at_ms END
+       WHERE order_id = ?3`,
     );
+    this.#setDue = db.prepare('UPDATE orders SET due_at_ms = ?, asks = ? WHERE order_id = ?');
+    this.#dueOf = db.prepare<[string], { due_at_ms: number | null; asks: number }>(
+      'SELECT due_at_ms, asks FROM orders WHERE order_id = ?',
+    );
+    this.#nextDue = db
+      .prepare<[], number>('SELECT due_at_ms FROM orders WHERE due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1')
+      .pluck();
+    this.#due = db
+      .prepare<[number, number], string>('SELECT order_id FROM orders WHERE due_at_ms <= ? ORDER BY due_at_ms LIMIT ?')
+      .pluck();
     this.#addFact = db.prepare(
       `INSERT INTO facts (order_id, type, event_id, source, time, causation_id, data) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (order_id, type) DO NOTHING`,
@@ -154,7 +171,7 @@ export class OrderStore {
   insert(order: Omit<Order, 'status' | 'reason'>): void {
     const { orderId, userId, items, total, placedAtMs, deadlineAtMs } = order;
     const previous = this.#lastOf.get(userId) ?? null;
-    this.#insert.run(orderId, userId, JSON.stringify(items), total, placedAtMs, deadlineAtMs, previous);
+    this.#insert.run(orderId, userId, JSON.stringify(items), total, placedAtMs, deadlineAtMs, previous, deadlineAtMs);
     this.#putLast.run(userId, orderId);
   }
 
@@ -185,17 +202,32 @@ export class OrderStore {
     return orders;
   }
 
-  /** When the next pending order passes its deadline. */
+  /** When something has to be done about the next order; undefined: about none. */
   nextDueAtMs(): number | undefined {
     return this.#nextDue.get();
   }
 
-  due(nowMs: number, limit: number): Order[] {
-    return this.#due.all(nowMs, limit).map(toOrder);
+  /** Orders about which something has to be done by now, the most urgent first. */
+  due(nowMs: number, limit: number): string[] {
+    return this.#due.all(nowMs, limit);
   }
 
-  /** Remembers that something happened to an order. False: a fact of this type is known already, and stays. */
-  addFact(event: AnyEvent): boolean {
+  /** When something has to be done about this order; undefined: it has ended. */
+  dueAtMs(orderId: string): number | undefined {
+    return this.#dueOf.get(orderId)?.due_at_ms ?? undefined;
+  }
+
+  /** How often its withdrawal was published. */
+  asks(orderId: string): number {
+    return this.#dueOf.get(orderId)?.asks ?? 0;
+  }
+
+  setDue(orderId: string, dueAtMs: number, asks: number): void {
+    this.#setDue.run(dueAtMs, asks, orderId);
+  }
+
+  /** Records that something happened to an order. False: a fact of this type is known already, and stays. */
+  addFact(event: CloudEvent): boolean {
     const { subject, type, id, source, time, causationid, data } = event;
     return this.#addFact.run(subject, type, id, source, time, causationid, JSON.stringify(data)).changes === 1;
   }

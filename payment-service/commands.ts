@@ -1,7 +1,7 @@
-// What people make payment-service do. Each command runs inside one transaction; a ProblemError compensates it.
+// What people make payment-service do. Each command runs inside one transaction; a ProblemError rolls it back.
 import { moneyMax } from '../shared/contract/event-data.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
-import type { Moment } from '../shared/runtime/node/transaction.ts';
+import type { Moment } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { Account } from './payment.ts';
 import type { PaymentStore } from './store.ts';
 

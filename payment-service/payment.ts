@@ -9,7 +9,8 @@ import type { PaymentRefusal } from '../shared/contract/event-data.ts';
  * - `voided`: withdrawn before anything was taken; it is the fence that a late `order.placed` runs into
  */
 export type Payment =
-  | (Charge & { readonly status: 'completed' | 'refunded' })
+  | (Charge & { readonly status: 'completed' })
+  | (Charge & { readonly status: 'refunded' })
   | (Charge & { readonly status: 'failed'; readonly reason: Refusal })
   | { readonly status: 'voided'; readonly orderId: string };
 

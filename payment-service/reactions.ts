@@ -1,25 +1,26 @@
 // What payment-service does when something happens elsewhere. The screen to read first.
 import { emit } from '../shared/contract/choreography.ts';
-import type { Reactions } from '../shared/runtime/node/service-node.ts';
-import { type Charge, refusalOf } from './payment.ts';
+import { ContradictoryEventError } from '../shared/runtime/messaging/event-handler.ts';
+import type { Reactions } from '../shared/saga.ts';
+import { type Charge, type Payment, refusalOf } from './payment.ts';
 import type { PaymentStore } from './store.ts';
 
 export function paymentReactions(store: PaymentStore): Reactions<'payment-service'> {
   return {
     /** Takes the money, or refuses with a reason. A withdrawal that came first has left a fence: then nothing. */
     'order.placed': ({ data }, at) => {
-      const { orderId, userId, total: amount } = data;
+      const { orderId, userId, items, total: amount } = data;
       const known = store.payment(orderId);
       if (known?.status === 'voided') return 'fenced';
-      if (known) throw new Error(`order ${orderId} is placed, but its payment is ${known.status} already`);
+      if (known)
+        throw new ContradictoryEventError(`order ${orderId} is placed, but its payment is ${known.status} already`);
       const reason = refusalOf(store.account(userId), amount);
       if (reason) {
         store.putPayment({ status: 'failed', orderId, userId, amount, reason }, at.nowMs);
-        return emit('payment.failed', { orderId, userId, amount, reason });
+        return emit('payment.failed', { orderId, userId, amount, items, reason });
       }
       store.enter(userId, 'charge', -amount, orderId, at.nowMs);
       store.putPayment({ status: 'completed', orderId, userId, amount }, at.nowMs);
-      const items = data.items.map(({ productId, qty }) => ({ productId, qty }));
       return emit('payment.completed', { orderId, userId, amount, items });
     },
 
@@ -28,22 +29,32 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
       const known = store.payment(orderId);
       if (known?.status === 'refunded') return 'compensated';
       if (known?.status !== 'completed') {
-        throw new Error(`stock was refused for order ${orderId}, but its payment is ${known?.status ?? 'unknown'}`);
+        throw new ContradictoryEventError(
+          `stock was refused for order ${orderId}, but its payment is ${known?.status ?? 'unknown'}`,
+        );
       }
       return refund(store, known, 'inventory.rejected', at.nowMs);
     },
 
     /** Gives back what was taken, or makes sure that nothing ever will be. */
-    'order.withdrawn': ({ data: { orderId } }, at) => {
+    'order.withdrawn': ({ data: { orderId, attempt } }, at) => {
       const known = store.payment(orderId);
       if (!known) {
         store.putPayment({ status: 'voided', orderId }, at.nowMs);
         return emit('payment.voided', { orderId });
       }
-      if (known.status !== 'completed') return 'compensated';
+      if (known.status !== 'completed') return attempt === undefined ? 'compensated' : recorded(known);
       return refund(store, known, 'order.withdrawn', at.nowMs);
     },
   };
+}
+
+/** The answer that was given before, for an order that has missed it. */
+function recorded(payment: Exclude<Payment, { status: 'completed' }>) {
+  const { orderId } = payment;
+  if (payment.status !== 'refunded') return emit('payment.voided', { orderId });
+  const { userId, amount } = payment;
+  return emit('payment.refunded', { orderId, userId, amount, because: 'order.withdrawn' });
 }
 
 function refund(store: PaymentStore, taken: Charge, because: 'inventory.rejected' | 'order.withdrawn', nowMs: number) {

@@ -28,8 +28,8 @@ const PaymentView = z.object({
 const Totals = z.object({ accounts: z.int(), balances: z.int(), paidIn: z.int(), charged: z.int(), refunded: z.int() });
 const AccountPath = z.object({ userId: Name });
 
-export function paymentRoutes(node: ServiceNode<'payment-service', PaymentParts>): Route[] {
-  const { store, keys } = node.parts;
+export function paymentRoutes(node: ServiceNode<PaymentParts>): Route[] {
+  const { store } = node.parts;
   return [
     route({
       method: 'PUT',
@@ -44,8 +44,8 @@ export function paymentRoutes(node: ServiceNode<'payment-service', PaymentParts>
         200: { description: 'The account, changed.', schema: AccountView },
         201: { description: 'The account, opened.', schema: AccountView },
       },
-      handle: async ({ params, body, cause }) => {
-        const { account, created } = await node.transact((tx) => putAccount(store, tx, params.userId, body), cause);
+      command: (tx, { params, body }) => {
+        const { account, created } = putAccount(store, tx, params.userId, body);
         return { status: created ? 201 : 200, body: account };
       },
     }),
@@ -89,21 +89,16 @@ export function paymentRoutes(node: ServiceNode<'payment-service', PaymentParts>
       summary: 'Pay money into an account',
       params: AccountPath,
       body: z.object({ amount: PositiveMoney }).strict(),
-      idempotent: true,
+      idempotent: {},
       answers: { 201: { description: 'The account with its new balance.', schema: AccountView } },
       problems: {
         404: 'There is no such account.',
         422: 'The balance would be too high, or the Idempotency-Key came with another request before.',
       },
-      handle: ({ params: { userId }, body: { amount }, idempotencyKey, cause }) =>
-        node.transact(
-          (tx) =>
-            keys.once('deposit', idempotencyKey, { userId, amount }, tx.nowMs, () => ({
-              status: 201,
-              body: deposit(store, tx, userId, amount),
-            })),
-          cause,
-        ),
+      command: (tx, { params: { userId }, body: { amount } }) => ({
+        status: 201,
+        body: deposit(store, tx, userId, amount),
+      }),
     }),
     route({
       method: 'GET',

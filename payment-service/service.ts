@@ -1,20 +1,22 @@
 // What payment-service is made of: tables and reactions.
-import { IdempotencyKeys, idempotencySchema } from '../shared/runtime/http/idempotency.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
+import { choreography } from '../shared/contract/choreography.ts';
+import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
+import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { paymentReactions } from './reactions.ts';
 import { migrations, PaymentStore } from './store.ts';
 
 export interface PaymentParts extends ServiceParts<'payment-service'> {
   readonly store: PaymentStore;
-  readonly keys: IdempotencyKeys;
 }
 
 export const paymentService: ServiceDefinition<'payment-service', PaymentParts> = {
+  contract: choreography,
   name: 'payment-service',
   port: 3002,
-  migrations: [idempotencySchema, ...migrations],
+  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, ...migrations, runtimeSchema.journal],
   build(db) {
     const store = new PaymentStore(db);
-    return { store, keys: new IdempotencyKeys(db), reactions: paymentReactions(store) };
+    return { store, reactions: paymentReactions(store) };
   },
 };

@@ -1,7 +1,8 @@
-// The whole choreography on one screen: every event, who says it, who reacts with which possible outcomes, what compensates
-// what. It is a contract, not a coordinator: nothing reads it at run time to decide what happens next. The types of the
-// reactions, the validation of messages, the RabbitMQ topology, the diagrams and the static checks all follow from it.
-
+// The whole choreography on one screen: every event, who publishes it, who reacts with which possible outcomes, what
+// compensates what. It is a contract, not a coordinator: nothing reads it at run time to decide what happens next. The
+// types of the reactions, the validation of messages, the RabbitMQ topology, the diagrams and the static checks follow
+// from it.
+import type { CloudEvent } from './cloud-event.ts';
 import * as data from './event-data.ts';
 import {
   type ConsumedIn,
@@ -27,7 +28,7 @@ export const choreography = defineChoreography({
     'order.placed':       { by: order,     data: data.OrderPlaced,       subject: 'orderId', trigger: 'a customer places an order',
       reactions: { [payment]:   ['payment.completed', 'payment.failed', 'fenced'] } },
     'payment.completed':  { by: payment,   data: data.PaymentCompleted,  subject: 'orderId',
-      reactions: { [inventory]: ['inventory.reserved', 'inventory.rejected', 'fenced'], [order]: ['noted'] } },
+      reactions: { [inventory]: ['inventory.reserved', 'inventory.rejected', 'fenced'], [order]: ['noted', 'recovered'] } },
     'inventory.reserved': { by: inventory, data: data.InventoryReserved, subject: 'orderId',
       reactions: { [order]:     ['order.confirmed', 'withdrawn'] } },
     'order.confirmed':    { by: order,     data: data.OrderConfirmed,    subject: 'orderId', final: 'confirmed', reactions: {} },
@@ -45,11 +46,11 @@ export const choreography = defineChoreography({
 
     // undoing
     'payment.refunded':   { by: payment,   data: data.PaymentRefunded,   subject: 'orderId', compensates: 'payment.completed',
-      reactions: { [order]:     ['order.cancelled', 'waits'] } },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
     'payment.voided':     { by: payment,   data: data.PaymentVoided,     subject: 'orderId',
-      reactions: { [order]:     ['order.cancelled', 'waits'] } },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
     'inventory.released': { by: inventory, data: data.InventoryReleased, subject: 'orderId', compensates: 'inventory.reserved',
-      reactions: { [order]:     ['order.cancelled', 'waits'] } },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
     'inventory.voided':   { by: inventory, data: data.InventoryVoided,   subject: 'orderId',
       reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
     'order.cancelled':    { by: order,     data: data.OrderCancelled,    subject: 'orderId', final: 'cancelled', reactions: {} },
@@ -64,6 +65,10 @@ type C = typeof choreography;
 export type EventType = TypeIn<C>;
 export type ServiceName = ServiceIn<C>;
 export type DataOf<T extends EventType> = DataIn<C, T>;
+/** An event of type T in its envelope. */
+export type EventOf<T extends EventType> = CloudEvent<T, DataOf<T>>;
+/** An event of any type, as a union that narrows on `type`. */
+export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 /** The event types that a service reacts to. */
 export type ConsumedBy<S extends ServiceName> = ConsumedIn<C, S>;
 /** The event types that a service may publish. */
@@ -73,7 +78,7 @@ export type Emission<T extends EventType = EventType> = EmissionIn<C, T>;
 /** What the reaction of service S to event type T may return. */
 export type Outcome<S extends ServiceName, T extends EventType> = OutcomeIn<C, S, T>;
 
-/** Says an event. The runtime adds the envelope, stores it with the state that it tells of, and publishes it. */
+/** An event to be published. The runtime adds the envelope, commits it with the state change, and publishes it. */
 export function emit<T extends EventType>(type: T, data: DataOf<T>): { readonly type: T; readonly data: DataOf<T> } {
   return { type, data };
 }

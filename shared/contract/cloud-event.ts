@@ -1,19 +1,24 @@
 // CloudEvents 1.0, structured mode: the one place where bytes become an event and an event becomes bytes.
 // What can't be read is refused with a cause that ends up beside the message in the dead-letter queue.
 import { z } from 'zod';
-import { choreography, type DataOf, type EventType } from './choreography.ts';
 import type { Choreography, EventSpec } from './language.ts';
 
 export const cloudEventContentType = 'application/cloudevents+json';
 /** Several events in one message, as a JSON array (CloudEvents JSON format, section 4). */
 export const cloudEventBatchContentType = 'application/cloudevents-batch+json';
+/** Largest message that is read, in bytes: ten times the largest batch that a service publishes. */
+export const messageBytesMax = 1024 * 1024;
+/** Most events in one message. */
+export const batchEventsMax = 1_000;
+/** Deepest nesting of JSON that is read. */
+const depthMax = 64;
 /** Major version of every event's data. A reader refuses a higher one; added fields do not raise it. */
 export const dataVersion = 1;
 
 /** An event in its envelope. Attribute names are those of CloudEvents 1.0 and its extensions. */
-export interface CloudEvent<T extends EventType = EventType> {
+export interface CloudEvent<T extends string = string, D = unknown> {
   readonly specversion: '1.0';
-  /** UUID v7, fixed when the event is written to the outbox; the same however often it is delivered. */
+  /** Fixed when the event is written to the journal; the same however often it is delivered. See event-id.ts. */
   readonly id: string;
   readonly type: T;
   /** Name of the publishing service. */
@@ -30,13 +35,15 @@ export interface CloudEvent<T extends EventType = EventType> {
   readonly causationid: string;
   /** W3C trace context; the same trace for everything that follows from one request. */
   readonly traceparent: string;
-  readonly data: DataOf<T>;
+  /** Position in the publisher's journal, as digits of a fixed length (CloudEvents extension `sequence`). */
+  readonly sequence?: string | undefined;
+  readonly data: D;
 }
 
-/** An event of any type, as a union that narrows on `type`. */
-export type AnyEvent = { [T in EventType]: CloudEvent<T> }[EventType];
-
 export type UnreadableCause =
+  | 'too-large'
+  | 'too-many-events'
+  | 'too-deep'
   | 'wrong-content-type'
   | 'not-json'
   | 'not-a-cloudevent'
@@ -59,11 +66,56 @@ export function dataSchemaOf(type: string, version = dataVersion): string {
   return `urn:choreography-saga:${type}:${version}`;
 }
 
+/** The position in the publisher's journal that an event names; undefined for one that names none. */
+export function positionOf({ sequence }: Pick<CloudEvent, 'sequence'>): number | undefined {
+  return sequence === undefined ? undefined : Number(sequence);
+}
+
+/** What the publisher knows of an event beside its type and data. */
+export interface Envelope {
+  readonly id: string;
+  readonly source: string;
+  /** ISO 8601 UTC. */
+  readonly time: string;
+  readonly causationId: string;
+  readonly traceparent: string;
+  /** In the publisher's journal. */
+  readonly position?: number;
+}
+
+/** Puts the envelope around an event. The one place where one is built. */
+export function createEvent(
+  contract: Choreography,
+  { type, data }: { readonly type: string; readonly data: unknown },
+  { id, source, time, causationId, traceparent, position }: Envelope,
+): CloudEvent {
+  const spec = contract.events[type];
+  if (!spec) throw new Error(`'${type}' is not an event of the contract`);
+  const subject = String((data as Record<string, unknown>)[spec.subject]);
+  return {
+    specversion: '1.0',
+    id,
+    type,
+    source,
+    subject,
+    time,
+    datacontenttype: 'application/json',
+    dataschema: dataSchemaOf(type),
+    correlationid: subject,
+    causationid: causationId,
+    traceparent,
+    ...(position === undefined ? {} : { sequence: String(position).padStart(sequenceDigits, '0') }),
+    data,
+  };
+}
+/** Number.MAX_SAFE_INTEGER has 16 digits, and a fixed length makes the text sort like the number. */
+const sequenceDigits = 16;
+
 export function encodeEvent(event: CloudEvent): Buffer {
   return Buffer.from(JSON.stringify(event));
 }
 
-const Envelope = z.object({
+const EnvelopeShape = z.object({
   specversion: z.literal('1.0'),
   id: z.uuid(),
   type: z.string(),
@@ -75,11 +127,15 @@ const Envelope = z.object({
   correlationid: z.string(),
   causationid: z.string(),
   traceparent: z.string(),
+  sequence: z
+    .string()
+    .regex(/^\d{1,16}$/)
+    .optional(),
   data: z.unknown(),
 });
 
 /** What a message held in one place: an event, or something that is none. */
-export type Decoded = ({ readonly event: AnyEvent } | { readonly error: UnreadableEventError }) & {
+export type Decoded = ({ readonly event: CloudEvent } | { readonly error: UnreadableEventError }) & {
   /** The bytes of just that, for the dead-letter queue. */
   bytes(): Buffer;
 };
@@ -88,12 +144,10 @@ export type Decoded = ({ readonly event: AnyEvent } | { readonly error: Unreadab
  * Reads a message: one event, or a batch. What can't be read in a batch does not keep its neighbours from being read.
  * @param contentType the AMQP property
  */
-export function decodeMessage(
-  body: Buffer,
-  contentType: string | undefined,
-  contract: Choreography = choreography,
-): Decoded[] {
+export function decodeMessage(body: Buffer, contentType: string | undefined, contract: Choreography): Decoded[] {
   const whole = () => body;
+  const refusal = boundsRefusal(body);
+  if (refusal) return [{ error: refusal, bytes: whole }];
   if (mediaType(contentType) !== cloudEventBatchContentType) {
     return [attempt(() => decodeEvent(body, contentType, contract), whole)];
   }
@@ -101,6 +155,12 @@ export function decodeMessage(
     const batch = parseJson(body);
     if (!Array.isArray(batch) || batch.length === 0) {
       throw new UnreadableEventError('not-a-cloudevent', 'a batch must be an array of at least one event');
+    }
+    if (batch.length > batchEventsMax) {
+      throw new UnreadableEventError(
+        'too-many-events',
+        `a batch may hold ${batchEventsMax} events, not ${batch.length}`,
+      );
     }
     return batch.map((value: unknown) =>
       attempt(
@@ -114,7 +174,36 @@ export function decodeMessage(
   }
 }
 
-function attempt(read: () => AnyEvent, bytes: () => Buffer): Decoded {
+/** Checked before anything is parsed: what comes from a queue may be anything. */
+function boundsRefusal(body: Buffer): UnreadableEventError | undefined {
+  if (body.length > messageBytesMax) {
+    return new UnreadableEventError('too-large', `a message may have ${messageBytesMax} bytes, not ${body.length}`);
+  }
+  // JSON.parse reads any depth, but JSON.stringify overflows the stack at a few thousand levels.
+  return isDeeperThan(body, depthMax)
+    ? new UnreadableEventError('too-deep', `JSON may be nested ${depthMax} levels deep`)
+    : undefined;
+}
+
+function isDeeperThan(json: Buffer, max: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let index = 0; index < json.length; index += 1) {
+    const byte = json[index];
+    if (inString) {
+      if (byte === backslash) index += 1;
+      else if (byte === quote) inString = false;
+    } else if (byte === quote) inString = true;
+    else if (byte === openBracket || byte === openBrace) {
+      depth += 1;
+      if (depth > max) return true;
+    } else if (byte === closeBracket || byte === closeBrace) depth -= 1;
+  }
+  return false;
+}
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = Buffer.from('"\\[]{}');
+
+function attempt(read: () => CloudEvent, bytes: () => Buffer): Decoded {
   try {
     return { event: read(), bytes };
   } catch (error) {
@@ -138,11 +227,7 @@ const [opening, comma, closing] = [Buffer.from('['), Buffer.from(','), Buffer.fr
  * @param contentType the AMQP property; it must name a structured CloudEvent in JSON.
  * @throws UnreadableEventError with the cause, for whatever is not an event of the contract.
  */
-export function decodeEvent(
-  body: Buffer,
-  contentType: string | undefined,
-  contract: Choreography = choreography,
-): AnyEvent {
+export function decodeEvent(body: Buffer, contentType: string | undefined, contract: Choreography): CloudEvent {
   if (mediaType(contentType) !== cloudEventContentType) {
     throw new UnreadableEventError(
       'wrong-content-type',
@@ -156,8 +241,8 @@ function mediaType(contentType: string | undefined): string | undefined {
   return contentType?.split(';', 1)[0]?.trim().toLowerCase();
 }
 
-function readEvent(value: unknown, contract: Choreography): AnyEvent {
-  const envelope = parse('not-a-cloudevent', Envelope, value);
+function readEvent(value: unknown, contract: Choreography): CloudEvent {
+  const envelope = parse('not-a-cloudevent', EnvelopeShape, value);
   const spec = Object.hasOwn(contract.events, envelope.type) ? contract.events[envelope.type] : undefined;
   if (!spec) throw new UnreadableEventError('unknown-type', `no event '${clip(envelope.type)}' in the contract`);
   checkVersion(envelope.type, envelope.dataschema);
@@ -169,7 +254,7 @@ function readEvent(value: unknown, contract: Choreography): AnyEvent {
   }
   const data = parse('wrong-data', spec.data, envelope.data);
   checkSubject(spec, envelope.subject, data);
-  return { ...envelope, data } as AnyEvent;
+  return { ...envelope, data };
 }
 
 function parseJson(body: Buffer): unknown {

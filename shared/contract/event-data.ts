@@ -24,6 +24,8 @@ export const OrderId = z.uuid();
 
 export const Line = z.object({ productId: Name, qty: Quantity });
 export const PricedLine = Line.extend({ unitPrice: Money });
+/** A line as events after `order.placed` pass it on. The price lets order-service rebuild an order that it has lost. */
+export const PassedLine = Line.extend({ unitPrice: Money.optional() });
 /** The lines of an order: each product at most once. */
 export const linesOf = <T extends z.ZodType<{ productId: string }>>(line: T) =>
   z
@@ -52,6 +54,8 @@ export const OrderWithdrawn = z.object({
   orderId: OrderId,
   userId: Name,
   reason: z.enum(['customer', 'deadline']),
+  /** From 2 on it is asked again, since an answer is missing: who has answered before answers once more. */
+  attempt: z.int().min(2).optional(),
 });
 export const OrderConfirmed = z.object({ orderId: OrderId, userId: Name, total: Money });
 
@@ -69,13 +73,14 @@ export const PaymentCompleted = z.object({
   orderId: OrderId,
   userId: Name,
   amount: Money,
-  items: linesOf(Line),
+  items: linesOf(PassedLine),
 });
 export const PaymentRefusal = z.enum(['no_such_account', 'account_blocked', 'insufficient_funds']);
 export const PaymentFailed = z.object({
   orderId: OrderId,
   userId: Name,
   amount: Money,
+  items: linesOf(PassedLine).optional(),
   reason: PaymentRefusal,
 });
 export const PaymentRefunded = z.object({

@@ -7,13 +7,15 @@ import type { z } from 'zod';
  * the contract like an event, is visible in the log, and must be reached by the tests.
  */
 export const silentOutcomes = {
-  noted: 'remembered; nothing follows from it',
-  waits: 'remembered; something else must arrive before anything follows',
+  noted: 'recorded; nothing follows from it',
+  waits: 'recorded; something else must arrive before anything follows',
   fenced: 'the order was withdrawn before this arrived, so the step must not happen any more',
   compensated: 'this side had already given everything back, or had never taken anything, and has said so',
   withdrawn: 'the order was withdrawn before this success arrived; the undoing is already on its way',
   ended: 'the order had ended before this arrived, and this changes nothing',
   outdated: 'something newer about the same subject is known already',
+  recovered:
+    'the order was unknown here, since this database was put back to an earlier state; it was rebuilt from the event',
 } as const;
 
 export type SilentOutcome = keyof typeof silentOutcomes;
@@ -90,7 +92,7 @@ export type PublishedIn<C extends Choreography, S extends string> = {
   [T in TypeIn<C>]: Events<C>[T]['by'] extends S ? T : never;
 }[TypeIn<C>];
 
-/** An event that is about to be emitted: what it says, without the envelope that the runtime puts around it. */
+/** An event about to be published: type and data, without the envelope that the runtime adds. */
 export type EmissionIn<C extends Choreography, T extends TypeIn<C>> = {
   [K in T]: { readonly type: K; readonly data: DataIn<C, K> };
 }[T];

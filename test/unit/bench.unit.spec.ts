@@ -1,17 +1,21 @@
-// The parts of the benchmark that can be told right from wrong without measuring anything.
+// The parts of the benchmark that can be checked without measuring anything.
 import { expect } from 'chai';
-import { countIn } from '../../bench/fsync-count.ts';
-import { Latencies, median, medianOfKnown } from '../../bench/histogram.ts';
-import { hottestIn } from '../../bench/hottest.ts';
-import { answerIn, postRequest } from '../../bench/http-client.ts';
-import { latencyPlot, percentileShare } from '../../bench/latency-plot.ts';
-import { grouped, latencyOf, rateOf } from '../../bench/measure.ts';
-import { quickPlan, readOptions, sections, UsageError } from '../../bench/options.ts';
-import { table } from '../../bench/report.ts';
-import { nextStep, rawSagaId, sagaSteps, scenarioOf } from '../../bench/saga-messages.ts';
-import { arrivalMs, arrivalsOf, dueAfter, isMeasured, tickMs } from '../../bench/schedule.ts';
-import { orderOf, soldOut, usualShop } from '../../bench/shop.ts';
-import type { Measured } from '../../bench/stage.ts';
+import { Latencies } from '../../bench/load/histogram.ts';
+import { answerIn, postRequest } from '../../bench/load/http-client.ts';
+import { nextStep, rawSagaId, sagaSteps, scenarioOf } from '../../bench/load/saga-messages.ts';
+import { arrivalMs, arrivalsOf, dueAfter, isMeasured, tickMs } from '../../bench/load/schedule.ts';
+import { orderOf, soldOut, standardShop } from '../../bench/load/shop.ts';
+import { grouped } from '../../bench/measure/figures-as-text.ts';
+import { countIn } from '../../bench/measure/fsync-count.ts';
+import { quickPlan } from '../../bench/measure/plan.ts';
+import { latencyOf, rateOf } from '../../bench/measure/rounds.ts';
+import { median, medianOfKnown } from '../../bench/measure/statistics.ts';
+import { readOptions, sections, UsageError } from '../../bench/options.ts';
+import { hottestIn } from '../../bench/report/hottest.ts';
+import { latencyPlot, percentileShare } from '../../bench/report/latency-plot.ts';
+import { latencyReport } from '../../bench/report/latency-report.ts';
+import { table } from '../../bench/report/table.ts';
+import type { Measured } from '../../bench/stage/stage.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 
 function latencies(...values: number[]): Latencies {
@@ -51,7 +55,7 @@ describe('benchmark: latencies', () => {
     expect(max).to.be.closeTo(1000, 1);
   });
 
-  it('does not tell a percentile beyond which there is not even one sample', () => {
+  it('leaves out a percentile beyond which there is not even one sample', () => {
     expect(latencies(...Array.from({ length: 999 }, () => 1)).at(99.9)).to.equal(undefined);
     expect(latencies(...Array.from({ length: 1000 }, () => 1)).at(99.9)).to.equal(1);
     expect(Latencies.empty().percentiles().max).to.equal(undefined);
@@ -136,26 +140,26 @@ describe('benchmark: what is ordered and sent', () => {
   });
 
   it('puts something that is sold out into an order that is to be refused', () => {
-    expect(orderOf(usualShop, 'refused', 7).items.map(({ productId }) => productId)).to.deep.equal([soldOut]);
-    expect(orderOf({ ...usualShop, lines: 3 }, 'refused', 7).items).to.have.lengthOf(3);
+    expect(orderOf(standardShop, 'refused', 7).items.map(({ productId }) => productId)).to.deep.equal([soldOut]);
+    expect(orderOf({ ...standardShop, lines: 3 }, 'refused', 7).items).to.have.lengthOf(3);
   });
 
-  it('passes a saga on from service to service as the contract says, to its end', () => {
+  it('passes a saga on from service to service along the contract, to its end', () => {
     for (const scenario of ['confirmed', 'refused'] as const) {
       const steps = sagaSteps[scenario];
       steps.slice(1).forEach((type, index) => {
-        const heard = steps[index];
-        if (!heard) throw new Error('a step without one before it');
+        const before = steps[index];
+        if (!before) throw new Error('a step without one before it');
         const { by } = choreography.events[type];
-        expect(Object.keys(choreography.events[heard].reactions), `${type} after ${heard}`).to.include(by);
-        expect(nextStep(scenario, by, heard)).to.equal(type);
+        expect(Object.keys(choreography.events[before].reactions), `${type} after ${before}`).to.include(by);
+        expect(nextStep(scenario, by, before)).to.equal(type);
       });
       expect(choreography.events[steps.at(-1) ?? 'order.placed']).to.have.property('final');
     }
     expect(nextStep('confirmed', 'order-service', 'payment.completed')).to.equal(undefined);
   });
 
-  it('gives raw sagas ids as long as a UUID that say which scenario they play', () => {
+  it('gives raw sagas ids as long as a UUID that carry their scenario', () => {
     expect(rawSagaId('refused', 1_000_000)).to.have.lengthOf(36);
     expect(scenarioOf(rawSagaId('refused', 1))).to.equal('refused');
     expect(scenarioOf(rawSagaId('confirmed', 1))).to.equal('confirmed');
@@ -216,6 +220,19 @@ describe('benchmark: the report', () => {
     expect(rate.rounds).to.deep.equal([100, 200, 50]);
     expect(rate.cpuSPer1000).to.deep.equal({ broker: 2 });
     expect(rate.trouble).to.deep.equal({ refused: 0, failed: 0, unexpected: 2, unfinished: 0 });
+  });
+
+  it('gives the processor time and the bytes written of a saga at each rate of arrival', () => {
+    const round = (cpuS: number) =>
+      latencyOf([
+        measured({ ended: 200, cpuS: { broker: cpuS, 'order-service': 0.5 }, writtenBytes: { broker: 400_000 } }),
+      ]);
+    const report = latencyReport('POST → confirmed', [
+      { ratePerS: 100, half: false, targets: { services: round(0.1), raw: round(0.2) } },
+    ]);
+    expect(report).to.match(/^100\/s services +0\.50 +2\.50 .* 3\.00$/m);
+    expect(report).to.match(/^100\/s raw +1\.00 +2\.50 .* 3\.50$/m);
+    expect(report).to.match(/^100\/s services, kB +2\.0 +- .* 2\.0$/m);
   });
 
   it('lines columns up', () => {

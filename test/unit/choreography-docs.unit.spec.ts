@@ -3,14 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Parser } from '@asyncapi/parser';
 import { expect } from 'chai';
 import { choreography, type EventType } from '../../shared/contract/choreography.ts';
-import { dataSchemaOf } from '../../shared/contract/cloud-event.ts';
-import { asyncApiDocument } from '../../shared/contract/documents/asyncapi.ts';
 import { mermaidFlow, mermaidSequences, textMap } from '../../shared/contract/documents/choreography-map.ts';
 import {
-  asyncApiText,
   generatedDocuments,
   projectFolder,
   writeDocuments,
@@ -90,31 +86,6 @@ describe('the documents of the choreography', () => {
       'inventory->>order: inventory.voided',
       'Note over order: order.cancelled',
     ]);
-  });
-
-  it('AsyncAPI: the document is valid, without errors and warnings', async () => {
-    const { document, diagnostics } = await new Parser().parse(asyncApiText(choreography));
-    // Severity 0 is an error, 1 a warning; above that are remarks, such as that there is a newer AsyncAPI.
-    expect(diagnostics.filter(({ severity }) => severity <= 1)).to.deep.equal([]);
-    expect(document?.allMessages().all().length).to.be.greaterThan(0);
-  }).timeout(20_000);
-
-  it('AsyncAPI: every event names its publisher and has the schema of its data', () => {
-    const { components } = asyncApiDocument(choreography) as {
-      components: {
-        messages: Record<string, { payload: { allOf: [unknown, { properties: Record<string, { const?: string }> }] } }>;
-        schemas: Record<string, { properties: object; required: string[] }>;
-      };
-    };
-    expect(Object.keys(components.messages)).to.deep.equal(types);
-    for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
-      const properties = components.messages[type]?.payload.allOf[1].properties;
-      expect(properties?.['type']?.const).to.equal(type);
-      expect(properties?.['source']?.const).to.equal(spec.by);
-      expect(properties?.['dataschema']?.const).to.equal(dataSchemaOf(type));
-      expect(components.schemas[type]?.properties).to.have.property(spec.subject);
-      expect(components.schemas[type]).to.not.have.property('additionalProperties');
-    }
   });
 
   it('writing changes only the part between the markers, and nothing the second time', () => {

@@ -1,26 +1,44 @@
-// Routes that every service has: is it alive, can it take work, what does it offer.
+// Routes that every service has: is it alive, can it take work, what is wrong. None of them touches the database: a probe
+// must get its answer also when a write hangs.
 import { z } from 'zod';
-import type { ServiceName } from '../../contract/choreography.ts';
 import type { BusStatus } from '../messaging/bus.ts';
+import type { PutBack } from '../messaging/journal-queries.ts';
 import type { RelayStatus } from '../messaging/outbox-relay.ts';
-import type { Database } from '../storage/database.ts';
+import type { PublisherStatus } from '../messaging/reconciliation.ts';
 import { type Route, route } from './route.ts';
 
 export interface HealthSources {
-  readonly service: ServiceName;
-  readonly db: Database;
+  readonly service: string;
   readonly outboxMax: number;
+  /** Why the last write failed, if it did. */
+  storageError(): string | undefined;
   relay(): RelayStatus;
   bus(): BusStatus;
+  reconciliation(): Readonly<Record<string, PublisherStatus>>;
+  putBack(): PutBack | undefined;
   stopping(): boolean;
 }
 
 const Readiness = z.object({
   status: z.enum(['ready', 'not-ready']),
   service: z.string(),
+  warnings: z.array(z.string()).describe('What somebody should look at; empty when all is well.'),
   database: z.enum(['ok', 'unavailable']),
   broker: z.object({ publisher: z.string(), consumer: z.string(), lastError: z.string().optional() }),
   outbox: z.object({ waiting: z.int(), unroutable: z.record(z.string(), z.int()) }),
+  reconciliation: z
+    .record(
+      z.string(),
+      z.object({
+        state: z.enum(['off', 'starting', 'reconciled', 'behind', 'unreachable']),
+        reconciledUntil: z.int(),
+        head: z.int(),
+        fetched: z.int(),
+        unknown: z.int(),
+        lastError: z.string().optional(),
+      }),
+    )
+    .describe('How far the journal of each publisher was compared with what was handled here.'),
 });
 
 export function healthRoutes(sources: HealthSources): Route[] {
@@ -29,46 +47,57 @@ export function healthRoutes(sources: HealthSources): Route[] {
       method: 'GET',
       path: '/health_check',
       operationId: 'healthCheck',
-      summary: 'Whether the service works',
-      answers: { 200: { description: 'It does.', schema: z.object({ status: z.literal('ok'), service: z.string() }) } },
+      summary: 'Health check',
+      unlimited: true,
+      answers: {
+        200: {
+          description: 'Service is running.',
+          schema: z.object({ status: z.literal('ok'), service: z.string() }),
+        },
+      },
       handle: () => ({ status: 200, body: { status: 'ok', service: sources.service } }),
     }),
     route({
       method: 'GET',
       path: '/livez',
       operationId: 'livez',
-      summary: 'Whether the process is alive',
-      description: 'For a supervisor: no answer means that it should be started again.',
-      answers: { 200: { description: 'It is.', schema: z.object({ status: z.literal('alive') }) } },
+      summary: 'Liveness',
+      description: 'For a supervisor: restart the process when there is no answer.',
+      unlimited: true,
+      answers: { 200: { description: 'The process is alive.', schema: z.object({ status: z.literal('alive') }) } },
       handle: () => ({ status: 200, body: { status: 'alive' } }),
     }),
     route({
       method: 'GET',
       path: '/readyz',
       operationId: 'readyz',
-      summary: 'Whether requests can be taken on now',
+      summary: 'Readiness',
       description:
-        'A broker that is away does not make a service unready: what it accepts waits in the outbox. ' +
-        '`outbox.unroutable` counts messages for which no queue is bound: somebody must look.',
+        'Whether the service can take requests now, and what somebody should look at. A broker that is away does not make a ' +
+        'service unready: what it accepts waits in the outbox. But it is a warning.',
+      unlimited: true,
       answers: {
-        200: { description: 'They can.', schema: Readiness },
+        200: { description: 'The service can take requests.', schema: Readiness },
         503: {
-          description: 'The database can not be used, the outbox is full, or the service is stopping.',
+          description: 'The database cannot be written, the outbox is full, or the service is stopping.',
           schema: Readiness,
         },
       },
       handle: () => {
-        const database = isUsable(sources.db) ? 'ok' : 'unavailable';
-        const outbox = database === 'ok' ? sources.relay() : { waiting: 0, unroutable: {} };
+        const database = sources.storageError() === undefined ? 'ok' : 'unavailable';
+        const outbox = sources.relay();
         const ready = database === 'ok' && outbox.waiting <= sources.outboxMax && !sources.stopping();
+        const [broker, reconciliation] = [sources.bus(), sources.reconciliation()];
         return {
           status: ready ? 200 : 503,
           body: {
             status: ready ? 'ready' : 'not-ready',
             service: sources.service,
+            warnings: warnings(sources, broker, outbox, reconciliation),
             database,
-            broker: sources.bus(),
+            broker,
             outbox,
+            reconciliation,
           },
         };
       },
@@ -76,10 +105,32 @@ export function healthRoutes(sources: HealthSources): Route[] {
   ];
 }
 
-function isUsable(db: Database): boolean {
-  try {
-    return db.prepare('SELECT 1').pluck().get() === 1 && db.pragma('query_only', { simple: true }) === 0;
-  } catch {
-    return false;
+function warnings(
+  { storageError, putBack, outboxMax }: HealthSources,
+  broker: BusStatus,
+  { waiting, unroutable }: RelayStatus,
+  reconciliation: Readonly<Record<string, PublisherStatus>>,
+): string[] {
+  const found: string[] = [];
+  const error = storageError();
+  if (error !== undefined) found.push(`the database cannot be written: ${error}`);
+  if (broker.consumer !== 'connected') found.push(`no events are consumed: the consumer is ${broker.consumer}`);
+  if (broker.publisher !== 'connected') found.push(`no events are published: the publisher is ${broker.publisher}`);
+  if (waiting > outboxMax) found.push(`the outbox is full: ${waiting} events wait for the broker`);
+  for (const [type, count] of Object.entries(unroutable))
+    found.push(`${count} × ${type} wait: no queue is bound for it`);
+  const back = putBack();
+  if (back) {
+    found.push(
+      `this database was put back to an earlier state: ${back.consumer} has seen position ${back.seen} of its journal; run npm run audit`,
+    );
   }
+  for (const [publisher, { state, unknown, lastError }] of Object.entries(reconciliation)) {
+    if (state === 'off') found.push(`reconciliation with ${publisher} is off: its URL is not set`);
+    if (state === 'behind') found.push(`events of ${publisher} are missing here and are being fetched`);
+    if (state === 'unreachable') found.push(`the journal of ${publisher} cannot be read: ${lastError ?? ''}`);
+    if (unknown > 0)
+      found.push(`${unknown} events handled here are not in the journal of ${publisher}; run npm run audit`);
+  }
+  return found;
 }

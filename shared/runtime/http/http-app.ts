@@ -5,12 +5,12 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
-import { newCause } from '../node/service-node.ts';
+import { type Cause, newCause, type Transaction } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
 import { readJson } from './http-body.ts';
-import { parseIdempotencyKey } from './idempotency.ts';
+import { type IdempotencyKeys, parseIdempotencyKey } from './idempotency.ts';
 import { check, ProblemError, unavailable } from './problem.ts';
-import type { Route } from './route.ts';
+import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
 
 /** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
 const requestsMax = 5_000;
@@ -25,6 +25,9 @@ export interface HttpOptions {
   readonly log: Log;
   /** Aborted when the service stops: who waits is answered at once, and connections end with their answer. */
   readonly stopping: AbortSignal;
+  /** Runs a command in one transaction, and resolves when it is on disk. */
+  readonly transact: (command: (tx: Transaction) => HttpAnswer, cause: Cause) => Promise<HttpAnswer>;
+  readonly keys: IdempotencyKeys;
   /** Asked before each request that changes something. @returns why it can't be taken on now, if so */
   readonly refuse: () => ProblemError | undefined;
 }
@@ -42,63 +45,95 @@ export function createHttpServer(options: HttpOptions): Server {
 export function createApp(options: HttpOptions): Koa {
   const { routes, prefixes = [], clock, log, stopping } = options;
   const app = new Koa();
-  let busy = 0;
+  const load = { requests: 0 };
   app.on('error', (error: unknown) => log.error({ error: String(error) }, 'an answer could not be sent'));
   app.use(async (ctx, next) => {
     const requestId = acceptedRequestId(ctx.get('x-request-id')) ?? clock.newId();
     ctx.state['requestId'] = requestId;
     ctx.set('x-request-id', requestId);
     if (stopping.aborted) ctx.set('connection', 'close');
-    busy += 1;
     try {
-      if (busy > requestsMax)
-        throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
       await next();
       if (ctx.body === undefined && ctx.status >= 400) throw noSuchRoute(ctx);
     } catch (error) {
       answerProblem(ctx, toProblem(error, log, requestId), requestId);
-    } finally {
-      busy -= 1;
     }
   });
   const router = new Router({ strict: false });
   // The longest prefix first: `/order-service/orders` is the prefixed list, not the orders of a user of that name.
-  for (const prefix of [...prefixes, '']) for (const route of routes) register(router, route, prefix, options);
+  for (const prefix of [...prefixes, '']) for (const route of routes) register(router, route, prefix, options, load);
   app.use(router.routes());
   app.use(router.allowedMethods());
   return app;
 }
 
-function register(router: Router, route: Route, prefix: string, { clock, refuse, stopping }: HttpOptions): void {
+function register(
+  router: Router,
+  route: Route,
+  prefix: string,
+  options: HttpOptions,
+  load: { requests: number },
+): void {
   router.register(prefix + route.path, [route.method], async (ctx) => {
-    const refused = route.method === 'GET' ? undefined : refuse();
-    if (refused) throw refused;
-    const hasBody = route.body && !(route.bodyOptional && isEmpty(ctx.req));
-    const waitMs = route.waits ? parseWait(ctx.get('prefer')) : undefined;
-    const answer = await route.handle({
-      params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
-      query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
-      body: hasBody && route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
-      cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
-      idempotencyKey: route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined,
-      waitMs,
-      prefix,
-      signal: waitMs === undefined ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
-    });
-    ctx.status = answer.status;
-    if (answer.headers) ctx.set(answer.headers);
-    ctx.body = answer.body ?? null;
+    if (route.unlimited) return answer(ctx, await respond(ctx, route, prefix, options));
+    if (load.requests >= requestsMax) {
+      throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
+    }
+    load.requests += 1;
+    try {
+      answer(ctx, await respond(ctx, route, prefix, options));
+    } finally {
+      load.requests -= 1;
+    }
   });
+}
+
+async function respond(ctx: Koa.Context, route: Route, prefix: string, options: HttpOptions): Promise<HttpAnswer> {
+  const { clock, refuse, stopping } = options;
+  const refused = 'command' in route ? refuse() : undefined;
+  if (refused) throw refused;
+  const waitMs = route.waits ? parseWait(ctx.get('prefer')) : undefined;
+  const request: HttpRequest<unknown, unknown, unknown> = {
+    params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
+    query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
+    body: route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
+    cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
+    waitMs,
+    prefix,
+    accept: ctx.get('accept'),
+    lastEventId: ctx.get('last-event-id') || undefined,
+    signal: waitMs === undefined && !route.unlimited ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
+  };
+  if (!('command' in route)) return route.handle(request);
+  const key = route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
+  const committed = await options.transact((tx) => run(tx, route, request, key, options.keys), request.cause);
+  return route.afterwards ? route.afterwards(committed, request) : committed;
+}
+
+function run(
+  tx: Transaction,
+  route: CommandRoute<unknown, unknown, unknown>,
+  request: HttpRequest<unknown, unknown, unknown>,
+  key: string | undefined,
+  keys: IdempotencyKeys,
+): HttpAnswer {
+  const { idempotent } = route;
+  if (key === undefined || !idempotent) return route.command(tx, request);
+  const asked = idempotent.request?.(request) ?? { ...(request.params as object), ...(request.body as object) };
+  return keys.once(idempotent.scope ?? route.operationId, key, asked, tx.nowMs, () => route.command(tx, request));
+}
+
+function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
+  ctx.status = status;
+  ctx.body = body ?? null;
+  // After the body, which sets a content type of its own.
+  if (headers) ctx.set(headers);
 }
 
 function goneSignal(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   return gone.signal;
-}
-
-function isEmpty(request: IncomingMessage): boolean {
-  return request.headers['transfer-encoding'] === undefined && Number(request.headers['content-length'] ?? 0) === 0;
 }
 
 function noSuchRoute(ctx: Koa.Context): ProblemError {
@@ -112,8 +147,8 @@ function noSuchRoute(ctx: Koa.Context): ProblemError {
 function toProblem(error: unknown, log: Log, requestId: string): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isTransient(error)) {
-    log.warn({ requestId, error: String(error) }, 'a request was refused: the database can not be written now');
-    return unavailable('storage-unavailable', 'the database can not be written now; nothing was stored; try again', 2);
+    log.warn({ requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
+    return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
   if (error instanceof URIError)
     return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');

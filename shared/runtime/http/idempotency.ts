@@ -43,8 +43,7 @@ export class IdempotencyKeys {
    * @param request what the key must always come with: parameters and body
    * @throws ProblemError 422 when the key was used with another request
    */
-  once(scope: string, key: string | undefined, request: unknown, nowMs: number, effect: () => HttpAnswer): HttpAnswer {
-    if (key === undefined) return effect();
+  once(scope: string, key: string, request: unknown, nowMs: number, effect: () => HttpAnswer): HttpAnswer {
     const hash = createHash('sha256').update(JSON.stringify(request)).digest();
     const known = this.#find.get(scope, key, nowMs - idempotencyKeptMs);
     if (known && !known.request_hash.equals(hash)) {

@@ -1,6 +1,5 @@
 // The OpenAPI 3.1 document of a service, made from the very routes that are served.
 import { z } from 'zod';
-import type { ServiceName } from '../../contract/choreography.ts';
 import { Problem } from './problem.ts';
 import type { Route } from './route.ts';
 
@@ -12,11 +11,11 @@ const problemsOfAll: Readonly<Record<number, string>> = {
 const problemsOfChanges: Readonly<Record<number, string>> = {
   413: 'The body is larger than 64 KiB.',
   415: 'The body is not application/json.',
-  503: 'The service can not take this on now; nothing was stored; Retry-After says when to try again.',
+  503: 'The service cannot take this on now; nothing was stored; Retry-After says when to try again.',
 };
 
 export function openApiDocument(
-  service: ServiceName,
+  service: string,
   description: string,
   routes: readonly Route[],
 ): Record<string, unknown> {
@@ -35,12 +34,14 @@ export function openApiDocument(
 }
 
 function operation(route: Route): Record<string, unknown> {
-  const problems = { ...problemsOfAll, ...(route.method === 'GET' ? {} : problemsOfChanges), ...route.problems };
+  const problems = { ...problemsOfAll, ...('command' in route ? problemsOfChanges : {}), ...route.problems };
   const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
-  const answers = Object.entries(route.answers).map(([status, { description, schema }]) => [
-    status,
-    { description, ...(schema ? { content: { 'application/json': { schema: jsonSchema(schema) } } } : {}) },
-  ]);
+  const answers = Object.entries(route.answers).map(
+    ([status, { description, schema, contentType = 'application/json' }]) => [
+      status,
+      { description, ...(schema ? { content: { [contentType]: { schema: jsonSchema(schema) } } } : {}) },
+    ],
+  );
   return {
     operationId: route.operationId,
     summary: route.summary,
@@ -48,7 +49,7 @@ function operation(route: Route): Record<string, unknown> {
     parameters: [
       ...parameters(route.params, 'path'),
       ...parameters(route.query, 'query'),
-      ...(route.idempotent
+      ...('command' in route && route.idempotent
         ? [
             header('Idempotency-Key', 'The first answer again instead of a second effect, for 24 hours.', {
               type: 'string',
@@ -68,7 +69,7 @@ function operation(route: Route): Record<string, unknown> {
     ...(route.body
       ? {
           requestBody: {
-            required: !route.bodyOptional,
+            required: true,
             content: { 'application/json': { schema: jsonSchema(route.body, 'input') } },
           },
         }

@@ -1,30 +1,33 @@
 // A route as data: from it come the router's entry, the checks of what comes in, and the OpenAPI document.
 import type { z } from 'zod';
-import type { Cause } from '../node/transaction.ts';
+import type { Cause, Transaction } from '../messaging/unit-of-work.ts';
 
 export interface HttpRequest<P, Q, B> {
   readonly params: P;
   readonly query: Q;
   readonly body: B;
-  /** To be handed to the transaction: request id and trace. */
+  /** Request id and trace, for the events that follow. */
   readonly cause: Cause;
-  /** Of the Idempotency-Key header. */
-  readonly idempotencyKey: string | undefined;
   /** Of `Prefer: wait=N`, in milliseconds. */
   readonly waitMs: number | undefined;
   /** What the route's own path was reached below: empty, or a prefix such as `/order-service`. */
   readonly prefix: string;
+  /** Media types that the client accepts, as it wrote them. */
+  readonly accept: string;
+  /** The Last-Event-ID header of a client that resumes a stream. */
+  readonly lastEventId: string | undefined;
   /** Aborted when the service stops or, for a request that waits, when its client goes away. */
   readonly signal: AbortSignal;
 }
 
 export interface HttpAnswer {
   readonly status: number;
+  /** JSON, or a stream of whatever the headers say. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface RouteSpec<P, Q, B> {
+interface RouteBase<P, Q, B> {
   readonly method: 'GET' | 'POST' | 'PUT';
   /** With `:name` for parameters. */
   readonly path: string;
@@ -34,23 +37,40 @@ export interface RouteSpec<P, Q, B> {
   readonly params?: z.ZodType<P>;
   readonly query?: z.ZodType<Q>;
   readonly body?: z.ZodType<B>;
-  /** The body may be left out. */
-  readonly bodyOptional?: true;
-  /** Honours Idempotency-Key. */
-  readonly idempotent?: true;
   /** Honours `Prefer: wait=N`. */
   readonly waits?: true;
-  readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: z.ZodType }>>;
+  /** A probe or a stream: answered whatever the load is, and not counted in it. */
+  readonly unlimited?: true;
+  readonly answers: Readonly<
+    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly contentType?: string }>
+  >;
   /** Problems beside those that every route has, by status. */
   readonly problems?: Readonly<Record<number, string>>;
+}
+
+/** A route that reads. */
+export interface QueryRoute<P, Q, B> extends RouteBase<P, Q, B> {
   handle(request: HttpRequest<P, Q, B>): Promise<HttpAnswer> | HttpAnswer;
 }
 
-/** A route whose parts have been typed where it was written. */
+/** A route that changes something: in one transaction, answered when that is on disk. */
+export interface CommandRoute<P, Q, B> extends RouteBase<P, Q, B> {
+  /**
+   * Honours Idempotency-Key: the same key in the same scope gets the first answer again. `request` is what the key must
+   * always come with; left out: parameters and body.
+   */
+  readonly idempotent?: { readonly scope?: string; request?(request: HttpRequest<P, Q, B>): unknown };
+  /** Runs inside the transaction, so it must not wait. */
+  command(tx: Transaction, request: HttpRequest<P, Q, B>): HttpAnswer;
+  /** What is answered once the command is on disk. Left out: the command's own answer. */
+  afterwards?(answer: HttpAnswer, request: HttpRequest<P, Q, B>): Promise<HttpAnswer> | HttpAnswer;
+}
+
+/** A route whose parts were typed where it was written. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of routes holds many types; each route() call has checked its own
-export type Route = RouteSpec<any, any, any>;
+export type Route = QueryRoute<any, any, any> | CommandRoute<any, any, any>;
 
 /** Checks a route's types: what its handler gets is what its schemas give. */
-export function route<P, Q, B>(spec: RouteSpec<P, Q, B>): Route {
+export function route<P, Q, B>(spec: QueryRoute<P, Q, B> | CommandRoute<P, Q, B>): Route {
   return spec;
 }

@@ -33,6 +33,10 @@ export interface Delivery {
   readonly routingKey: string;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly redelivered: boolean;
+  /** How often it was delivered before and came back: a crash, a lost connection. */
+  readonly returns: number;
+  /** Leaves the message to the broker, which moves it to the dead-letter queue as it is. */
+  reject(): void;
   /** Does nothing when the connection that brought it is gone: the broker delivers it again. */
   ack(): void;
 }
@@ -41,6 +45,8 @@ export interface BusListener {
   delivered(delivery: Delivery): void;
   /** Called on every change of `canPublish`. */
   publishingChanged(): void;
+  /** Deliveries have begun, for the first time or again: messages may have been lost meanwhile. */
+  consumingBegan?(): void;
 }
 
 export interface Bus {
@@ -50,6 +56,8 @@ export interface Bus {
   canPublish(): boolean;
   /** Calls done exactly once. Only to be called while canPublish(). */
   publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void;
+  /** Calls back with the number of messages that wait in this service's queue; undefined: there is no connection. */
+  backlog(done: (messages: number | undefined) => void): void;
   /** For people and health checks. */
   status(): BusStatus;
   /** No further deliveries; what was delivered can still be acked, and publishing goes on. */

@@ -1,56 +1,57 @@
-// Packs outbox rows into messages. Under load, what one group commit wrote for the same exchange and routing key travels
-// as one CloudEvents batch: the broker's work is per message. When there is little to say, each event is a message.
-
-import { cloudEventBatchContentType, cloudEventContentType, encodeBatch } from '../../contract/cloud-event.ts';
-import type { OutboxRow } from '../storage/outbox.ts';
+// Packs journal entries into messages. Under load, what one group commit wrote for the same routing key travels as one
+// CloudEvents batch: the broker's work is per message. At low load each event is a message.
+import { cloudEventBatchContentType, encodeBatch } from '../../contract/cloud-event.ts';
+import type { JournalEntry } from '../storage/journal.ts';
 import type { OutgoingMessage } from './bus.ts';
 
-/** A message, and the rows that it brings to the broker. */
-export interface Parcel {
+/** A message, and the entries that it brings to the broker. */
+export interface Envelope {
   readonly message: OutgoingMessage;
-  readonly rows: readonly OutboxRow[];
+  readonly entries: readonly JournalEntry[];
+}
+
+interface Item {
+  readonly entry: JournalEntry;
+  /** As it would travel alone. */
+  readonly message: OutgoingMessage;
 }
 
 /** Largest batch in bytes: far below every limit of a broker, and small enough to be handled in one go. */
 const batchBytesMax = 64 * 1024;
 
 /**
- * Keeps the order of the rows that have the same exchange and routing key.
+ * Keeps the order of the entries with the same routing key.
  * @param batchMax most events in one message; 1: every event is a message
  */
-export function pack(rows: readonly OutboxRow[], batchMax: number): Parcel[] {
-  const batches: OutboxRow[][] = [];
-  const open = new Map<string, { readonly rows: OutboxRow[]; bytes: number }>();
-  for (const row of rows) {
-    const { exchange, routingKey, body } = row.message;
-    const key = `${exchange}/${routingKey}`;
-    const batch = open.get(key);
-    if (batch && batch.rows.length < batchMax && batch.bytes + body.length <= batchBytesMax) {
-      batch.rows.push(row);
+export function pack(items: readonly Item[], batchMax: number): Envelope[] {
+  const batches: Item[][] = [];
+  const open = new Map<string, { readonly items: Item[]; bytes: number }>();
+  for (const item of items) {
+    const { routingKey, body } = item.message;
+    const batch = open.get(routingKey);
+    if (batch && batch.items.length < batchMax && batch.bytes + body.length <= batchBytesMax) {
+      batch.items.push(item);
       batch.bytes += body.length;
       continue;
     }
-    const started = { rows: [row], bytes: body.length };
-    batches.push(started.rows);
-    if (isEvent(row.message)) open.set(key, started);
+    const started = { items: [item], bytes: body.length };
+    batches.push(started.items);
+    // A dead letter travels alone, whatever it says of itself: its bytes may be anything, and its headers are its own.
+    if (!item.entry.deadLetter) open.set(routingKey, started);
   }
-  return batches.map(toParcel);
+  return batches.map(toEnvelope);
 }
 
-/** A dead letter is none, whatever it says of itself: its bytes may be anything, and its headers are its own. */
-function isEvent({ exchange, contentType }: OutgoingMessage): boolean {
-  return exchange !== '' && contentType === cloudEventContentType;
-}
-
-function toParcel(rows: readonly OutboxRow[]): Parcel {
-  const [first] = rows;
+function toEnvelope(items: readonly Item[]): Envelope {
+  const [first] = items;
   if (!first) throw new Error('a batch without events');
-  if (rows.length === 1) return { rows, message: first.message };
+  const entries = items.map(({ entry }) => entry);
+  if (items.length === 1) return { entries, message: first.message };
   return {
-    rows,
+    entries,
     message: {
       ...first.message,
-      body: encodeBatch(rows.map(({ message }) => message.body)),
+      body: encodeBatch(entries.map(({ body }) => body)),
       contentType: cloudEventBatchContentType,
       correlationId: undefined,
     },

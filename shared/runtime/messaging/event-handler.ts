@@ -1,259 +1,464 @@
-// Turns deliveries into reactions: decode, deduplicate, react, emit, commit, and only then ack.
-// What can't be handled goes to the dead-letter queue with its cause, by way of the outbox, so that it can't get lost.
-
-import { choreography, type Emission } from '../../contract/choreography.ts';
+// Handles what arrives: decode, deduplicate, react, publish, commit, and only then ack. What cannot be handled goes to the
+// dead-letter queue with its reason, by way of the journal, so that it cannot get lost.
+import { createHash } from 'node:crypto';
 import {
-  type AnyEvent,
   type CloudEvent,
   cloudEventContentType,
   type Decoded,
   decodeMessage,
+  positionOf,
 } from '../../contract/cloud-event.ts';
-import { consumedBy } from '../../contract/language.ts';
+import { causedEventId } from '../../contract/event-id.ts';
+import { type Choreography, consumedBy } from '../../contract/language.ts';
 import { deadLetterQueueOf } from '../../contract/topology.ts';
 import { backoffMs, type Clock, isoTime } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
-import type { Cause, Moment } from '../node/transaction.ts';
+import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { isTransient } from '../storage/database.ts';
-import type { GroupCommit, HitFailpoint } from '../storage/group-commit.ts';
-import type { Inbox } from '../storage/inbox.ts';
-import type { Delivery, OutgoingMessage } from './bus.ts';
+import type { HitFailpoint } from '../storage/group-commit.ts';
+import type { Inbox, InboxEvent } from '../storage/inbox.ts';
+import type { Journal } from '../storage/journal.ts';
+import type { Delivery } from './bus.ts';
+import type { SuspectMessages } from './suspect-messages.ts';
+import type { Emission, Moment, UnitsOfWork } from './unit-of-work.ts';
 
-/** Times that a reaction which throws is tried before its message is dead-lettered. */
+/** Times that a reaction which throws is tried before its event is dead-lettered. */
 export const handlingAttempts = 3;
-const reactionRetryMinMs = 50;
-const reactionRetryMaxMs = 1_000;
-const faultRetryMinMs = 100;
-const faultRetryMaxMs = 5_000;
+/** The same for an event about something unknown: what it refers to may be on its way. About two minutes in all. */
+const unknownSubjectAttempts = 30;
+const handlingRetryMinMs = 50;
+const handlingRetryMaxMs = 5_000;
+const transientRetryMinMs = 100;
+const transientRetryMaxMs = 5_000;
+/** Transient errors that one event may meet while others get through. */
+const transientAttempts = 20;
+/** Events decoded and not yet done; further deliveries wait undecoded. */
+const eventsInHandMax = 512;
+
+/**
+ * Thrown by a reaction to an event about something that this service does not know, and should: the event that made it
+ * known was lost or is late. Reconciliation fetches that one; meanwhile this one is retried.
+ */
+export class UnknownSubjectError extends Error {
+  override readonly name = 'UnknownSubjectError';
+}
+
+/**
+ * Thrown by a reaction to an event that contradicts what this service knows: another amount, a payment that exists already.
+ * It is dead-lettered at once: trying again would change nothing.
+ */
+export class ContradictoryEventError extends Error {
+  override readonly name = 'ContradictoryEventError';
+}
+
+/**
+ * A synchronous function from an event, inside the open transaction, to one of the outcomes that the contract declares:
+ * an event to publish, or a silent outcome. (Declared as a method so that reactions may take narrower event types.)
+ */
+export type Reaction = { react(event: CloudEvent, at: Moment): Emission | string }['react'];
 
 export interface Tally {
   delivered: number;
-  processed: number;
+  handled: number;
   duplicates: number;
   deadLettered: number;
+  /** Fetched from a journal, since the broker had not brought them. */
+  reconciled: number;
   /** How often each declared outcome came about, as `order.placed -> payment.failed`. */
   readonly outcomes: Map<string, number>;
 }
 
-interface Options {
+export interface EventHandlerOptions {
+  readonly contract: Choreography;
   readonly service: string;
+  readonly reactions: Readonly<Record<string, Reaction>>;
+  readonly units: UnitsOfWork;
   readonly inbox: Inbox;
-  readonly commit: GroupCommit;
+  readonly journal: Journal;
+  readonly suspects: SuspectMessages;
   readonly clock: Clock;
   readonly log: Log;
-  readonly reached: HitFailpoint | undefined;
-  react(event: AnyEvent, at: Moment): Emission | string;
-  emit(emission: Emission, at: Moment, cause: Cause): CloudEvent;
-  deadLetter(message: OutgoingMessage, nowMs: number): void;
-  committed(events: readonly CloudEvent[]): void;
+  readonly hit?: HitFailpoint | undefined;
+  /** Something that an event refers to is not known here: a good moment to reconcile. */
+  readonly subjectUnknown?: (() => void) | undefined;
 }
 
-/** A delivered message: acked when everything in it is done. */
-interface Parcel {
-  readonly delivery: Delivery;
+/** A message in hand: done when everything in it is. */
+interface Message {
+  readonly delivery: Pick<Delivery, 'exchange' | 'routingKey' | 'redelivered' | 'messageId'>;
   left: number;
+  readonly done: () => void;
+  /** Leaves it to the broker to dead-letter the message as it is. */
+  readonly reject: (() => void) | undefined;
 }
 
-/** One event on its way through, or something that is none. */
-interface Job {
-  readonly parcel: Parcel;
+/** What a message holds in one place: an event, or something that is none. */
+interface Part {
   /** For the dead-letter queue: of a batch, only what could not be handled. */
   bytes(): Buffer;
-  readonly contentType: string;
-  readonly messageId: string | undefined;
-  readonly receivedAtMs: number;
-  event: AnyEvent | undefined;
-  failures: number;
+  readonly event: CloudEvent | undefined;
   /** Set: it goes to the dead-letter queue. */
-  hopeless: { readonly cause: string; readonly detail: string } | undefined;
+  deadLetter: DeadLetterReason | undefined;
+}
+
+/** A part on its way through. */
+interface Job extends Part {
+  readonly message: Message;
+  readonly contentType: string;
+  /** What is known of it from its publisher's journal, if it was fetched from there. */
+  readonly fetched: InboxEvent | undefined;
+  readonly receivedAtMs: number;
+  failures: number;
+  transientFailures: number;
+}
+
+interface DeadLetterReason {
+  readonly reason: string;
+  readonly detail: string;
+}
+
+/** An event that was fetched from its publisher's journal, with its bytes. */
+export interface FetchedEvent {
+  readonly body: Buffer;
+  readonly eventId: string;
+  readonly position: number;
+  readonly source: string;
 }
 
 export class EventHandler {
-  readonly tally: Tally = { delivered: 0, processed: 0, duplicates: 0, deadLettered: 0, outcomes: new Map() };
-  readonly #options: Options;
-  readonly #heard: ReadonlySet<string>;
-  /** Jobs that wait for a transient fault to pass. */
+  readonly tally: Tally = {
+    delivered: 0,
+    handled: 0,
+    duplicates: 0,
+    deadLettered: 0,
+    reconciled: 0,
+    outcomes: new Map(),
+  };
+  readonly #options: EventHandlerOptions;
+  readonly #consumed: ReadonlySet<string>;
+  readonly #log: RateLimitedLog;
+  /** Deliveries that are not decoded yet. */
+  #waiting: Delivery[] = [];
+  /** Jobs that wait for a transient error to pass. */
   readonly #held: Job[] = [];
+  /** Highest position delivered by the broker, by publisher. */
+  readonly #delivered = new Map<string, number>();
   #faults = 0;
-  #busy = 0;
+  #inHand = 0;
   #stopped = false;
 
-  constructor(options: Options) {
+  constructor(options: EventHandlerOptions) {
     this.#options = options;
-    this.#heard = new Set(consumedBy(choreography, options.service));
+    this.#consumed = new Set(consumedBy(options.contract, options.service));
+    this.#log = new RateLimitedLog(options.log, options.clock);
   }
 
   /** True when no message is between its delivery and its ack. */
   get idle(): boolean {
-    return this.#busy === 0;
+    return this.#inHand === 0 && this.#waiting.length === 0 && this.#options.suspects.idle;
+  }
+
+  /** The highest journal position of this publisher that the broker has delivered to this process. */
+  deliveredPosition(source: string): number {
+    return this.#delivered.get(source) ?? 0;
   }
 
   deliver(delivery: Delivery): void {
     if (this.#stopped) return;
-    const receivedAtMs = this.#options.clock.nowMs();
-    const decoded = decodeMessage(delivery.body, delivery.contentType);
-    const parcel: Parcel = { delivery, left: decoded.length };
-    const isBatch = decoded.length > 1;
-    this.tally.delivered += decoded.length;
-    this.#busy += decoded.length;
-    for (const one of decoded) {
-      const job: Job = {
-        parcel,
-        bytes: one.bytes,
-        contentType: isBatch ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream'),
-        messageId: isBatch && 'event' in one ? one.event.id : delivery.messageId,
-        receivedAtMs,
-        event: 'event' in one ? one.event : undefined,
-        failures: 0,
-        hopeless: this.#refusal(one),
-      };
-      this.#submit(job);
+    if (!this.#options.suspects.isSuspect(delivery)) {
+      this.#waiting.push(delivery);
+      return this.#pump();
     }
+    const messageHash = createHash('sha256').update(delivery.body).digest('hex');
+    this.#options.suspects.add(messageHash, (crashes, done) => {
+      const finish = () => {
+        delivery.ack();
+        done();
+      };
+      const reason = crashes === undefined ? undefined : { reason: 'crashes-the-process', detail: crashes };
+      this.#admit(delivery, finish, reason);
+    });
   }
 
-  #refusal(one: Decoded): Job['hopeless'] {
-    if ('error' in one) return { cause: one.error.code, detail: one.error.message };
-    if (this.#heard.has(one.event.type)) return undefined;
-    return { cause: 'unknown-type', detail: `${this.#options.service} does not react to '${one.event.type}'` };
+  /** Handles events that the broker has not brought, and calls back when all are done. */
+  handleFetched(events: readonly FetchedEvent[], done: () => void): void {
+    if (events.length === 0) return done();
+    let left = events.length;
+    const doneOne = () => {
+      left -= 1;
+      if (left === 0) done();
+    };
+    for (const { body, eventId, position, source } of events) {
+      const message: Message = {
+        delivery: { exchange: `journal of ${source}`, routingKey: '', redelivered: false, messageId: eventId },
+        left: 1,
+        done: doneOne,
+        reject: undefined,
+      };
+      this.#inHand += 1;
+      this.tally.reconciled += 1;
+      for (const decoded of decodeMessage(body, cloudEventContentType, this.#options.contract)) {
+        const part = this.#part(decoded);
+        this.#submit(this.#job(part, message, cloudEventContentType, { id: eventId, position, source }));
+      }
+    }
   }
 
   /** What is not committed by now will be delivered again to whoever comes next. */
   stop(): void {
     this.#stopped = true;
-    this.#busy -= this.#held.length;
+    this.#waiting = [];
+    this.#inHand -= this.#held.length;
     this.#held.length = 0;
+    this.#options.suspects.stop();
+  }
+
+  #pump(): void {
+    while (this.#inHand < eventsInHandMax && !this.#stopped) {
+      const delivery = this.#waiting.shift();
+      if (!delivery) return;
+      this.#admit(delivery, () => delivery.ack());
+    }
+  }
+
+  #admit(delivery: Delivery, done: () => void, condemned?: DeadLetterReason): void {
+    const { contract } = this.#options;
+    const parts = condemned
+      ? [{ bytes: () => delivery.body, event: undefined, deadLetter: condemned }]
+      : decodeMessage(delivery.body, delivery.contentType, contract).map((decoded) => this.#part(decoded));
+    const message: Message = { delivery, left: parts.length, done, reject: () => delivery.reject() };
+    const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
+    this.tally.delivered += parts.length;
+    this.#inHand += parts.length;
+    for (const part of parts) {
+      if (part.event) this.#noteDelivered(part.event);
+      this.#submit(this.#job(part, message, contentType));
+    }
+  }
+
+  #noteDelivered(event: CloudEvent): void {
+    const position = positionOf(event) ?? 0;
+    if (position > this.deliveredPosition(event.source)) this.#delivered.set(event.source, position);
+  }
+
+  #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
+    return {
+      ...part,
+      message,
+      contentType,
+      fetched,
+      receivedAtMs: this.#options.clock.nowMs(),
+      failures: 0,
+      transientFailures: 0,
+    };
+  }
+
+  #part(decoded: Decoded): Part {
+    const { bytes } = decoded;
+    if ('error' in decoded) {
+      return { bytes, event: undefined, deadLetter: { reason: decoded.error.code, detail: decoded.error.message } };
+    }
+    const { event } = decoded;
+    if (this.#consumed.has(event.type)) return { bytes, event, deadLetter: undefined };
+    const detail = `${this.#options.service} does not subscribe to '${event.type}'`;
+    return { bytes, event, deadLetter: { reason: 'unknown-type', detail } };
   }
 
   #submit(job: Job): void {
-    if (job.hopeless) this.#deadLetter(job, job.hopeless);
+    if (job.deadLetter) this.#deadLetter(job, job.deadLetter);
     else if (job.event) this.#handle(job, job.event);
   }
 
-  #handle(job: Job, event: AnyEvent): void {
-    const { commit, clock, inbox, react, emit } = this.#options;
-    commit.submit(
-      (): { outcome: string; emitted: CloudEvent | undefined } => {
-        const nowMs = clock.nowMs();
-        if (!inbox.accept(event.id, nowMs)) return { outcome: 'duplicate', emitted: undefined };
-        const at = { nowMs, now: isoTime(nowMs) };
-        const outcome = react(event, at);
-        if (typeof outcome === 'string') return { outcome, emitted: undefined };
-        const emitted = emit(outcome, at, { causationId: event.id, traceparent: event.traceparent });
-        return { outcome: outcome.type, emitted };
+  #handle(job: Job, event: CloudEvent): void {
+    const { units, inbox, reactions, service } = this.#options;
+    const reaction = reactions[event.type];
+    units.submit(
+      {
+        lane: 'event',
+        cause: { causationId: event.id, traceparent: event.traceparent },
+        eventId: (type) => causedEventId(event.id, service, type),
+        run: (tx): string => {
+          if (!inbox.accept(inboxEventOf(event), tx.nowMs)) return 'duplicate';
+          if (!reaction) throw new Error(`${service} has no reaction to ${event.type}`);
+          const outcome = reaction(event, tx);
+          if (typeof outcome === 'string') return outcome;
+          tx.publish(outcome);
+          return outcome.type;
+        },
       },
       (result) => {
         if (!result.ok) return this.#failed(job, result.error);
-        const { outcome, emitted } = result.value;
-        if (outcome === 'duplicate') {
-          this.tally.duplicates += 1;
-        } else {
-          this.tally.processed += 1;
-          const key = `${event.type} -> ${outcome}`;
-          this.tally.outcomes.set(key, (this.tally.outcomes.get(key) ?? 0) + 1);
-        }
-        this.#done(job, outcome);
-        if (emitted) this.#options.committed([emitted]);
+        this.#count(event, result.value);
+        this.#done(job, result.value);
       },
     );
   }
 
-  #deadLetter(job: Job, { cause, detail }: { cause: string; detail: string }): void {
-    const { commit, clock, service, deadLetter } = this.#options;
-    const { delivery } = job.parcel;
-    commit.submit(
-      () => {
-        const nowMs = clock.nowMs();
-        deadLetter(
-          {
-            exchange: '',
-            routingKey: deadLetterQueueOf(service),
-            body: job.bytes(),
-            messageId: clock.newId(),
-            contentType: job.contentType,
-            mandatory: true,
-            headers: {
-              'x-cause': cause,
-              'x-detail': detail,
-              'x-dead-lettered-by': service,
-              'x-dead-lettered-at': isoTime(nowMs),
-              'x-original-exchange': delivery.exchange,
-              'x-original-routing-key': delivery.routingKey,
-              'x-original-message-id': job.messageId ?? '',
+  #count(event: CloudEvent, outcome: string): void {
+    if (outcome === 'duplicate') {
+      this.tally.duplicates += 1;
+      return;
+    }
+    this.tally.handled += 1;
+    const key = `${event.type} -> ${outcome}`;
+    this.tally.outcomes.set(key, (this.tally.outcomes.get(key) ?? 0) + 1);
+  }
+
+  #deadLetter(job: Job, { reason, detail }: DeadLetterReason): void {
+    const { units, inbox, journal, service, clock } = this.#options;
+    const { delivery } = job.message;
+    // Larger than what is read, so larger than what is stored: the broker moves it as it is.
+    if (reason === 'too-large' && job.message.reject) return this.#reject(job, reason, detail);
+    const known = job.fetched ?? (job.event && inboxEventOf(job.event));
+    units.submit(
+      {
+        lane: 'event',
+        cause: { causationId: '', traceparent: '' },
+        run: (tx) => {
+          const headers = {
+            'x-cause': reason,
+            'x-detail': detail.slice(0, 500),
+            'x-dead-lettered-by': service,
+            'x-dead-lettered-at': isoTime(tx.nowMs),
+            'x-original-exchange': delivery.exchange,
+            'x-original-routing-key': delivery.routingKey,
+            'x-original-message-id': job.event?.id ?? delivery.messageId ?? '',
+            'x-original-content-type': job.contentType.slice(0, 255),
+          };
+          // Nothing foreign goes into a message's own properties: they have limits that a publisher elsewhere may have met.
+          const contentType = job.event ? cloudEventContentType : 'application/octet-stream';
+          journal.append(
+            {
+              eventId: clock.newId(),
+              type: deadLetterQueueOf(service),
+              subject: job.event?.subject ?? '',
+              body: job.bytes(),
+              deadLetter: { contentType, headers },
             },
-          },
-          nowMs,
-        );
+            tx.nowMs,
+          );
+          if (known) inbox.deadLettered(known, tx.nowMs);
+        },
       },
       (result) => {
-        if (!result.ok) return this.#failed(job, result.error);
+        if (!result.ok) return this.#deadLetterFailed(job, result.error);
         this.tally.deadLettered += 1;
-        this.#options.log.error(
-          { event: job.event?.type, eventId: job.event?.id ?? delivery.messageId, cause, detail },
-          'dead-lettered: this message can not be handled',
+        this.#log.write(
+          'error',
+          {
+            event: job.event?.type,
+            eventId: job.event?.id ?? delivery.messageId,
+            subject: job.event?.subject,
+            reason,
+            detail,
+          },
+          'dead-lettered: this message cannot be handled',
         );
         this.#done(job, 'dead-lettered');
       },
     );
   }
 
+  /** A dead letter that cannot even be stored is left to the broker. */
+  #deadLetterFailed(job: Job, error: unknown): void {
+    if (this.#stopped || isTransient(error)) return this.#failed(job, error);
+    this.#reject(job, 'cannot-be-stored', String(error));
+  }
+
+  #reject(job: Job, reason: string, detail: string): void {
+    const { delivery, reject } = job.message;
+    this.#log.write(
+      'error',
+      { eventId: delivery.messageId, routingKey: delivery.routingKey, reason, detail },
+      'rejected: the broker dead-letters this message',
+    );
+    this.tally.deadLettered += 1;
+    this.#finish(job, () => (reject ?? job.message.done)());
+  }
+
   #done(job: Job, outcome: string): void {
-    const { reached, log, clock } = this.#options;
+    const { hit, log, clock } = this.#options;
     this.#faults = 0;
-    this.#busy -= 1;
-    reached?.('before-ack');
-    job.parcel.left -= 1;
-    if (job.parcel.left === 0) job.parcel.delivery.ack();
+    hit?.('before-ack');
+    this.#finish(job, job.message.done);
     const { event } = job;
-    if (event) {
-      log.info(
-        {
-          event: event.type,
-          eventId: event.id,
-          subject: event.subject,
-          outcome,
-          redelivered: job.parcel.delivery.redelivered || undefined,
-          ms: clock.nowMs() - job.receivedAtMs,
-        },
-        'handled',
-      );
-    }
+    if (!event) return;
+    log.info(
+      {
+        event: event.type,
+        eventId: event.id,
+        subject: event.subject,
+        outcome,
+        redelivered: job.message.delivery.redelivered || undefined,
+        ms: clock.nowMs() - job.receivedAtMs,
+      },
+      'handled',
+    );
+  }
+
+  #finish(job: Job, end: () => void): void {
+    this.#inHand -= 1;
+    job.message.left -= 1;
+    if (job.message.left === 0) end();
+    this.#pump();
   }
 
   #failed(job: Job, error: unknown): void {
     if (this.#stopped) {
-      this.#busy -= 1;
+      this.#inHand -= 1;
       return;
     }
-    if (isTransient(error)) return this.#hold(job, error);
+    if (isTransient(error)) return this.#transient(job, error);
     job.failures += 1;
     const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.#options.log.error(
-      { event: job.event?.type, eventId: job.event?.id, subject: job.event?.subject, failures: job.failures, detail },
-      'a reaction threw',
+    const unknown = error instanceof UnknownSubjectError;
+    const { event } = job;
+    this.#log.write(
+      unknown ? 'warn' : 'error',
+      { event: event?.type, eventId: event?.id, subject: event?.subject, failures: job.failures, detail },
+      unknown ? 'an event refers to something unknown: it is retried' : 'a reaction threw',
     );
-    if (job.failures >= handlingAttempts && !job.hopeless) {
-      job.hopeless = { cause: 'reaction-failed', detail: detail.slice(0, 500) };
-      this.#submit(job);
-      return;
+    if (unknown) this.#options.subjectUnknown?.();
+    const reason = reasonToGiveUp(error, job.failures);
+    if (reason) {
+      job.deadLetter = { reason, detail };
+      return this.#submit(job);
     }
-    const delayMs = backoffMs(job.failures, reactionRetryMinMs, reactionRetryMaxMs);
-    this.#options.clock.after(delayMs, () => {
-      if (this.#stopped) this.#busy -= 1;
+    this.#options.clock.after(backoffMs(job.failures, handlingRetryMinMs, handlingRetryMaxMs), () => {
+      if (this.#stopped) this.#inHand -= 1;
       else this.#submit(job);
     });
   }
 
-  #hold(job: Job, error: unknown): void {
+  #transient(job: Job, error: unknown): void {
+    const detail = error instanceof Error ? error.message : String(error);
+    job.transientFailures += 1;
+    // Others get through meanwhile, or this would count faults, too.
+    if (job.transientFailures >= transientAttempts && this.#faults === 0) {
+      job.deadLetter = { reason: 'storage-failed', detail };
+      return this.#submit(job);
+    }
     this.#held.push(job);
     if (this.#held.length > 1) return;
     this.#faults += 1;
-    const delayMs = backoffMs(this.#faults, faultRetryMinMs, faultRetryMaxMs);
-    this.#options.log.warn(
-      { error: error instanceof Error ? error.message : String(error), retryInMs: delayMs },
-      'the database can not be written now: nothing is acked, and everything is tried again',
+    const delayMs = backoffMs(this.#faults, transientRetryMinMs, transientRetryMaxMs);
+    this.#log.write(
+      'warn',
+      { error: detail, retryInMs: delayMs },
+      'the database cannot be written now: nothing is acked, and everything is retried',
     );
     this.#options.clock.after(delayMs, () => {
       for (const held of this.#held.splice(0)) this.#submit(held);
     });
   }
+}
+
+function reasonToGiveUp(error: unknown, failures: number): string | undefined {
+  if (error instanceof ContradictoryEventError) return 'contradictory';
+  if (error instanceof UnknownSubjectError) return failures >= unknownSubjectAttempts ? 'unknown-subject' : undefined;
+  return failures >= handlingAttempts ? 'reaction-failed' : undefined;
+}
+
+function inboxEventOf(event: CloudEvent): InboxEvent {
+  return { id: event.id, source: event.source, position: positionOf(event) };
 }

@@ -1,156 +1,203 @@
-// Takes rows from the outbox to the broker. A row is forgotten only when the broker has confirmed the message *and*
-// routed it; whatever else happens, it is published again. Sending twice is harmless (inbox), not sending is not.
-
+// Takes entries from the outbox to the broker. An entry counts as sent only when the broker has confirmed the message
+// *and* routed it; whatever else happens, it is published again. Publishing twice is harmless (inbox), not publishing is not.
+import { cloudEventContentType } from '../../contract/cloud-event.ts';
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit, GroupParticipant, HitFailpoint } from '../storage/group-commit.ts';
-import type { Outbox, OutboxRow } from '../storage/outbox.ts';
-import type { Bus, PublishOutcome } from './bus.ts';
-import { type Parcel, pack } from './event-batch.ts';
+import type { Journal, JournalEntry } from '../storage/journal.ts';
+import type { Outbox } from '../storage/outbox.ts';
+import type { Bus, OutgoingMessage, PublishOutcome } from './bus.ts';
+import { type Envelope, pack } from './event-batch.ts';
 
 /** Most messages on their way without a confirm. */
 const windowMax = 1_000;
 /** Most bytes on their way without a confirm. */
 const windowBytesMax = 8 * 1024 * 1024;
-/** Confirmed rows wait this long for a group to ride along with before they get a transaction of their own. */
-const forgetDelayMs = 20;
-/** Slow fallback for rows that no wake-up told of: another process sharing the file, or a missed case. */
+/** How far behind the confirms the mark may be. What it does not cover is published again after a crash. */
+const markDelayMs = 1_000;
+/** Most exceptions written with one mark. */
+const exceptionsPerMark = 1_000;
+/** Slow fallback for entries that no wake-up announced: those of another process that shares the file and has died. */
 const rescanMs = 30_000;
 const retryMinMs = 200;
 const retryMaxMs = 5_000;
 
 export interface RelayOptions {
+  readonly journal: Journal;
   readonly outbox: Outbox;
+  readonly commit: GroupCommit;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  /** The exchange of the service's events. */
+  readonly exchange: string;
+  /** The exchange of its dead letters. */
+  readonly deadLetterExchange: string;
+  /** False for events that nobody subscribes to: they need no queue. */
+  readonly mandatory: (type: string) => boolean;
   /** Most events in one message; see event-batch.ts. Default 1. */
   readonly batchMax?: number | undefined;
-  readonly reached?: HitFailpoint | undefined;
+  readonly hit?: HitFailpoint | undefined;
 }
 
 export interface RelayStatus {
-  /** Rows that the broker does not have yet, as far as this process knows. */
+  /** Entries that the broker has not confirmed yet, as far as this process knows. */
   readonly waiting: number;
-  /** Rows that came back because no queue is bound for them, by `exchange/routing key`. */
+  /** Those of them that came back because no queue is bound for them, by routing key. */
   readonly unroutable: Readonly<Record<string, number>>;
 }
 
 /** A routing key whose messages do not get through: the oldest is tried alone, the others wait behind it. */
 interface Retry {
   lowest: number;
+  /** How many wait, the oldest included. */
+  blocked: number;
   attempt: number;
   timer: Timer | undefined;
   unroutable: boolean;
 }
 
 export class OutboxRelay implements GroupParticipant {
-  readonly #outbox: Outbox;
-  readonly #bus: Bus;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #batchMax: number;
-  readonly #reached: HitFailpoint;
-  #commit: GroupCommit | undefined;
-  /** Highest row handed to the broker. */
+  readonly #options: RelayOptions;
+  /** Highest entry handed to the broker. */
   #cursor = 0;
-  /** There may be rows above it. */
+  /** The highest that the cursor has ever been: entries up to it that are not in `#unconfirmed` are done with. */
+  #taken = 0;
+  /** There may be entries above the cursor. */
   #more = true;
+  /** Taken on and not confirmed: position and routing key, lowest first. */
+  #unconfirmed = new Map<number, string>();
   readonly #inFlight = new Map<number, number>();
   #inFlightBytes = 0;
-  /** Confirmed, still in the table. */
-  readonly #confirmed = new Set<number>();
-  /** Those of them that the open transaction is deleting. */
-  #forgetting: number[] = [];
   readonly #retries = new Map<string, Retry>();
-  #forgetTimer: Timer | undefined;
+  /** Up to here everything but the exceptions was confirmed when this process began. */
+  #startMark = 0;
+  /** The mark as it is in the database, and as the open transaction has written it. */
+  #marked = 0;
+  #marking: number | undefined;
+  /** Unconfirmed entries that the mark in the database has passed. */
+  readonly #exceptions = new Set<number>();
+  #markDue = false;
+  #excepting: number[] = [];
+  /** What other processes had confirmed, and the head, at the last rescan. */
+  #others: { readonly mark: number; readonly head: number } | undefined;
+  #markTimer: Timer | undefined;
   #rescanTimer: Timer | undefined;
-  #waiting = 0;
-  /** By the work that is going on, and by the group as far as it was not undone. */
-  #appending: OutboxRow[] = [];
-  #appended: OutboxRow[] = [];
-  #forgotten = 0;
+  /** The newest entry that this process knows of. */
+  #head = 0;
   #stopped = false;
 
-  constructor({ outbox, bus, clock, log, batchMax = 1, reached = () => {} }: RelayOptions) {
-    this.#outbox = outbox;
-    this.#bus = bus;
-    this.#clock = clock;
-    this.#log = log;
-    this.#batchMax = batchMax;
-    this.#reached = reached;
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    options.journal.onAppended((entries) => this.#appended(entries));
   }
 
   /** Begins with whatever an earlier run left behind. */
-  start(commit: GroupCommit): void {
-    this.#commit = commit;
-    this.#waiting = this.#outbox.count();
+  start(): void {
+    const { outbox, journal } = this.#options;
+    this.#startMark = outbox.confirmedUntil();
+    this.#marked = this.#startMark;
+    const exceptions = outbox.exceptionsAfter(0, Number.MAX_SAFE_INTEGER);
+    for (const { position } of exceptions) this.#exceptions.add(position);
+    this.#head = journal.head();
     this.#rescanLater();
     this.pump();
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#forgetTimer?.cancel();
+    this.#markTimer?.cancel();
     this.#rescanTimer?.cancel();
     for (const retry of this.#retries.values()) retry.timer?.cancel();
   }
 
-  /** True when every row is confirmed and forgotten. */
+  /** True when every entry is confirmed. */
   get drained(): boolean {
-    return this.#waiting === 0 && this.#confirmed.size === 0 && this.#inFlight.size === 0;
+    return this.waiting === 0 && this.#inFlight.size === 0;
   }
 
-  /** Rows that the broker does not have yet, as far as this process knows. */
+  /** Entries that the broker has not confirmed yet, as far as this process knows. */
   get waiting(): number {
-    return this.#waiting;
+    if (!this.#more) return this.#unconfirmed.size;
+    const notTaken = Math.max(0, this.#head - Math.max(this.#taken, this.#startMark));
+    const exceptions = this.#taken < this.#startMark ? this.#exceptions.size : 0;
+    return this.#unconfirmed.size + notTaken + exceptions;
+  }
+
+  /** Up to here every entry is confirmed; retention deletes nothing above it. */
+  get confirmedUntil(): number {
+    const [first] = this.#unconfirmed.keys();
+    return Math.min(first === undefined ? this.#cursor : first - 1, this.#cursor);
   }
 
   status(): RelayStatus {
     const unroutable: Record<string, number> = {};
-    for (const [key, retry] of this.#retries) {
-      if (retry.unroutable) unroutable[key] = this.#outbox.countOf(key.slice(key.indexOf('/') + 1));
-    }
-    return { waiting: this.#waiting, unroutable };
+    for (const [key, retry] of this.#retries) if (retry.unroutable) unroutable[key] = retry.blocked;
+    return { waiting: this.waiting, unroutable };
   }
 
-  /** To be called for every row that a transaction appends, inside that transaction. */
-  appended(row: OutboxRow): void {
-    this.#appending.push(row);
-  }
-
-  // ---- riding along with group commits
+  // ---- the mark, riding along with group commits
 
   begin(): void {
-    this.#appending = [];
-    this.#appended = [];
-    this.#forgotten = 0;
-    this.#forgetting = [...this.#confirmed];
-    for (const seq of this.#forgetting) this.#forgotten += this.#outbox.forget(seq);
-  }
-
-  worked(kept: boolean): void {
-    if (kept) this.#appended.push(...this.#appending);
-    this.#appending = [];
+    this.#marking = undefined;
+    if (!this.#markDue) return;
+    const { outbox, clock } = this.#options;
+    const mark = this.#markWithExceptions();
+    if (mark === this.#marked) return;
+    for (const position of this.#excepting) outbox.except(position);
+    outbox.mark(mark, clock.nowMs());
+    this.#marking = mark;
   }
 
   committed(): void {
-    for (const seq of this.#forgetting) this.#confirmed.delete(seq);
-    const rows = this.#appended;
-    this.#waiting += rows.length - this.#forgotten;
-    this.#forgetting = [];
-    this.#appended = [];
-    if (rows.length === 0) return;
-    if (!this.#more && this.#ready() && rows.length <= this.#room()) return this.#take(rows);
-    // They are behind others, or can't go now: they are read from the table when it is their turn.
-    this.#more = true;
-    this.pump();
+    if (this.#marking === undefined) return;
+    this.#markDue = false;
+    this.#marked = this.#marking;
+    for (const position of this.#excepting) this.#exceptions.add(position);
+    // More than one mark could write may be left.
+    this.#markLater();
   }
 
   rolledBack(): void {
-    this.#forgetting = [];
-    this.#appended = [];
-    this.#forgetLater();
+    this.#markDue = false;
+    this.#markLater();
+  }
+
+  /** Writes the mark now, at the end of an orderly stop. Resolves also when that fails: nothing is lost by it. */
+  writeMark(): Promise<void> {
+    this.#markDue = true;
+    return new Promise((resolve) =>
+      this.#options.commit.submit(
+        () => {},
+        () => resolve(),
+      ),
+    );
+  }
+
+  /** The mark goes past what does not get through, so that a restart does not publish everything after it again. */
+  #markWithExceptions(): number {
+    this.#excepting = [];
+    for (const [position, type] of this.#unconfirmed) {
+      const stuck = this.#retries.has(type) && !this.#inFlight.has(position);
+      if (!stuck || this.#excepting.length === exceptionsPerMark) {
+        return Math.max(this.#marked, Math.min(position - 1, this.#cursor));
+      }
+      if (!this.#exceptions.has(position)) this.#excepting.push(position);
+    }
+    return Math.max(this.#marked, this.#cursor);
+  }
+
+  #markLater(): void {
+    if (this.#markTimer || this.#stopped || this.#markWithExceptions() === this.#marked) return;
+    this.#markTimer = this.#options.clock.after(markDelayMs, () => {
+      this.#markTimer = undefined;
+      this.#markDue = true;
+      // The work is empty: begin() writes the mark, in whatever group comes next.
+      this.#options.commit.submit(
+        () => {},
+        () => {},
+      );
+    });
   }
 
   // ---- publishing
@@ -159,140 +206,207 @@ export class OutboxRelay implements GroupParticipant {
   pump(): void {
     while (this.#more && this.#ready() && this.#room() > 0) {
       const room = this.#room();
-      const rows = this.#outbox.after(this.#cursor, room);
-      this.#more = rows.length === room;
-      this.#take(rows);
+      const entries = this.#next(room);
+      // Below the start mark only the exceptions were read.
+      this.#more = entries.length === room || this.#cursor < this.#startMark;
+      if (entries.length === 0) this.#cursor = Math.max(this.#cursor, this.#startMark);
+      this.#take(entries);
     }
   }
 
-  /** Publishes rows, which are the next after the cursor. */
-  #take(rows: readonly OutboxRow[]): void {
-    const fresh: OutboxRow[] = [];
+  #next(limit: number): JournalEntry[] {
+    const { journal, outbox } = this.#options;
+    if (this.#cursor >= this.#startMark) return journal.after(this.#cursor, limit);
+    return outbox.exceptionsAfter(this.#cursor, limit).filter(({ position }) => position <= this.#startMark);
+  }
+
+  #appended(entries: readonly JournalEntry[]): void {
+    this.#head = entries.at(-1)?.position ?? this.#head;
+    if (!this.#more && this.#ready() && entries.length <= this.#room()) return this.#take(entries);
+    // They are behind others, or cannot go now: they are read from the journal when it is their turn.
+    this.#more = true;
+    this.pump();
+  }
+
+  /** Publishes entries, which are the next after the cursor. */
+  #take(entries: readonly JournalEntry[]): void {
+    const fresh: JournalEntry[] = [];
     let bytes = this.#inFlightBytes;
-    for (const row of rows) {
+    for (const entry of entries) {
       if (bytes > windowBytesMax) {
         this.#more = true;
         break;
       }
-      bytes += row.message.body.length;
-      this.#cursor = row.seq;
-      if (this.#inFlight.has(row.seq) || this.#confirmed.has(row.seq)) continue;
+      const { position, type } = entry;
+      this.#cursor = position;
+      if (position <= this.#taken && !this.#unconfirmed.has(position)) continue;
+      this.#taken = Math.max(this.#taken, position);
+      this.#unconfirmed.set(position, type);
+      if (this.#inFlight.has(position)) continue;
       // What is behind a message that does not get through waits with it.
-      if (!this.#retries.has(retryKey(row))) fresh.push(row);
+      const retry = this.#retries.get(type);
+      if (retry) {
+        retry.blocked += 1;
+        continue;
+      }
+      bytes += entry.body.length;
+      fresh.push(entry);
     }
-    for (const parcel of pack(fresh, this.#batchMax)) this.#publish(parcel);
+    for (const envelope of pack(
+      fresh.map((entry) => ({ entry, message: this.#message(entry) })),
+      this.#options.batchMax ?? 1,
+    ))
+      this.#publish(envelope);
+  }
+
+  #message({ eventId, type, subject, body, deadLetter }: JournalEntry): OutgoingMessage {
+    const { exchange, deadLetterExchange, mandatory } = this.#options;
+    if (deadLetter) {
+      return {
+        exchange: deadLetterExchange,
+        routingKey: type,
+        body,
+        messageId: eventId,
+        contentType: deadLetter.contentType,
+        mandatory: true,
+        headers: deadLetter.headers,
+      };
+    }
+    return {
+      exchange,
+      routingKey: type,
+      body,
+      messageId: eventId,
+      contentType: cloudEventContentType,
+      mandatory: mandatory(type),
+      correlationId: subject,
+    };
   }
 
   #ready(): boolean {
-    return !this.#stopped && this.#bus.canPublish();
+    return !this.#stopped && this.#options.bus.canPublish();
   }
 
   #room(): number {
     return this.#inFlightBytes > windowBytesMax ? 0 : windowMax - this.#inFlight.size;
   }
 
-  #publish({ message, rows }: Parcel): void {
-    for (const { seq, message: event } of rows) {
-      this.#inFlight.set(seq, event.body.length);
-      this.#inFlightBytes += event.body.length;
+  #publish({ message, entries }: Envelope): void {
+    const { bus, hit } = this.#options;
+    for (const { position, body } of entries) {
+      this.#inFlight.set(position, body.length);
+      this.#inFlightBytes += body.length;
     }
-    this.#reached('before-publish');
-    this.#bus.publish(message, (outcome) => {
-      for (const row of rows) this.#settled(row, outcome);
+    hit?.('before-publish');
+    bus.publish(message, (outcome) => {
+      for (const entry of entries) this.#answered(entry, outcome);
       this.pump();
     });
-    this.#reached('after-publish');
+    hit?.('after-publish');
   }
 
-  #settled(row: OutboxRow, outcome: PublishOutcome): void {
+  #answered(entry: JournalEntry, outcome: PublishOutcome): void {
     if (this.#stopped) return;
-    const { seq, message } = row;
-    this.#inFlight.delete(seq);
-    this.#inFlightBytes -= message.body.length;
-    const key = retryKey(row);
-    if (outcome === 'confirmed') {
-      this.#reached('after-confirm');
-      this.#confirmed.add(seq);
-      this.#forgetLater();
-      this.#released(key, seq);
-      return;
-    }
-    let retry = this.#retries.get(key);
-    if (outcome === 'lost' && !retry) {
+    const { position, type, body } = entry;
+    this.#inFlight.delete(position);
+    this.#inFlightBytes -= body.length;
+    if (outcome === 'confirmed') return this.#confirmed(position, type);
+    if (outcome === 'lost' && !this.#retries.has(type)) {
       // Published again, in order, as soon as there is a connection.
-      this.#rewind(seq);
+      this.#rewind(position);
       return;
     }
-    if (!retry) {
-      retry = { lowest: seq, attempt: 0, timer: undefined, unroutable: false };
-      this.#retries.set(key, retry);
-    }
+    const retry = this.#retries.get(type) ?? {
+      lowest: position,
+      blocked: 0,
+      attempt: 0,
+      timer: undefined,
+      unroutable: false,
+    };
+    this.#retries.set(type, retry);
     if (outcome === 'unroutable' && !retry.unroutable) {
-      this.#log.warn(
-        { exchange: message.exchange, routingKey: message.routingKey },
-        'no queue is bound for this message: it is kept and tried again; declare the queue, or restore its binding',
+      this.#options.log.warn(
+        { routingKey: type },
+        'no queue is bound for this message: it is kept and retried, and the topology is declared again',
       );
     }
     retry.unroutable = outcome === 'unroutable';
-    retry.lowest = Math.min(retry.lowest, seq);
-    this.#retryLater(key, retry);
+    // One that is tried again was counted before.
+    if (position !== retry.lowest || retry.blocked === 0) retry.blocked += 1;
+    retry.lowest = Math.min(retry.lowest, position);
+    this.#retryLater(type, retry);
   }
 
-  #retryLater(key: string, retry: Retry): void {
-    if (retry.timer) return;
-    retry.attempt += 1;
-    retry.timer = this.#clock.after(backoffMs(retry.attempt, retryMinMs, retryMaxMs), () => {
-      retry.timer = undefined;
-      if (!this.#bus.canPublish() || this.#inFlight.has(retry.lowest)) return this.#retryLater(key, retry);
-      const row = this.#outbox.get(retry.lowest);
-      if (row) this.#publish({ message: row.message, rows: [row] });
-      else this.#released(key, retry.lowest);
-    });
-  }
-
-  /** If this was the message that held the others of its routing key up, they follow. */
-  #released(key: string, seq: number): void {
-    const retry = this.#retries.get(key);
-    if (!retry || seq !== retry.lowest) return;
-    retry.timer?.cancel();
-    this.#retries.delete(key);
-    this.#rewind(seq);
-  }
-
-  #rewind(seq: number): void {
-    this.#more = true;
-    this.#cursor = Math.min(this.#cursor, seq - 1);
-  }
-
-  // ---- forgetting
-
-  #forgetLater(): void {
-    if (this.#forgetTimer || this.#stopped || this.#confirmed.size === 0) return;
-    this.#forgetTimer = this.#clock.after(forgetDelayMs, () => {
-      this.#forgetTimer = undefined;
-      if (this.#confirmed.size === 0) return;
-      // The work is empty: begin() does the deleting for every group.
-      this.#commit?.submit(
-        () => {},
+  #confirmed(position: number, type: string): void {
+    this.#options.hit?.('after-confirm');
+    this.#unconfirmed.delete(position);
+    if (this.#exceptions.has(position)) {
+      this.#options.commit.submit(
+        () => this.#options.outbox.unexcept(position),
         (result) => {
-          if (!result.ok) this.#forgetLater();
+          if (result.ok) this.#exceptions.delete(position);
         },
       );
+    }
+    this.#markLater();
+    this.#released(type, position);
+  }
+
+  #retryLater(type: string, retry: Retry): void {
+    if (retry.timer) return;
+    retry.attempt += 1;
+    retry.timer = this.#options.clock.after(backoffMs(retry.attempt, retryMinMs, retryMaxMs), () => {
+      retry.timer = undefined;
+      const { lowest } = retry;
+      if (!this.#options.bus.canPublish() || this.#inFlight.has(lowest)) return this.#retryLater(type, retry);
+      const entry = this.#options.journal.get(lowest);
+      if (entry) this.#publish({ message: this.#message(entry), entries: [entry] });
     });
   }
 
+  /** If this was the message that held up the others of its routing key, they follow. */
+  #released(type: string, position: number): void {
+    const retry = this.#retries.get(type);
+    if (!retry || position !== retry.lowest) return;
+    retry.timer?.cancel();
+    this.#retries.delete(type);
+    this.#rewind(position);
+  }
+
+  #rewind(position: number): void {
+    this.#more = true;
+    this.#cursor = Math.min(this.#cursor, position - 1);
+  }
+
+  // ---- what another process has left behind
+
   #rescanLater(): void {
-    this.#rescanTimer = this.#clock.after(rescanMs, () => {
-      this.#cursor = 0;
-      this.#more = true;
-      // Another process sharing the file may have forgotten rows that were counted here, and the other way round.
-      this.#waiting = this.#outbox.count();
+    this.#rescanTimer = this.#options.clock.after(rescanMs, () => {
+      this.#rescan();
       this.pump();
       this.#rescanLater();
     });
   }
-}
 
-function retryKey({ message }: OutboxRow): string {
-  return `${message.exchange}/${message.routingKey}`;
+  /** A process that shares the file and whose mark has not moved since the last rescan has died: its entries are ours now. */
+  #rescan(): void {
+    const { outbox, journal } = this.#options;
+    const mark = outbox.othersConfirmedUntil();
+    const before = this.#others;
+    this.#others = mark === undefined ? undefined : { mark, head: journal.head() };
+    if (mark === undefined || before === undefined || mark !== before.mark || mark >= before.head) return;
+    const left = new Map<number, string>();
+    for (let at = mark; at < before.head; ) {
+      const entries = journal.after(at, windowMax).filter(({ position }) => position <= before.head);
+      if (entries.length === 0) break;
+      for (const { position, type } of entries) left.set(position, type);
+      at = entries.at(-1)?.position ?? before.head;
+    }
+    this.#unconfirmed = new Map([...left, ...this.#unconfirmed].sort(([a], [b]) => a - b));
+    this.#rewind(mark + 1);
+    this.#options.commit.submit(
+      () => outbox.raiseOthers(mark, before.head),
+      () => {},
+    );
+  }
 }

@@ -1,177 +1,173 @@
-// One running service without its HTTP side: database, inbox, outbox, relay, reactions, timers, wired together.
+// One running service without its HTTP side: database, journal, inbox, relay, reactions, deadlines, wired together.
 // The simulator runs exactly this, over a simulated broker and clock.
-
-import {
-  type ConsumedBy,
-  choreography,
-  type Emission,
-  type Outcome,
-  type ServiceName,
-} from '../../contract/choreography.ts';
-import {
-  type AnyEvent,
-  type CloudEvent,
-  cloudEventContentType,
-  dataSchemaOf,
-  encodeEvent,
-} from '../../contract/cloud-event.ts';
-import { exchangeOf } from '../../contract/topology.ts';
-import { type Clock, isoTime, type Timer } from '../environment/clock.ts';
+import { type Choreography, consumedBy } from '../../contract/language.ts';
+import { deadLetterExchange, exchangeOf } from '../../contract/topology.ts';
+import { type Clock, isoTime } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { Bus } from '../messaging/bus.ts';
 import { EventHandler } from '../messaging/event-handler.ts';
+import { JournalQueries, type JournalReader, type PutBack } from '../messaging/journal-queries.ts';
 import { OutboxRelay } from '../messaging/outbox-relay.ts';
+import { Reconciliation } from '../messaging/reconciliation.ts';
+import { SuspectMessages } from '../messaging/suspect-messages.ts';
+import { type Cause, type Moment, newCause, type Transaction, UnitsOfWork } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
-import { GroupCommit, type GroupParticipant, type HitFailpoint, type Result } from '../storage/group-commit.ts';
-import { Inbox, inboxSchema } from '../storage/inbox.ts';
-import { Outbox, outboxSchema } from '../storage/outbox.ts';
-import type { Cause, Moment, Transaction } from './transaction.ts';
-
-/**
- * One function per event that the service hears. It runs inside the open transaction and returns one of the outcomes
- * that the contract declares: an event, or a silent outcome. It never publishes, awaits, reads a clock or makes an id.
- * A refusal is an event; a throw means that something is broken.
- */
-export type Reactions<S extends ServiceName> = {
-  readonly [T in ConsumedBy<S>]: (event: Extract<AnyEvent, { type: T }>, at: Moment) => Outcome<S, T>;
-};
-
-/** What a service is made of, once its database is open. */
-export interface ServiceParts<S extends ServiceName> {
-  readonly reactions: Reactions<S>;
-  /** Called for every event the service itself says, inside the transaction that says it. */
-  record?(event: AnyEvent): void;
-  /** Something the service does of its own accord at a time that its database knows. */
-  readonly alarm?: {
-    /** When it is due next; undefined: nothing is. Called after every commit, so it must be quick. */
-    nextAtMs(): number | undefined;
-    /** Does what is due, a bounded part of it at a time. */
-    ring(tx: Transaction<S>): void;
-  };
-}
-
-export interface ServiceDefinition<S extends ServiceName, P extends ServiceParts<S> = ServiceParts<S>> {
-  readonly name: S;
-  /** TCP port of its HTTP interface where PORT is not set. */
-  readonly port: number;
-  /** Append only; see openDatabase. The runtime's own tables come first. */
-  readonly migrations: readonly string[];
-  build(db: Database): P;
-}
-
-/** The migrations of a service's database: the runtime's tables, then the service's own. */
-export function migrationsOf(definition: { readonly migrations: readonly string[] }): string[] {
-  return [inboxSchema + outboxSchema, ...definition.migrations];
-}
+import { GroupCommit, type HitFailpoint, type Lane, type Result } from '../storage/group-commit.ts';
+import { Inbox } from '../storage/inbox.ts';
+import { Journal } from '../storage/journal.ts';
+import { Outbox } from '../storage/outbox.ts';
+import { Suspects } from '../storage/suspects.ts';
+import { DeadlineTimer } from './deadline-timer.ts';
+import { Retention } from './retention.ts';
+import type { ServiceDefinition, ServiceParts } from './service.ts';
 
 export interface NodeEnvironment {
   readonly db: Database;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  /** How the journals of other services are read, by service. One that is missing is not reconciled. */
+  readonly journals?: Readonly<Record<string, JournalReader>>;
+  /** Time between two rounds of reconciliation, in milliseconds. */
+  readonly reconcileIntervalMs?: number;
+  /** How long the journal keeps events that were published, in milliseconds. Left out: for ever. */
+  readonly retentionMs?: number;
   /** Most events in one message; see event-batch.ts. Default 1. */
   readonly batchMax?: number;
-  readonly reached?: HitFailpoint;
+  readonly hit?: HitFailpoint;
 }
 
-/** Longest sleep until the alarm is looked at again: the wall clock may jump. */
-const alarmSleepMsMax = 2_000;
-const alarmRetryMs = 1_000;
+const reconcileIntervalMsDefault = 10_000;
 
-export class ServiceNode<S extends ServiceName, P extends ServiceParts<S> = ServiceParts<S>> {
-  readonly name: S;
+export class ServiceNode<P extends ServiceParts = ServiceParts> {
+  readonly name: string;
   readonly parts: P;
+  readonly journal: Journal;
   readonly relay: OutboxRelay;
   readonly handler: EventHandler;
   readonly commit: GroupCommit;
+  readonly reconciliation: Reconciliation;
+  /** Answers what other services ask of this one's journal. */
+  readonly journalQueries: JournalQueries;
   readonly #env: NodeEnvironment;
-  readonly #outbox: Outbox;
-  readonly #listeners = new Set<(event: CloudEvent) => void>();
-  #alarm: { readonly atMs: number; readonly timer: Timer } | undefined;
-  #running = false;
+  readonly #units: UnitsOfWork;
+  readonly #deadlines: DeadlineTimer;
+  readonly #retention: Retention;
+  #putBack: PutBack | undefined;
 
-  constructor(definition: ServiceDefinition<S, P>, env: NodeEnvironment) {
-    this.name = definition.name;
+  constructor(definition: ServiceDefinition<P>, env: NodeEnvironment) {
+    const { contract, name } = definition;
+    const { db, bus, clock, log, hit } = env;
+    this.name = name;
     this.#env = env;
-    this.parts = definition.build(env.db);
-    this.#outbox = new Outbox(env.db);
-    this.relay = new OutboxRelay({ outbox: this.#outbox, ...env });
-    const alarm: GroupParticipant = { begin() {}, committed: () => this.#armAlarm(), rolledBack() {} };
-    this.commit = new GroupCommit(env.db, env.clock, [this.relay, alarm], env.reached);
-    this.handler = new EventHandler({
-      service: definition.name,
-      inbox: new Inbox(env.db),
-      commit: this.commit,
-      clock: env.clock,
-      log: env.log,
-      reached: env.reached,
-      react: (event, at) => {
-        // The runner lets only types through that this service hears, which the compiler can't see.
-        const reactions = this.parts.reactions as unknown as Record<
-          string,
-          (event: AnyEvent, at: Moment) => Emission | string
-        >;
-        const react = reactions[event.type];
-        if (!react) throw new Error(`${this.name} has no reaction to ${event.type}`);
-        return react(event, at);
-      },
-      emit: (emission, at, cause) => this.#emit(emission, at, cause),
-      deadLetter: (message, nowMs) => this.#append(message, nowMs),
-      committed: (events) => this.#tell(events),
+    this.parts = definition.build(db);
+    const { parts } = this;
+    this.journal = new Journal(db);
+    const { journal } = this;
+    this.commit = new GroupCommit(db, clock, hit);
+    const { commit } = this;
+    const outbox = new Outbox(db, journal, clock.newId());
+    const events = contract.events;
+    this.relay = new OutboxRelay({
+      ...env,
+      journal,
+      outbox,
+      commit,
+      exchange: exchangeOf(name),
+      deadLetterExchange,
+      mandatory: (type) => Object.keys(events[type]?.reactions ?? {}).length > 0,
     });
+    const published = parts.published?.bind(parts);
+    this.#units = new UnitsOfWork({ contract, service: name, journal, commit, clock, published });
+    const publishers = publishersFor(name, contract, env.journals ?? {});
+    const inbox = new Inbox(
+      db,
+      publishers.map(({ source }) => source),
+    );
+    this.handler = new EventHandler({
+      contract,
+      service: name,
+      reactions: parts.reactions,
+      units: this.#units,
+      inbox,
+      journal,
+      suspects: new SuspectMessages({ suspects: new Suspects(db), commit, clock }),
+      clock,
+      log,
+      hit,
+      subjectUnknown: () => this.reconciliation.request(),
+    });
+    this.reconciliation = new Reconciliation({
+      service: name,
+      publishers,
+      inbox,
+      handler: this.handler,
+      commit,
+      bus,
+      clock,
+      log,
+      intervalMs: env.reconcileIntervalMs ?? reconcileIntervalMsDefault,
+    });
+    this.journalQueries = new JournalQueries(journal, (found) => this.#wasPutBack(found));
+    this.#deadlines = new DeadlineTimer({ deadlines: parts.deadlines, units: this.#units, clock, log });
+    this.#retention = new Retention({
+      journal,
+      inbox,
+      commit,
+      clock,
+      log,
+      retentionMs: env.retentionMs,
+      confirmedUntil: () => this.relay.confirmedUntil,
+      oldest: () => this.reconciliation.oldest(),
+    });
+    for (const participant of [journal, this.relay, this.#deadlines]) commit.join(participant);
   }
 
-  /** Connects, publishes what an earlier run left in the outbox, begins to react, and looks at what is overdue. */
+  /** Connects, publishes what an earlier run left in the outbox, begins to handle events, and looks at what is overdue. */
   start(): void {
-    this.#running = true;
     this.#env.bus.start({
       delivered: (delivery) => this.handler.deliver(delivery),
       publishingChanged: () => this.relay.pump(),
+      consumingBegan: () => this.reconciliation.request(),
     });
-    this.relay.start(this.commit);
-    this.#armAlarm();
+    this.relay.start();
+    this.#deadlines.start();
+    this.reconciliation.start();
+    this.#retention.start();
   }
 
   /** Ends timers and takes no more deliveries. What is committed and not yet published stays in the outbox. */
   stop(): void {
-    this.#running = false;
-    this.#alarm?.timer.cancel();
-    this.#alarm = undefined;
+    this.#deadlines.stop();
     this.handler.stop();
     this.relay.stop();
+    this.reconciliation.stop();
+    this.#retention.stop();
   }
 
   /**
    * Runs a command in the next group commit.
-   * @returns its result, once that and every event it emitted are on disk
-   * @throws what the command threw (nothing of it is stored); TransientError when the database can't be written now
+   * @returns its result, once that and every event it published are on disk
+   * @throws what the command threw (nothing of it is stored); TransientError when the database cannot be written now
    */
-  transact<R>(command: (tx: Transaction<S>) => R, cause: Cause): Promise<R> {
+  transact<R>(command: (tx: Transaction) => R, cause: Cause): Promise<R> {
     return new Promise((resolve, reject) =>
       this.submit(command, cause, (result) => (result.ok ? resolve(result.value) : reject(result.error))),
     );
   }
 
   /** The same with a callback, which is called in the very turn of the commit. */
-  submit<R>(command: (tx: Transaction<S>) => R, cause: Cause, done: (result: Result<R>) => void): void {
-    const events: CloudEvent[] = [];
-    this.commit.submit(
-      () => {
-        events.length = 0;
-        return command(this.#transaction(cause, events));
-      },
-      (result) => {
-        done(result);
-        if (result.ok) this.#tell(events);
-      },
-    );
+  submit<R>(
+    command: (tx: Transaction) => R,
+    cause: Cause,
+    done: (result: Result<R>) => void,
+    lane: Lane = 'request',
+  ): void {
+    this.#units.submit({ lane, cause, run: command }, done);
   }
 
-  /** Calls back for every event this service says, after it is on disk. Returns a function that ends that. */
-  onEmitted(listener: (event: CloudEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  /** Calls back for every event that this process publishes, once it is on disk. Returns a function that ends that. */
+  onPublished: UnitsOfWork['onPublished'] = (listener) => this.#units.onPublished(listener);
 
   /** A moment in time, for reads. */
   moment(): Moment {
@@ -179,97 +175,36 @@ export class ServiceNode<S extends ServiceName, P extends ServiceParts<S> = Serv
     return { nowMs, now: isoTime(nowMs) };
   }
 
-  #transaction(cause: Cause, events: CloudEvent[]): Transaction<S> {
-    const at = this.moment();
-    return {
-      ...at,
-      newId: () => this.#env.clock.newId(),
-      emit: (emission) => {
-        const event = this.#emit(emission as Emission, at, cause);
-        events.push(event);
-        return event;
-      },
-    };
+  /** The cause of something that this service does of its own accord. */
+  newCause(): Cause {
+    return newCause(this.#env.clock.newId(), this.#env.clock);
   }
 
-  #emit(emission: Emission, at: Moment, cause: Cause): CloudEvent {
-    const spec = choreography.events[emission.type];
-    const subject = (emission.data as Record<string, unknown>)[spec.subject] as string;
-    const event: CloudEvent = {
-      specversion: '1.0',
-      id: this.#env.clock.newId(),
-      type: emission.type,
-      source: this.name,
-      subject,
-      time: at.now,
-      datacontenttype: 'application/json',
-      dataschema: dataSchemaOf(emission.type),
-      correlationid: subject,
-      causationid: cause.causationId,
-      traceparent: cause.traceparent,
-      data: emission.data,
-    };
-    this.#append(
-      {
-        exchange: exchangeOf(this.name),
-        routingKey: event.type,
-        body: encodeEvent(event),
-        messageId: event.id,
-        contentType: cloudEventContentType,
-        mandatory: Object.keys(spec.reactions).length > 0,
-        correlationId: subject,
-      },
-      at.nowMs,
-    );
-    this.parts.record?.(event as AnyEvent);
-    return event;
+  /** Set when a consumer knows more of this service's journal than its database does: it was put back to an earlier state. */
+  get putBack(): PutBack | undefined {
+    return this.#putBack;
   }
 
-  #append(message: Parameters<Outbox['append']>[0], nowMs: number): void {
-    this.relay.appended(this.#outbox.append(message, nowMs));
-  }
-
-  #tell(events: readonly CloudEvent[]): void {
-    for (const event of events) for (const listener of this.#listeners) listener(event);
-  }
-
-  #armAlarm(): void {
-    const { alarm } = this.parts;
-    if (!alarm || !this.#running) return;
-    const dueMs = alarm.nextAtMs();
-    if (dueMs === undefined) return;
-    if (this.#alarm && this.#alarm.atMs <= dueMs) return;
-    this.#setAlarm(dueMs, Math.max(0, dueMs - this.#env.clock.nowMs()));
-  }
-
-  #setAlarm(dueMs: number, delayMs: number): void {
-    this.#alarm?.timer.cancel();
-    const timer = this.#env.clock.after(Math.min(delayMs, alarmSleepMsMax), () => this.#ring(dueMs));
-    this.#alarm = { atMs: dueMs, timer };
-  }
-
-  #ring(dueMs: number): void {
-    this.#alarm = undefined;
-    if (!this.#running) return;
-    if (this.#env.clock.nowMs() < dueMs) return this.#armAlarm();
-    this.submit(
-      (tx) => this.parts.alarm?.ring(tx),
-      newCause(this.#env.clock.newId(), this.#env.clock),
-      (result) => {
-        if (result.ok || !this.#running) return;
-        this.#env.log.error({ error: String(result.error) }, 'what was due could not be done now: it is tried again');
-        this.#setAlarm(dueMs, alarmRetryMs);
-      },
-    );
+  #wasPutBack(found: PutBack): void {
+    if (!this.#putBack) {
+      this.#env.log.error(
+        { ...found },
+        'this database was put back to an earlier state: a consumer has seen events that it does not hold; what the other ' +
+          'services know is fetched, and npm run audit lists the orders that disagree',
+      );
+      this.reconciliation.request();
+    }
+    this.#putBack = found;
   }
 }
 
-/** The cause of something that no event led to. */
-export function newCause(causationId: string, clock: Clock, traceparent?: string): Cause {
-  return { causationId, traceparent: traceparent ?? newTraceparent(clock) };
-}
-
-function newTraceparent(clock: Clock): string {
-  const hex = () => clock.newId().replaceAll('-', '');
-  return `00-${hex()}-${hex().slice(16)}-01`;
+/** Whom a service subscribes to, and to what. */
+function publishersFor(service: string, contract: Choreography, journals: Readonly<Record<string, JournalReader>>) {
+  const types = consumedBy(contract, service);
+  const sources = new Set(types.map((type) => contract.events[type]?.by ?? ''));
+  return [...sources].map((source) => ({
+    source,
+    types: types.filter((type) => contract.events[type]?.by === source),
+    reader: journals[source],
+  }));
 }

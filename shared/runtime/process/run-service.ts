@@ -3,26 +3,15 @@ import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import type { ServiceName } from '../../contract/choreography.ts';
 import { topologyFor } from '../../contract/topology.ts';
 import { systemClock } from '../environment/clock.ts';
 import { createLog, type ProcessLog } from '../environment/log.ts';
-import { healthRoutes } from '../http/health.ts';
-import { createHttpServer } from '../http/http-app.ts';
-import { openApiDocument } from '../http/openapi.ts';
-import { type ProblemError, unavailable } from '../http/problem.ts';
-import type { Route } from '../http/route.ts';
-import { migrationsOf, type ServiceDefinition, ServiceNode, type ServiceParts } from '../node/service-node.ts';
+import type { ServiceParts } from '../node/service.ts';
+import type { ServiceNode } from '../node/service-node.ts';
 import { AmqpBus } from '../rabbitmq/amqp-bus.ts';
-import { openDatabase, UnusableDatabaseError } from '../storage/database.ts';
+import { type Database, openDatabase, UnusableDatabaseError } from '../storage/database.ts';
+import { assembleService, type ServiceProgram } from './service-program.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
-
-interface ServiceProgram<S extends ServiceName, P extends ServiceParts<S>> {
-  readonly definition: ServiceDefinition<S, P>;
-  /** First paragraph of the OpenAPI document. */
-  readonly description: string;
-  routes(node: ServiceNode<S, P>, settings: Settings): Route[];
-}
 
 /** Exit code of a start that a person must repair first: wrong settings, damaged database, port taken. */
 const cannotStart = 78;
@@ -30,57 +19,41 @@ const cannotStart = 78;
 const logFlushMsMax = 1_000;
 
 /** Runs until SIGTERM or SIGINT; then takes no more work, finishes what was begun, and exits with 0. */
-export async function runService<S extends ServiceName, P extends ServiceParts<S>>(
-  program: ServiceProgram<S, P>,
-): Promise<void> {
+export async function runService<P extends ServiceParts>(program: ServiceProgram<P>): Promise<void> {
   const { name, port } = program.definition;
   try {
     const settings = readSettings(process.env, { PORT: String(port), DATABASE_PATH: `data/${name}.db` });
     await start(program, settings, createLog(name, settings.LOG_LEVEL));
   } catch (error) {
-    process.stderr.write(`${name} can not start: ${startError(error)}\n`);
+    process.stderr.write(`${name} cannot start: ${startError(error)}\n`);
     process.exit(cannotStart);
   }
 }
 
-async function start<S extends ServiceName, P extends ServiceParts<S>>(
-  { definition, description, routes }: ServiceProgram<S, P>,
+async function start<P extends ServiceParts>(
+  program: ServiceProgram<P>,
   settings: Settings,
   log: ProcessLog,
 ): Promise<void> {
-  const { name } = definition;
+  const { name, contract, migrations } = program.definition;
   const path = resolve(settings.DATABASE_PATH);
   mkdirSync(dirname(path), { recursive: true });
-  const db = openDatabase(path, migrationsOf(definition));
+  const db = openDatabase(path, migrations);
   const bus = new AmqpBus({
     url: settings.AMQP_URL,
     service: name,
-    topology: topologyFor(name),
+    topology: topologyFor(name, contract),
     prefetch: settings.PREFETCH,
     log,
   });
-  const node = new ServiceNode(definition, { db, bus, clock: systemClock, log, batchMax: settings.EVENT_BATCH_MAX });
   const stopping = new AbortController();
-  const own = routes(node, settings);
-  const health = healthRoutes({
-    service: name,
+  const { node, server } = assembleService(program, {
+    settings,
     db,
-    outboxMax: settings.OUTBOX_MAX,
-    relay: () => node.relay.status(),
-    bus: () => bus.status(),
-    stopping: () => stopping.signal.aborted,
-  });
-  const document = openApiDocument(name, description, [...own, ...health]);
-  const server = createHttpServer({
-    routes: [...health, openApiRoute(document), ...own],
-    prefixes: [`/${name}`],
+    bus,
     clock: systemClock,
     log,
     stopping: stopping.signal,
-    refuse: () => {
-      if (stopping.signal.aborted) return unavailable('stopping', 'this service is stopping', 1);
-      return refusal(node.relay.waiting, settings.OUTBOX_MAX);
-    },
   });
   await listen(server, settings);
   node.start();
@@ -89,20 +62,34 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
   // For whoever started this process and waits for it.
   process.send?.({ listening: port });
 
+  stopOnSignals(stopping, log, settings.SHUTDOWN_MS, {
+    shutDown: () => shutDown(server, bus, node),
+    exit: (message) => exit(node, db, log, message),
+  });
+}
+
+interface Stopping {
+  shutDown(): Promise<void>;
+  exit(message: string): void;
+}
+
+function stopOnSignals(
+  stopping: AbortController,
+  log: ProcessLog,
+  shutdownMs: number,
+  { shutDown, exit }: Stopping,
+): void {
   const stop = (signal: string): void => {
     // Asked again by a person who does not want to wait. Nothing is lost by that either.
     if (stopping.signal.aborted && signal === 'SIGINT') process.exit(130);
     if (stopping.signal.aborted) return;
     stopping.abort();
     log.info({ signal }, 'stopping');
-    // The deadline of the whole end: what is not published by then stays in the outbox, what is not acked comes again.
-    setTimeout(
-      () => exit(db, log, 'not everything was finished in time; nothing is lost'),
-      settings.SHUTDOWN_MS,
-    ).unref();
-    shutDown(server, bus, node)
-      .then(() => exit(db, log, 'stopped'))
-      .catch((error: unknown) => exit(db, log, `the stop failed: ${String(error)}`));
+    // What is not published by then stays in the outbox; what is not acked comes again.
+    setTimeout(() => exit('not everything was finished in time; nothing is lost'), shutdownMs).unref();
+    shutDown()
+      .then(() => exit('stopped'))
+      .catch((error: unknown) => exit(`the stop failed: ${String(error)}`));
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
@@ -110,11 +97,7 @@ async function start<S extends ServiceName, P extends ServiceParts<S>>(
   if (process.send) process.once('disconnect', () => stop('disconnect'));
 }
 
-async function shutDown(
-  server: Server,
-  bus: AmqpBus,
-  node: { handler: { idle: boolean }; relay: { drained: boolean }; stop(): void },
-): Promise<void> {
+async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   await bus.stopConsuming();
@@ -122,6 +105,7 @@ async function shutDown(
   setTimeout(() => server.closeAllConnections(), graceMs).unref();
   await closed;
   await until(() => node.handler.idle && (node.relay.drained || !bus.canPublish()));
+  await node.relay.writeMark();
   node.stop();
   await bus.stop();
 }
@@ -130,33 +114,16 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-function exit(db: { close(): void }, log: ProcessLog, message: string): void {
+function exit(node: ServiceNode, db: Database, log: ProcessLog, message: string): void {
   log.info({}, message);
+  // A group that is still queued would find the database closed.
+  node.stop();
+  node.commit.close();
   db.close();
   // In process.exit() pino writes what is left, and tries again for ever when the reader is gone (a parent that was
   // killed): so it is flushed before. Where the reader hangs, only a signal ends us; there is nothing more to lose.
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), logFlushMsMax);
   log.flush(() => process.exit(0));
-}
-
-function refusal(waiting: number, max: number): ProblemError | undefined {
-  if (waiting <= max) return undefined;
-  return unavailable(
-    'outbox-full',
-    `${waiting} messages wait for the broker; nothing more is accepted until they are through`,
-    5,
-  );
-}
-
-function openApiRoute(document: object): Route {
-  return {
-    method: 'GET',
-    path: '/openapi.json',
-    operationId: 'openapi',
-    summary: 'This document',
-    answers: { 200: { description: 'OpenAPI 3.1' } },
-    handle: () => ({ status: 200, body: document }),
-  };
 }
 
 function listen(server: Server, { PORT, HOST }: Settings): Promise<void> {

@@ -34,11 +34,20 @@ const ServiceSettings = z.object({
   OUTBOX_MAX: integer(1, 100_000_000).default(100_000),
   /** How long a stop may take to finish what was begun, in milliseconds. */
   SHUTDOWN_MS: integer(0, 600_000).default(10_000),
+  /** Time between two rounds of reconciliation, in milliseconds. */
+  RECONCILE_INTERVAL_MS: integer(100, 86_400_000).default(10_000),
+  /** How long the journal keeps events that were published, in milliseconds: far longer than any outage. */
+  JOURNAL_RETENTION_MS: integer(3_600_000, 3_153_600_000_000).default(30 * 86_400_000),
   /** How long an order may stay pending, in milliseconds (order-service). */
   ORDER_DEADLINE_MS: integer(100, 86_400_000).default(30_000),
 });
 
-export type Settings = z.output<typeof ServiceSettings>;
+export interface Settings extends z.output<typeof ServiceSettings> {
+  /** Base URLs by service, from ORDER_SERVICE_URL and so on: where the journals of other services are read. */
+  readonly serviceUrls: Readonly<Record<string, readonly string[]>>;
+}
+
+const urlSetting = /^([A-Z][A-Z0-9_]*_SERVICE)_URL$/;
 
 /**
  * @param defaults what this service uses where the environment says nothing
@@ -51,14 +60,30 @@ export function readSettings(
   // An empty variable is what Compose makes of an unset one.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const result = ServiceSettings.safeParse({ ...defaults, ...given });
-  if (result.success) return result.data;
-  const lines = result.error.issues.map((issue) => {
+  const urls = serviceUrls(given);
+  if (result.success && urls.wrong.length === 0) return { ...result.data, serviceUrls: urls.byService };
+  const lines = (result.error?.issues ?? []).map((issue) => {
     const name = String(issue.path[0]);
     // A URL may hold a password.
     const shown = name === 'AMQP_URL' ? 'what is set' : `'${given[name] ?? ''}'`;
     return `  ${name}: ${shown} is wrong: ${issue.message}`;
   });
   throw new SettingsError(
-    `these settings are wrong:\n${lines.join('\n')}\nCorrect them in the environment and start again.`,
+    `these settings are wrong:\n${[...lines, ...urls.wrong].join('\n')}\nCorrect them in the environment and start again.`,
   );
+}
+
+/** `PAYMENT_SERVICE_URL=http://a:3002,http://b:3002` gives the addresses of `payment-service`. */
+function serviceUrls(env: Readonly<Record<string, string | undefined>>) {
+  const byService: Record<string, string[]> = {};
+  const wrong: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    const service = urlSetting.exec(name)?.[1];
+    if (!service || value === undefined) continue;
+    const urls = value.split(',').map((url) => url.trim().replace(/\/+$/, ''));
+    if (urls.every((url) => /^https?:\/\/[^\s/?#]+/.test(url)))
+      byService[service.toLowerCase().replaceAll('_', '-')] = urls;
+    else wrong.push(`  ${name}: '${value}' is wrong: must look like http://host:3002, several separated by commas`);
+  }
+  return { byService, wrong };
 }

@@ -2,7 +2,7 @@
 // amqplib's own recovery is not used: a channel that the server closes, or a loss during setup, can leave it wedged.
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChannelModel, connect } from 'amqplib';
+import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { backoffMs } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 
@@ -38,7 +38,7 @@ export class AmqpConnection {
   #lastError: string | undefined;
   /** Of the present connection. amqplib's declarations do not mention it. */
   #socket: Socket | undefined;
-  #gathering = false;
+  #corked = false;
 
   constructor(options: Options) {
     this.#options = options;
@@ -60,15 +60,15 @@ export class AmqpConnection {
    * To be called after something was written: what follows in the same turn of the event loop leaves with it, in one
    * system call. amqplib makes one for every message, and each wakes the broker up.
    */
-  gather(): void {
+  cork(): void {
     const socket = this.#socket;
-    if (this.#gathering || !socket) return;
-    this.#gathering = true;
+    if (this.#corked || !socket) return;
+    this.#corked = true;
     socket.cork();
     // amqplib hands to the socket in the next turn; it arranges for that in a tick that is in the queue already.
     process.nextTick(() =>
       setImmediate(() => {
-        this.#gathering = false;
+        this.#corked = false;
         socket.uncork();
       }),
     );
@@ -117,10 +117,12 @@ export class AmqpConnection {
     ended.catch(() => {});
     connection.on('error', (error: Error) => end(error));
     connection.on('close', (error?: Error) => end(error));
+    let stop = (): void => {};
     const stopped = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
+      stop = resolve;
     });
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
     try {
       const tooSlow = sleep(setupTimeoutMs, undefined, { ref: false }).then(() => {
         throw new Error(`the broker did not answer the setup within ${setupTimeoutMs} ms`);
@@ -132,6 +134,7 @@ export class AmqpConnection {
       await Promise.race([stopped, ended]);
       await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
     } finally {
+      signal.removeEventListener('abort', stop);
       this.#connected = false;
       this.#socket = undefined;
       lost();
@@ -144,10 +147,12 @@ export class AmqpConnection {
     const { log, name } = this.#options;
     const fields = { connection: name, error: message, attempt };
     this.#lastError = message;
-    if (/PRECONDITION[_-]FAILED/.test(message)) {
+    // Only this 406: an unknown delivery tag or an ack that came too late has the same code.
+    if (/inequivalent arg/.test(message)) {
       log.error(
         fields,
-        'an exchange or queue stands there with other arguments: drain it, delete it, and it is declared anew',
+        'an exchange or queue already exists with different arguments: stop the services, delete it, and start them; ' +
+          'what was in it is handled from the journals',
       );
     } else if (/ACCESS[_-]REFUSED/.test(message)) {
       log.error(fields, 'the broker refuses these credentials: check AMQP_URL');
@@ -155,6 +160,12 @@ export class AmqpConnection {
       log.warn(fields, 'no connection to the broker: trying again');
     }
   }
+}
+
+/** Ends the connection when the server closes the channel: it is made anew as a whole, with everything declared. */
+export function endWith(channel: Channel, what: string, end: (reason: Error) => void): void {
+  channel.on('error', (error: Error) => end(error));
+  channel.on('close', () => end(new Error(`the ${what} channel was closed`)));
 }
 
 /** Also when it is broken already, and without waiting long for a broker that may be paused. */

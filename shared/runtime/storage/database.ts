@@ -23,8 +23,13 @@ export function isTransient(error: unknown): boolean {
   return error instanceof Sqlite.SqliteError && transientCodes.test(error.code);
 }
 
-/** How long a write waits for another process's lock, blocking the event loop meanwhile. */
-const busyTimeoutMs = 1_500;
+/** Another process holds the write lock. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
+}
+
+/** How long opening waits for another process's lock. Later, GroupCommit waits without blocking the event loop. */
+const openTimeoutMs = 1_500;
 
 /**
  * Opens or creates a database and brings it up to date.
@@ -35,7 +40,7 @@ const busyTimeoutMs = 1_500;
 export function openDatabase(path: string, migrations: readonly string[]): Database {
   let db: Database | undefined;
   try {
-    db = new Sqlite(path, { timeout: busyTimeoutMs });
+    db = new Sqlite(path, { timeout: openTimeoutMs });
     db.pragma('journal_mode = WAL');
     // better-sqlite3 builds SQLite with NORMAL for WAL: a power cut could then undo an answered request.
     db.pragma('synchronous = FULL');
@@ -46,6 +51,7 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
     migrate(db, migrations);
     const synchronous = db.pragma('synchronous', { simple: true });
     if (synchronous !== 2) throw new Error(`synchronous is ${String(synchronous)}, not 2 (FULL)`);
+    db.pragma('busy_timeout = 0');
     return db;
   } catch (error) {
     db?.close();

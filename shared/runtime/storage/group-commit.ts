@@ -1,20 +1,22 @@
-// Group commit: what has arrived by now, messages and HTTP requests alike, shares one transaction and one fsync.
+// Group commit: what has arrived by now, events and requests alike, shares one transaction and one fsync.
 // Each piece of work has a savepoint of its own, so that one that fails costs only itself.
 import type { Clock } from '../environment/clock.ts';
-import { type Database, isTransient, TransientError } from './database.ts';
+import { type Database, isBusy, isTransient, TransientError } from './database.ts';
 
-/** Named moments at which a crash must do no harm. Tests and the simulator crash there; otherwise nothing happens. */
-export type Failpoint =
-  | 'before-commit'
-  | 'after-commit'
-  | 'before-ack'
-  | 'before-publish'
-  | 'after-publish'
-  | 'after-confirm'
-  | 'in-group';
+/** Named places at which a crash must do no harm. Tests and the simulator crash there; otherwise nothing happens. */
+export const failpoints = [
+  'before-commit',
+  'after-commit',
+  'before-ack',
+  'before-publish',
+  'after-publish',
+  'after-confirm',
+  'in-group',
+] as const;
+export type Failpoint = (typeof failpoints)[number];
 export type HitFailpoint = (point: Failpoint) => void;
 
-/** Takes part in every group: the outbox's bookkeeping rides along instead of paying for an fsync of its own. */
+/** Takes part in every group: bookkeeping rides along instead of paying for an fsync of its own. */
 export interface GroupParticipant {
   /** Inside the transaction, before any work. */
   begin(): void;
@@ -28,33 +30,49 @@ export interface GroupParticipant {
 
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
+/** Requests and events queue apart, so that neither waits behind all of the other. */
+export type Lane = 'request' | 'event';
+
 interface Work {
   readonly run: () => unknown;
   readonly done: (result: Result<unknown>) => void;
 }
 
-/** Largest group. It bounds how long HTTP requests wait behind a burst of messages. */
+/** Largest group. It bounds how long the next work waits. */
 const groupSizeMax = 256;
+/** Of a full group, this much is kept for each lane. */
+const laneShare = groupSizeMax / 2;
+/** After so many failed groups in a row, works run one by one: one that always fails must not hold up the others. */
+const failedGroupsMax = 3;
+/** How often, and how long in all, a group waits for the lock of another process: about a second and a half. */
+const busyRetryMs = 15;
+const busyAttemptsMax = 100;
 
 export class GroupCommit {
   readonly #db: Database;
   readonly #clock: Clock;
-  readonly #participants: readonly GroupParticipant[];
-  readonly #reached: HitFailpoint;
+  readonly #participants: GroupParticipant[] = [];
+  readonly #hit: HitFailpoint;
   readonly #begin;
   readonly #commit;
   readonly #rollback;
   readonly #save;
   readonly #release;
   readonly #undo;
-  #queue: Work[] = [];
+  readonly #lanes: Readonly<Record<Lane, Work[]>> = { request: [], event: [] };
+  /** A group that waits for another process's lock. */
+  readonly #waiting: Work[] = [];
   #scheduled = false;
+  #failedGroups = 0;
+  /** Attempts to begin the present group that met another process's lock. */
+  #busyAttempts = 0;
+  #lastError: string | undefined;
+  #closed = false;
 
-  constructor(db: Database, clock: Clock, participants: readonly GroupParticipant[], reached: HitFailpoint = () => {}) {
+  constructor(db: Database, clock: Clock, hit: HitFailpoint = () => {}) {
     this.#db = db;
     this.#clock = clock;
-    this.#participants = participants;
-    this.#reached = reached;
+    this.#hit = hit;
     // A deferred transaction that turns into a writer ignores the busy timeout; IMMEDIATE waits its turn.
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -64,25 +82,33 @@ export class GroupCommit {
     this.#undo = db.prepare('ROLLBACK TO work');
   }
 
-  /**
-   * Runs `run` inside the next group, synchronously, then calls `done` when the group is on disk or has failed.
-   * A throw compensates only this work. When the group as a whole fails, every work in it gets a TransientError.
-   */
-  submit<T>(run: () => T, done: (result: Result<T>) => void): void {
-    this.#queue.push({ run, done: done as (result: Result<unknown>) => void });
-    this.#schedule();
+  /** Takes part in every group from now on, after those that joined before. */
+  join(participant: GroupParticipant): void {
+    this.#participants.push(participant);
   }
 
-  /** The same as a promise, for HTTP. */
-  run<T>(work: () => T): Promise<T> {
-    return new Promise((resolve, reject) =>
-      this.submit(work, (result) => (result.ok ? resolve(result.value) : reject(result.error))),
-    );
+  /**
+   * Runs `run` inside the next group, synchronously, then calls `done` when the group is on disk or has failed.
+   * A throw undoes only this work. When the group as a whole fails, every work in it gets a TransientError.
+   */
+  submit<T>(run: () => T, done: (result: Result<T>) => void, lane: Lane = 'event'): void {
+    this.#lanes[lane].push({ run, done: done as (result: Result<unknown>) => void });
+    this.#schedule();
   }
 
   /** True when nothing is waiting for a group. */
   get idle(): boolean {
-    return this.#queue.length === 0;
+    return this.#lanes.request.length === 0 && this.#lanes.event.length === 0 && this.#waiting.length === 0;
+  }
+
+  /** Why the last group could not be written; undefined: it was. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** Runs no further group: the database is about to be closed. What waits is never called back. */
+  close(): void {
+    this.#closed = true;
   }
 
   #schedule(): void {
@@ -90,25 +116,41 @@ export class GroupCommit {
     this.#scheduled = true;
     this.#clock.soon(() => {
       this.#scheduled = false;
-      this.#flush();
+      if (!this.#closed) this.#flush();
     });
   }
 
+  /** The next group: half of each lane and, where one has less, more of the other. */
+  #take(): Work[] {
+    if (this.#waiting.length > 0) return this.#waiting.splice(0);
+    const { request, event } = this.#lanes;
+    if (this.#failedGroups >= failedGroupsMax) return (request.length > 0 ? request : event).splice(0, 1);
+    const requests = Math.min(request.length, Math.max(laneShare, groupSizeMax - event.length));
+    return [...request.splice(0, requests), ...event.splice(0, groupSizeMax - requests)];
+  }
+
   #flush(): void {
-    const group = this.#queue.splice(0, groupSizeMax);
+    const group = this.#take();
     if (group.length === 0) return;
-    if (this.#queue.length > 0) this.#schedule();
+    if (!this.idle) this.#schedule();
     let results: Result<unknown>[];
     try {
       results = this.#transaction(group);
+      // One by one until all that waited has been tried: otherwise the bad one would meet a full group again.
+      if (group.length > 1 || this.idle) this.#failedGroups = 0;
+      this.#busyAttempts = 0;
+      this.#lastError = undefined;
     } catch (error) {
-      // A failpoint may end this object in the simulator; then nobody is told anything.
+      // A failpoint may end this object in the simulator; then nobody is called back.
       if (!isTransient(error)) throw error;
-      const fault = new TransientError(error instanceof Error ? error.message : String(error), { cause: error });
+      if (this.#waitForLock(error, group)) return;
+      this.#failedGroups += 1;
+      this.#lastError = error instanceof Error ? error.message : String(error);
+      const fault = new TransientError(this.#lastError, { cause: error });
       for (const { done } of group) done({ ok: false, error: fault });
       return;
     }
-    this.#reached('after-commit');
+    this.#hit('after-commit');
     for (const participant of this.#participants) participant.committed();
     group.forEach(({ done }, index) => {
       const result = results[index];
@@ -116,12 +158,32 @@ export class GroupCommit {
     });
   }
 
+  /**
+   * Another process holds the lock: the group is tried again a little later. Waiting inside SQLite would block the event
+   * loop, and with it every request and every probe.
+   * @returns false when it was tried long enough
+   */
+  #waitForLock(error: unknown, group: readonly Work[]): boolean {
+    if (!isBusy(error) || this.#busyAttempts >= busyAttemptsMax) {
+      this.#busyAttempts = 0;
+      return false;
+    }
+    this.#busyAttempts += 1;
+    this.#waiting.unshift(...group);
+    this.#scheduled = true;
+    this.#clock.after(busyRetryMs, () => {
+      this.#scheduled = false;
+      if (!this.#closed) this.#flush();
+    });
+    return true;
+  }
+
   #transaction(group: readonly Work[]): Result<unknown>[] {
     try {
       this.#begin.run();
       for (const participant of this.#participants) participant.begin();
       const results = group.map(({ run }) => this.#one(run));
-      this.#reached('before-commit');
+      this.#hit('before-commit');
       this.#commit.run();
       return results;
     } catch (error) {
@@ -146,7 +208,7 @@ export class GroupCommit {
     if (!result.ok) this.#undo.run();
     this.#release.run();
     for (const participant of this.#participants) participant.worked?.(result.ok);
-    this.#reached('in-group');
+    this.#hit('in-group');
     return result;
   }
 }

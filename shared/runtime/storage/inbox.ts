@@ -1,6 +1,7 @@
-// The inbox table: which events have taken effect here. Written in the transaction of the effect itself, so an event is
-// either both remembered and effective, or neither.
+// The inbox table: which events have taken effect here, and where each stands in its publisher's journal. It is written
+// in the transaction of the effect itself, so an event is either both recorded and effective, or neither.
 import type { Database } from './database.ts';
+import { checksumOf, type Digest, digestModulus, uuidBytes } from './journal.ts';
 
 export const inboxSchema = `
   CREATE TABLE inbox (
@@ -9,20 +10,185 @@ export const inboxSchema = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-export class Inbox {
-  readonly #insert;
+/**
+ * Positions let an inbox be compared with a journal range by range. They are not what makes an event unique: a publisher
+ * whose database was put back gives the same position to another event.
+ */
+export const inboxPositionsSchema = `
+  ALTER TABLE inbox ADD COLUMN publisher INTEGER;
+  ALTER TABLE inbox ADD COLUMN position INTEGER;
+  ALTER TABLE inbox ADD COLUMN checksum INTEGER;
+  ALTER TABLE inbox ADD COLUMN dead_letter INTEGER NOT NULL DEFAULT 0 CHECK (dead_letter IN (0, 1));
+  CREATE INDEX inbox_positions ON inbox (publisher, position, checksum) WHERE position IS NOT NULL;
+  CREATE TABLE publishers (
+    publisher INTEGER PRIMARY KEY,
+    source TEXT NOT NULL UNIQUE,
+    -- How far its journal has been compared with the inbox, and what stood there.
+    journal_id TEXT,
+    reconciled_until INTEGER NOT NULL DEFAULT 0,
+    reconciled_event_id TEXT
+  ) STRICT;
+`;
 
-  constructor(db: Database) {
-    this.#insert = db.prepare('INSERT OR IGNORE INTO inbox (event_id, handled_at_ms) VALUES (?, ?)');
-  }
-
-  /** Remembers the event. False: it is a duplicate and must have no effect. */
-  accept(eventId: string, nowMs: number): boolean {
-    return this.#insert.run(uuidBytes(eventId), nowMs).changes === 1;
-  }
+/** What the inbox needs to know of an event. */
+export interface InboxEvent {
+  readonly id: string;
+  readonly source: string;
+  /** In the publisher's journal; undefined when the event does not say. */
+  readonly position: number | undefined;
 }
 
-/** 16 bytes instead of 36 characters: this table has a row for every message ever handled. */
-function uuidBytes(uuid: string): Buffer {
-  return Buffer.from(uuid.replaceAll('-', ''), 'hex');
+/** How far a publisher's journal has been reconciled. */
+export interface ReconcileCursor {
+  readonly journalId: string | undefined;
+  readonly position: number;
+  /** The event at that position; another one there now means that the publisher's database was put back. */
+  readonly eventId: string | undefined;
+}
+
+export class Inbox {
+  readonly #insert;
+  readonly #markDead;
+  readonly #has;
+  readonly #digest;
+  readonly #place;
+  readonly #displace;
+  readonly #idsIn;
+  readonly #cursor;
+  readonly #setCursor;
+  readonly #prune;
+  readonly #publishers = new Map<string, number>();
+
+  /** @param sources names of the services whose events come here */
+  constructor(db: Database, sources: readonly string[]) {
+    // A dead letter that is redriven takes effect after all: the mark is lifted, and that counts as a change.
+    this.#insert = db.prepare(
+      `INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (event_id) DO UPDATE SET dead_letter = 0, handled_at_ms = excluded.handled_at_ms WHERE dead_letter = 1`,
+    );
+    this.#markDead = db.prepare(
+      `INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum, dead_letter) VALUES (?, ?, ?, ?, ?, 1)
+       ON CONFLICT (event_id) DO NOTHING`,
+    );
+    this.#has = db
+      .prepare<[Buffer], number | null>('SELECT coalesce(position, 0) FROM inbox WHERE event_id = ?')
+      .pluck();
+    this.#digest = db.prepare<[number, number, number], Digest>(
+      `SELECT count(*) AS count, coalesce(sum(checksum), 0) % ${digestModulus} AS sum FROM inbox
+       WHERE publisher = ? AND position > ? AND position <= ?`,
+    );
+    this.#place = db.prepare('UPDATE inbox SET publisher = ?, position = ?, checksum = ? WHERE event_id = ?');
+    this.#displace = db.prepare('UPDATE inbox SET position = NULL WHERE event_id = ?');
+    this.#idsIn = db
+      .prepare<[number, number, number], Buffer>(
+        'SELECT event_id FROM inbox WHERE publisher = ? AND position > ? AND position <= ?',
+      )
+      .pluck();
+    this.#cursor = db.prepare<
+      [string],
+      { journal_id: string | null; reconciled_until: number; reconciled_event_id: string | null }
+    >('SELECT journal_id, reconciled_until, reconciled_event_id FROM publishers WHERE source = ?');
+    this.#setCursor = db.prepare(
+      'UPDATE publishers SET journal_id = ?, reconciled_until = ?, reconciled_event_id = ? WHERE source = ?',
+    );
+    this.#prune = db.prepare<[number, number, number, number]>(
+      `DELETE FROM inbox WHERE event_id IN
+         (SELECT event_id FROM inbox INDEXED BY inbox_positions
+          WHERE publisher = ? AND position IS NOT NULL AND position < ? AND handled_at_ms < ? ORDER BY position LIMIT ?)`,
+    );
+    // Not when one is first met: that transaction may be undone, and its number be given to another publisher.
+    const add = db.prepare('INSERT OR IGNORE INTO publishers (source) VALUES (?)');
+    const numberOf = db.prepare<[string], number>('SELECT publisher FROM publishers WHERE source = ?').pluck();
+    for (const source of sources) {
+      add.run(source);
+      this.#publishers.set(source, numberOf.get(source) ?? 0);
+    }
+  }
+
+  /** Records the event as handled. False: it is a duplicate and must have no effect. */
+  accept(event: InboxEvent, nowMs: number): boolean {
+    return this.#write(this.#insert, event, nowMs);
+  }
+
+  /** Records that the event was dead-lettered: reconciliation does not fetch it again, a redrive is still handled. */
+  deadLettered(event: InboxEvent, nowMs: number): void {
+    this.#write(this.#markDead, event, nowMs);
+  }
+
+  #write(statement: { run(...values: unknown[]): { changes: number } }, event: InboxEvent, nowMs: number): boolean {
+    const id = uuidBytes(event.id);
+    const publisher = event.position === undefined ? null : this.#publisherOf(event.source);
+    return statement.run(id, nowMs, publisher, event.position ?? null, checksumOf(id)).changes === 1;
+  }
+
+  has(eventId: string): boolean {
+    return this.#has.get(uuidBytes(eventId)) !== undefined;
+  }
+
+  // ---- for reconciliation
+
+  digest(source: string, after: number, until: number): Digest {
+    return this.#digest.get(this.#publisherOf(source), after, until) ?? { count: 0, sum: 0 };
+  }
+
+  /**
+   * Makes the positions of handled events those of the publisher's journal. Inside a transaction only.
+   * @param entries all events of the range that this service subscribes to
+   * @returns the positions of those that were never handled, and the ids of handled ones that the range does not hold
+   */
+  align(
+    source: string,
+    after: number,
+    until: number,
+    entries: readonly { readonly position: number; readonly eventId: string }[],
+  ): { readonly missing: number[]; readonly unknown: string[] } {
+    const publisher = this.#publisherOf(source);
+    const missing: number[] = [];
+    const inJournal = new Set<string>();
+    for (const { position, eventId } of entries) {
+      const id = uuidBytes(eventId);
+      inJournal.add(id.toString('hex'));
+      const known = this.#has.get(id);
+      if (known === undefined) missing.push(position);
+      else if (known !== position) this.#place.run(publisher, position, checksumOf(id), id);
+    }
+    const unknown: string[] = [];
+    for (const id of this.#idsIn.all(publisher, after, until)) {
+      if (inJournal.has(id.toString('hex'))) continue;
+      unknown.push(id.toString('hex'));
+      this.#displace.run(id);
+    }
+    return { missing, unknown };
+  }
+
+  cursor(source: string): ReconcileCursor {
+    const row = this.#cursor.get(source);
+    return {
+      journalId: row?.journal_id ?? undefined,
+      position: row?.reconciled_until ?? 0,
+      eventId: row?.reconciled_event_id ?? undefined,
+    };
+  }
+
+  /** Inside a transaction only. */
+  setCursor(source: string, { journalId, position, eventId }: ReconcileCursor): void {
+    this.#setCursor.run(journalId ?? null, position, eventId ?? null, source);
+  }
+
+  /**
+   * Deletes rows handled before `beforeMs` of events that their publisher's journal does not hold any more: as long as it
+   * does, they could be fetched again and must be recognised. Inside a transaction only.
+   * @param oldest position of the oldest entry in the publisher's journal
+   * @returns how many were deleted; `limit` at most
+   */
+  prune(source: string, oldest: number, beforeMs: number, limit: number): number {
+    return this.#prune.run(this.#publisherOf(source), oldest, beforeMs, limit).changes;
+  }
+
+  /** A short number for a publisher's name, the same for as long as the database lives. */
+  #publisherOf(source: string): number {
+    const publisher = this.#publishers.get(source);
+    if (publisher === undefined) throw new Error(`'${source}' is not a publisher of this service`);
+    return publisher;
+  }
 }

@@ -1,9 +1,10 @@
-// The outbox table: messages that are committed with the state they tell of, and kept until the broker has them.
-import type { OutgoingMessage } from '../messaging/bus.ts';
+// The outbox: the part of the journal that the broker has not confirmed yet. Nothing is deleted when it has; a mark moves
+// on, lazily, since publishing twice is harmless. A process that dies between a confirm and the mark publishes again.
 import type { Database } from './database.ts';
+import type { Journal, JournalEntry } from './journal.ts';
 
-/** AUTOINCREMENT: a number is never given twice, so the relay can go on from the last one it has seen. */
-export const outboxSchema = `
+/** How the outbox was kept before there was a journal. */
+export const outboxTableSchema = `
   CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     exchange TEXT NOT NULL,
@@ -18,97 +19,98 @@ export const outboxSchema = `
   ) STRICT;
 `;
 
-export interface OutboxRow {
-  readonly seq: number;
-  readonly message: OutgoingMessage;
-}
+/** What was unsent then is unsent now. An event's position is its place in the journal; its bytes stay as they were. */
+export const outboxSchema = `
+  CREATE TABLE outbox_marks (
+    process_id TEXT PRIMARY KEY,
+    -- Everything up to here that this process has taken on is confirmed, except what is in outbox_exceptions.
+    confirmed_until INTEGER NOT NULL,
+    written_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE outbox_exceptions (
+    position INTEGER PRIMARY KEY
+  ) STRICT;
+  INSERT INTO journal (position, event_id, checksum, type, subject, dead_letter, written_at_ms, body)
+    SELECT row_number() OVER (ORDER BY seq), unhex(replace(message_id, '-', '')), 0, routing_key, coalesce(correlation_id, ''),
+           CASE WHEN exchange = '' THEN json_object('contentType', content_type, 'headers', json(coalesce(headers, '{}'))) END,
+           written_at_ms, body
+    FROM outbox;
+  DROP TABLE outbox;
+`;
 
-interface StoredRow {
-  seq: number;
-  exchange: string;
-  routing_key: string;
-  message_id: string;
-  content_type: string;
-  mandatory: number;
-  correlation_id: string | null;
-  headers: string | null;
-  body: Buffer;
-  written_at_ms: number;
-}
+/** Marks of processes that have written none for so long are deleted. */
+const markKeptMs = 24 * 60 * 60 * 1000;
 
 export class Outbox {
-  readonly #append;
-  readonly #after;
-  readonly #get;
-  readonly #forget;
-  readonly #count;
-  readonly #countOf;
+  readonly #journal: Journal;
+  readonly #processId: string;
+  readonly #lowestMark;
+  readonly #mark;
+  readonly #raise;
+  readonly #deleteOldMarks;
+  readonly #except;
+  readonly #unexcept;
+  readonly #exceptions;
+  readonly #others;
 
-  constructor(db: Database) {
-    this.#append = db.prepare(
-      `INSERT INTO outbox (exchange, routing_key, message_id, content_type, mandatory, correlation_id, headers, body, written_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  /** @param processId told apart from that of any other process, also of an earlier run */
+  constructor(db: Database, journal: Journal, processId: string) {
+    this.#journal = journal;
+    this.#processId = processId;
+    this.#lowestMark = db.prepare<[], number | null>('SELECT min(confirmed_until) FROM outbox_marks').pluck();
+    this.#mark = db.prepare(
+      `INSERT INTO outbox_marks (process_id, confirmed_until, written_at_ms) VALUES (?, ?, ?)
+       ON CONFLICT (process_id) DO UPDATE SET confirmed_until = excluded.confirmed_until, written_at_ms = excluded.written_at_ms`,
     );
-    this.#after = db.prepare<[number, number], StoredRow>('SELECT * FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?');
-    this.#get = db.prepare<[number], StoredRow>('SELECT * FROM outbox WHERE seq = ?');
-    this.#forget = db.prepare('DELETE FROM outbox WHERE seq = ?');
-    this.#count = db.prepare<[], number>('SELECT count(*) FROM outbox').pluck();
-    this.#countOf = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE routing_key = ?').pluck();
-  }
-
-  /** Only inside the transaction that changes the state which the message tells of. Returns the row as it now stands. */
-  append(message: OutgoingMessage, nowMs: number): OutboxRow {
-    const { lastInsertRowid } = this.#append.run(
-      message.exchange,
-      message.routingKey,
-      message.messageId,
-      message.contentType,
-      message.mandatory ? 1 : 0,
-      message.correlationId ?? null,
-      message.headers ? JSON.stringify(message.headers) : null,
-      message.body,
-      nowMs,
+    this.#raise = db.prepare(
+      'UPDATE outbox_marks SET confirmed_until = ? WHERE process_id <> ? AND confirmed_until < ? AND confirmed_until >= ?',
     );
-    return { seq: Number(lastInsertRowid), message };
+    this.#deleteOldMarks = db.prepare('DELETE FROM outbox_marks WHERE process_id <> ? AND written_at_ms < ?');
+    this.#except = db.prepare('INSERT OR IGNORE INTO outbox_exceptions (position) VALUES (?)');
+    this.#unexcept = db.prepare('DELETE FROM outbox_exceptions WHERE position = ?');
+    this.#exceptions = db
+      .prepare<[number, number], number>(
+        'SELECT position FROM outbox_exceptions WHERE position > ? ORDER BY position LIMIT ?',
+      )
+      .pluck();
+    this.#others = db
+      .prepare<[string], number | null>('SELECT min(confirmed_until) FROM outbox_marks WHERE process_id <> ?')
+      .pluck();
   }
 
-  /** Rows above `seq`, oldest first. */
-  after(seq: number, limit: number): OutboxRow[] {
-    return this.#after.all(seq, limit).map(toRow);
+  /** Up to here everything is confirmed, whoever published it, except the exceptions. */
+  confirmedUntil(): number {
+    return this.#lowestMark.get() ?? 0;
   }
 
-  get(seq: number): OutboxRow | undefined {
-    const row = this.#get.get(seq);
-    return row && toRow(row);
+  /** The same as the marks of other processes have it; undefined: there are none. */
+  othersConfirmedUntil(): number | undefined {
+    return this.#others.get(this.#processId) ?? undefined;
   }
 
-  /** Only for rows that the broker has confirmed and routed. Returns how many there were: 0 when it was forgotten before. */
-  forget(seq: number): number {
-    return this.#forget.run(seq).changes;
+  /** Inside a transaction only. */
+  mark(confirmedUntil: number, nowMs: number): void {
+    this.#mark.run(this.#processId, confirmedUntil, nowMs);
+    this.#deleteOldMarks.run(this.#processId, nowMs - markKeptMs);
   }
 
-  count(): number {
-    return this.#count.get() ?? 0;
+  /** What other processes had left unconfirmed from `from` on is confirmed up to `to`. Inside a transaction only. */
+  raiseOthers(from: number, to: number): void {
+    this.#raise.run(to, this.#processId, to, from);
   }
 
-  /** Reads the whole table: for people's questions only. */
-  countOf(routingKey: string): number {
-    return this.#countOf.get(routingKey) ?? 0;
+  /** The mark goes past this entry, which is not confirmed. Inside a transaction only. */
+  except(position: number): void {
+    this.#except.run(position);
   }
-}
 
-function toRow(row: StoredRow): OutboxRow {
-  return {
-    seq: row.seq,
-    message: {
-      exchange: row.exchange,
-      routingKey: row.routing_key,
-      messageId: row.message_id,
-      contentType: row.content_type,
-      mandatory: row.mandatory === 1,
-      correlationId: row.correlation_id ?? undefined,
-      headers: row.headers === null ? undefined : (JSON.parse(row.headers) as Record<string, string>),
-      body: row.body,
-    },
-  };
+  /** An exception was confirmed after all. Inside a transaction only. */
+  unexcept(position: number): void {
+    this.#unexcept.run(position);
+  }
+
+  /** Entries that earlier runs have left below the mark: positions above `position`, in their order. */
+  exceptionsAfter(position: number, limit: number): JournalEntry[] {
+    return this.#exceptions.all(position, limit).flatMap((at) => this.#journal.get(at) ?? []);
+  }
 }

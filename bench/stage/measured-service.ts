@@ -1,0 +1,120 @@
+// A service as it runs in production, except for its log, which goes to /dev/null: info lines are written, but no disk,
+// pipe or reader is part of the figures. local/service-process.ts would have this process read every line.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { serviceLaunch } from '../../local/service-launch.ts';
+import { defaultSettings } from '../../local/system.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+
+/** A million orders are checked at the start (PRAGMA quick_check). */
+const startTimeoutMs = 300_000;
+
+export interface MeasuredServiceOptions {
+  readonly service: ServiceName;
+  readonly amqpUrl: string;
+  readonly databasePath: string;
+  /** Folder for CPU profiles; undefined: none. */
+  readonly profile: string | undefined;
+  /** Called when the service ends without having been stopped. */
+  readonly failed: (error: Error) => void;
+}
+
+export class MeasuredService {
+  readonly service: ServiceName;
+  readonly databasePath: string;
+  readonly port: number;
+  /** From the start of the process until it listens. */
+  readonly startMs: number;
+  readonly #child: ChildProcess;
+  #ending = false;
+
+  private constructor(options: MeasuredServiceOptions, child: ChildProcess, port: number, startMs: number) {
+    this.service = options.service;
+    this.databasePath = options.databasePath;
+    this.port = port;
+    this.startMs = startMs;
+    this.#child = child;
+    child.once('exit', (code, signal) => {
+      if (!this.#ending) options.failed(new Error(`${this.service} ended (${signal ?? code})`));
+    });
+  }
+
+  /** Resolves when it listens. @param running gets a function that kills it, also while it starts */
+  static async start(
+    options: MeasuredServiceOptions,
+    running: (kill: () => Promise<void>) => void,
+  ): Promise<MeasuredService> {
+    const { service, databasePath } = options;
+    mkdirSync(dirname(databasePath), { recursive: true });
+    const errorFile = join(dirname(databasePath), `${service}.stderr`);
+    const startedMs = performance.now();
+    const child = spawnService(options, errorFile);
+    running(() => end(child, 'SIGKILL'));
+    const port = await listening(child, service, errorFile);
+    return new MeasuredService(options, child, port, performance.now() - startedMs);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** SIGTERM, as a supervisor would. */
+  async stop(): Promise<void> {
+    this.#ending = true;
+    await end(this.#child, 'SIGTERM');
+  }
+}
+
+function spawnService(options: MeasuredServiceOptions, errorFile: string): ChildProcess {
+  const { service, amqpUrl, databasePath, profile } = options;
+  const launch = serviceLaunch({
+    service,
+    amqpUrl,
+    databasePath,
+    port: 0,
+    env: {
+      ...defaultSettings,
+      // The one setting that the user may change, to compare: EVENT_BATCH_MAX=1 npm run bench
+      EVENT_BATCH_MAX: process.env['EVENT_BATCH_MAX'] ?? '',
+      NODE_ENV: 'production',
+    },
+    nodeOptions:
+      profile === undefined
+        ? []
+        : ['--cpu-prof', '--cpu-prof-dir', profile, '--cpu-prof-name', `${service}.cpuprofile`],
+  });
+  const errors = openSync(errorFile, 'w');
+  const child = spawn(launch.command, launch.args, {
+    detached: true,
+    stdio: ['ignore', 'ignore', errors, 'ipc'],
+    env: launch.env,
+  });
+  closeSync(errors);
+  return child;
+}
+
+/** @returns the port */
+function listening(child: ChildProcess, service: ServiceName, errorFile: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`${service} ${why}: ${readFileSync(errorFile, 'utf8')}`));
+    };
+    const timer = setTimeout(() => fail(`did not listen within ${startTimeoutMs} ms`), startTimeoutMs);
+    child.once('message', (message: { listening: number }) => {
+      clearTimeout(timer);
+      resolve(message.listening);
+    });
+    child.once('error', (error) => fail(error.message));
+    child.once('exit', (code, signal) => fail(`ended (${signal ?? code}) before it listened`));
+  });
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || !child.pid) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}

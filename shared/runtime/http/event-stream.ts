@@ -1,0 +1,57 @@
+// A live tail of the journal, as server-sent events. It reads from the journal at the pace of its client: a slow one is
+// behind, and costs no memory.
+import { Readable } from 'node:stream';
+import type { EventFilter, Journal } from '../storage/journal.ts';
+
+const pageSize = 100;
+const scanMax = 10_000;
+/** What another process that shares the database has published is found this often. */
+const pollMs = 1_000;
+/** A comment this often, so that nobody takes a quiet stream for a dead one. */
+const keepAliveMs = 15_000;
+
+export function eventStream(journal: Journal, filter: Omit<EventFilter, 'until'>, signal: AbortSignal): Readable {
+  return Readable.from(tail(journal, filter, signal), { objectMode: false, highWaterMark: 64 * 1024 });
+}
+
+async function* tail(
+  journal: Journal,
+  filter: Omit<EventFilter, 'until'>,
+  signal: AbortSignal,
+): AsyncGenerator<string, void> {
+  let cursor = filter.after;
+  let wake = (): void => {};
+  const unsubscribe = journal.onAppended(() => wake());
+  const onAbort = (): void => wake();
+  signal.addEventListener('abort', onAbort);
+  try {
+    yield 'retry: 1000\n\n';
+    for (let quietMs = 0; !signal.aborted; ) {
+      const { events, next } = journal.events(
+        { ...filter, after: cursor, until: Number.MAX_SAFE_INTEGER },
+        pageSize,
+        scanMax,
+      );
+      const moved = next > cursor;
+      cursor = next;
+      for (const { position, type, body } of events)
+        yield `id: ${position}\nevent: ${type}\ndata: ${body.toString()}\n\n`;
+      quietMs = events.length > 0 ? 0 : quietMs;
+      if (moved) continue;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, pollMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      quietMs += pollMs;
+      if (quietMs < keepAliveMs) continue;
+      quietMs = 0;
+      yield ': keep-alive\n\n';
+    }
+  } finally {
+    unsubscribe();
+    signal.removeEventListener('abort', onAbort);
+  }
+}

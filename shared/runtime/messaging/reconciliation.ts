@@ -1,0 +1,334 @@
+// Reconciliation: compares what the publishers' journals hold with what this service has handled, and handles what is
+// missing. The broker is the fast path; this makes losing it cost time, not events. Digests over ranges come first, ids
+// only where they differ, events only where they are missing.
+import type { Clock, Timer } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+import type { GroupCommit } from '../storage/group-commit.ts';
+import type { Inbox, ReconcileCursor } from '../storage/inbox.ts';
+import type { Bus } from './bus.ts';
+import type { EventHandler } from './event-handler.ts';
+import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } from './journal-queries.ts';
+
+/** An event is missed only this long after it was written: until then it may be on its way through the broker. */
+const onItsWayMs = 5_000;
+
+export interface ReconciliationOptions {
+  /** Name of this service. */
+  readonly service: string;
+  /** The publishers it subscribes to, with the event types; `reader` undefined: their address is not known. */
+  readonly publishers: readonly {
+    readonly source: string;
+    readonly types: readonly string[];
+    readonly reader: JournalReader | undefined;
+  }[];
+  readonly inbox: Inbox;
+  readonly handler: EventHandler;
+  readonly commit: GroupCommit;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Time between two rounds, in milliseconds. */
+  readonly intervalMs: number;
+}
+
+export interface PublisherStatus {
+  /**
+   * - `off`: its address is not set
+   * - `starting`: not compared yet
+   * - `reconciled`: everything it published up to a few seconds ago was handled here
+   * - `behind`: some of it was not, and is being fetched or is still in the queue
+   * - `unreachable`: its journal cannot be read now
+   */
+  readonly state: 'off' | 'starting' | 'reconciled' | 'behind' | 'unreachable';
+  /** Position in its journal up to which everything was handled. */
+  readonly reconciledUntil: number;
+  /** Position of its newest event, when it was last asked. */
+  readonly head: number;
+  /** Events fetched since the start because the broker had not brought them. */
+  readonly fetched: number;
+  /** Events handled here that its journal does not hold any more: its database was put back to an earlier state. */
+  readonly unknown: number;
+  readonly lastError?: string | undefined;
+}
+
+export class Reconciliation {
+  readonly #publishers: readonly PublisherReconciliation[];
+  readonly #options: ReconciliationOptions;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: ReconciliationOptions) {
+    this.#options = options;
+    this.#publishers = options.publishers.map((publisher) => new PublisherReconciliation(publisher, options));
+  }
+
+  start(): void {
+    const off = this.#publishers.filter(({ reader }) => !reader).map(({ source }) => source);
+    if (off.length > 0) {
+      this.#options.log.warn(
+        { publishers: off },
+        'reconciliation is off: what the broker loses of these services stays lost; set their URLs',
+      );
+    }
+    this.#round();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    for (const publisher of this.#publishers) publisher.stop();
+  }
+
+  /** Begins a round now, also while the interval runs. */
+  request(): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    this.#round();
+  }
+
+  /** By publisher. */
+  status(): Record<string, PublisherStatus> {
+    return Object.fromEntries(this.#publishers.map((publisher) => [publisher.source, publisher.status()]));
+  }
+
+  /** The oldest entry that each publisher's journal still holds, as far as it is known. */
+  oldest(): ReadonlyMap<string, number> {
+    return new Map(this.#publishers.flatMap(({ source, oldest }) => (oldest === undefined ? [] : [[source, oldest]])));
+  }
+
+  /** True when no round is going on. */
+  get idle(): boolean {
+    return this.#publishers.every(({ busy }) => !busy);
+  }
+
+  #round(): void {
+    for (const publisher of this.#publishers) publisher.round();
+    this.#timer = this.#options.clock.after(this.#options.intervalMs, () => this.#round());
+  }
+}
+
+type Publisher = ReconciliationOptions['publishers'][number];
+
+/** One publisher's journal against the inbox. */
+class PublisherReconciliation {
+  readonly source: string;
+  readonly reader: JournalReader | undefined;
+  readonly #types: readonly string[];
+  readonly #options: ReconciliationOptions;
+  #state: PublisherStatus['state'];
+  #cursor: ReconcileCursor;
+  /** What is up to here has had the time to come through the broker. */
+  #settledHead = 0;
+  #head = 0;
+  /** Position of the oldest entry in its journal; undefined before the first answer. */
+  oldest: number | undefined;
+  #fetched = 0;
+  #unknown = 0;
+  #lastError: string | undefined;
+  #busy = false;
+  #again = false;
+  #stopped = false;
+  readonly #timers = new Set<Timer>();
+
+  constructor({ source, types, reader }: Publisher, options: ReconciliationOptions) {
+    this.source = source;
+    this.reader = reader;
+    this.#types = types;
+    this.#options = options;
+    this.#state = reader ? 'starting' : 'off';
+    this.#cursor = options.inbox.cursor(source);
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  status(): PublisherStatus {
+    return {
+      state: this.#state,
+      reconciledUntil: this.#cursor.position,
+      head: this.#head,
+      fetched: this.#fetched,
+      unknown: this.#unknown,
+      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+    };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  round(): void {
+    if (!this.reader || this.#stopped) return;
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    this.#again = false;
+    this.#ask();
+  }
+
+  #ask(): void {
+    const { service } = this.#options;
+    const { position: after, eventId: anchor } = this.#cursor;
+    const until = Math.max(after, this.#settledHead);
+    this.reader?.digests({ consumer: service, types: this.#types, after, anchor, until }, (answer) => {
+      if (this.#stopped) return;
+      if (answer instanceof Error) return this.#failed(answer);
+      this.#lastError = undefined;
+      this.oldest = answer.oldest;
+      this.#noteHead(answer.head);
+      if (this.#startsOver(answer)) return this.#ask();
+      this.#ranges(answer, 0);
+    });
+  }
+
+  /** Only what was in the journal a while ago can be missed by now. */
+  #noteHead(head: number): void {
+    this.#head = head;
+    if (head <= this.#settledHead) return;
+    const timer = this.#options.clock.after(onItsWayMs, () => {
+      this.#timers.delete(timer);
+      if (head <= this.#settledHead) return;
+      this.#settledHead = head;
+      this.round();
+    });
+    this.#timers.add(timer);
+  }
+
+  /** True: the journal is not the one that was compared before, so it is compared again from its beginning. */
+  #startsOver({ journalId, head, oldest, anchor }: JournalDigests): boolean {
+    const { journalId: knownId, position, eventId } = this.#cursor;
+    const { log } = this.#options;
+    const fields = { publisher: this.source, seen: position, head };
+    const another = knownId !== undefined && knownId !== journalId;
+    const putBack = position > head || (eventId !== undefined && position >= oldest && anchor !== eventId);
+    if (!another && !putBack) {
+      if (position > 0 && oldest > position + 1) {
+        log.error(
+          { ...fields, oldest },
+          'retention has deleted events of this publisher before they could be compared: what was lost of them stays lost',
+        );
+      }
+      return false;
+    }
+    log.error(
+      fields,
+      another
+        ? 'this publisher has another database than before: its journal is compared from the beginning'
+        : 'the database of this publisher was put back to an earlier state: its journal is compared from the beginning',
+    );
+    this.#settledHead = Math.min(this.#settledHead, head);
+    this.#cursor = { journalId, position: 0, eventId: undefined };
+    return true;
+  }
+
+  #ranges(answer: JournalDigests, index: number): void {
+    if (this.#stopped) return;
+    const range = answer.ranges[index];
+    if (!range) {
+      const more = answer.ranges.length > 0 && this.#cursor.position < this.#settledHead;
+      if (more) return this.#ask();
+      return this.#finished('reconciled', answer.journalId);
+    }
+    const here = this.#options.inbox.digest(this.source, range.after, range.until);
+    if (here.count === range.count && here.sum === range.sum) {
+      this.#advance(answer, range);
+      return this.#ranges(answer, index + 1);
+    }
+    this.#differs(range, (complete) => {
+      if (!complete) return this.#finished('behind', answer.journalId);
+      this.#advance(answer, range);
+      this.#ranges(answer, index + 1);
+    });
+  }
+
+  #advance({ journalId }: JournalDigests, { until, eventId }: RangeDigest): void {
+    this.#cursor = { journalId, position: until, eventId };
+  }
+
+  /** Handles what is missing of a range. `complete` is false when some of it must wait. */
+  #differs(range: RangeDigest, done: (complete: boolean) => void): void {
+    const { inbox, commit, bus, handler } = this.#options;
+    const { after, until } = range;
+    this.reader?.ids({ after, until, types: this.#types }, (entries) => {
+      if (this.#stopped) return;
+      if (entries instanceof Error) return this.#failed(entries);
+      commit.submit(
+        () => inbox.align(this.source, after, until, entries),
+        (result) => {
+          if (this.#stopped) return;
+          if (!result.ok) return this.#failed(result.error);
+          const { missing, unknown } = result.value;
+          if (unknown.length > 0) this.#reportUnknown(unknown.length);
+          if (missing.length === 0) return done(true);
+          bus.backlog((messages) => {
+            if (this.#stopped) return;
+            // Queues keep the order: what was published before something that was delivered is not in the queue any more.
+            const lost = messages
+              ? missing.filter((position) => position < handler.deliveredPosition(this.source))
+              : missing;
+            if (lost.length > 0) this.#state = 'behind';
+            this.#fetch(lost, 0, () => done(lost.length === missing.length));
+          });
+        },
+      );
+    });
+  }
+
+  #reportUnknown(count: number): void {
+    this.#unknown += count;
+    this.#options.log.error(
+      { publisher: this.source, events: count },
+      'events handled here are not in the journal of their publisher: its database was put back; npm run audit lists the orders that disagree',
+    );
+  }
+
+  #fetch(positions: readonly number[], from: number, done: () => void): void {
+    const page = positions.slice(from, from + fetchMax);
+    if (page.length === 0) return done();
+    const { handler, log } = this.#options;
+    this.reader?.events(page, (entries) => {
+      if (this.#stopped) return;
+      if (entries instanceof Error) return this.#failed(entries);
+      this.#fetched += entries.length;
+      log.warn(
+        { publisher: this.source, events: entries.length, done: from + page.length, of: positions.length },
+        'the broker has not brought these events: they are handled from the journal of their publisher',
+      );
+      handler.handleFetched(
+        entries.map((entry) => ({ ...entry, source: this.source })),
+        () => this.#fetch(positions, from + fetchMax, done),
+      );
+    });
+  }
+
+  #failed(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (this.#state !== 'unreachable') {
+      this.#options.log.warn({ publisher: this.source, error: message }, 'its journal cannot be read now: tried again');
+    }
+    this.#state = 'unreachable';
+    this.#lastError = message;
+    this.#ended();
+  }
+
+  #finished(state: 'reconciled' | 'behind', journalId: string): void {
+    const { inbox, commit } = this.#options;
+    this.#state = state;
+    const before = inbox.cursor(this.source);
+    const cursor = { ...this.#cursor, journalId };
+    if (before.position === cursor.position && before.journalId === journalId) return this.#ended();
+    commit.submit(
+      () => inbox.setCursor(this.source, cursor),
+      () => this.#ended(),
+    );
+  }
+
+  #ended(): void {
+    this.#busy = false;
+    if (this.#again) this.round();
+  }
+}

@@ -1,0 +1,115 @@
+// A unit of work: a command or a reaction, the state it changes, and the events it publishes, in one transaction.
+// Everything that a service does goes through here, whether a request or an event asked for it.
+import { type CloudEvent, createEvent, encodeEvent } from '../../contract/cloud-event.ts';
+import type { Choreography } from '../../contract/language.ts';
+import { type Clock, isoTime } from '../environment/clock.ts';
+import type { GroupCommit, Lane, Result } from '../storage/group-commit.ts';
+import type { Journal } from '../storage/journal.ts';
+
+/** When a transaction happens. Handed in, so that the same input gives the same result. */
+export interface Moment {
+  readonly nowMs: number;
+  /** The same as ISO 8601 UTC. */
+  readonly now: string;
+}
+
+/** Where something came from; passed on in every event that follows from it. */
+export interface Cause {
+  /** Id of the event or of the HTTP request. */
+  readonly causationId: string;
+  readonly traceparent: string;
+}
+
+/** An event about to be published, without its envelope. */
+export interface Emission {
+  readonly type: string;
+  readonly data: unknown;
+}
+
+/** What a command may use while its transaction is open. */
+export interface Transaction extends Moment {
+  newId(): string;
+  /** Writes an event to the journal: it is published if, and only if, this transaction commits. */
+  publish(emission: Emission): CloudEvent;
+}
+
+export interface UnitOfWork<R> {
+  readonly lane: Lane;
+  readonly cause: Cause;
+  readonly run: (tx: Transaction) => R;
+  /** The id of each event that it publishes. Left out: new ones. */
+  readonly eventId?: (type: string) => string;
+}
+
+export interface UnitOfWorkOptions {
+  readonly contract: Choreography;
+  /** Name of the service: the `source` of its events. */
+  readonly service: string;
+  readonly journal: Journal;
+  readonly commit: GroupCommit;
+  readonly clock: Clock;
+  /** Called for each published event, inside its transaction. */
+  readonly published?: ((event: CloudEvent) => void) | undefined;
+}
+
+export class UnitsOfWork {
+  readonly #options: UnitOfWorkOptions;
+  readonly #listeners = new Set<(event: CloudEvent) => void>();
+
+  constructor(options: UnitOfWorkOptions) {
+    this.#options = options;
+  }
+
+  /** Runs the work in the next group commit, then calls `done`, in the very turn of the commit. */
+  submit<R>(work: UnitOfWork<R>, done: (result: Result<R>) => void): void {
+    const published: CloudEvent[] = [];
+    this.#options.commit.submit(
+      () => {
+        // It may run again, after a group that failed.
+        published.length = 0;
+        return work.run(this.#transaction(work, published));
+      },
+      (result) => {
+        done(result);
+        if (result.ok) for (const event of published) for (const listener of this.#listeners) listener(event);
+      },
+      work.lane,
+    );
+  }
+
+  /** Calls back for every event that this process publishes, once it is on disk. Returns a function that ends that. */
+  onPublished(listener: (event: CloudEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #transaction({ cause, eventId }: UnitOfWork<unknown>, published: CloudEvent[]): Transaction {
+    const { contract, service, journal, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    const now = isoTime(nowMs);
+    return {
+      nowMs,
+      now,
+      newId: () => clock.newId(),
+      publish: (emission) => {
+        const id = eventId?.(emission.type) ?? clock.newId();
+        const position = journal.nextPosition;
+        const event = createEvent(contract, emission, { id, source: service, time: now, position, ...cause });
+        journal.append({ eventId: id, type: event.type, subject: event.subject, body: encodeEvent(event) }, nowMs);
+        published.push(event);
+        this.#options.published?.(event);
+        return event;
+      },
+    };
+  }
+}
+
+/** The cause of something that no event led to. */
+export function newCause(causationId: string, clock: Clock, traceparent?: string): Cause {
+  return { causationId, traceparent: traceparent ?? newTraceparent(clock) };
+}
+
+function newTraceparent(clock: Clock): string {
+  const hex = () => clock.newId().replaceAll('-', '');
+  return `00-${hex()}-${hex().slice(16)}-01`;
+}

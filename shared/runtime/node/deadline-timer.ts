@@ -1,0 +1,103 @@
+// Wakes a service up when something is due, by its own database and clock. Each thing is done in a unit of work of its own,
+// so that one that fails does not keep the others waiting.
+import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+import { newCause, type UnitsOfWork } from '../messaging/unit-of-work.ts';
+import type { GroupParticipant } from '../storage/group-commit.ts';
+import type { Deadlines } from './service.ts';
+
+/** Longest sleep until the deadlines are looked at again: the wall clock may jump. */
+const sleepMsMax = 2_000;
+const retryMinMs = 1_000;
+const retryMaxMs = 60_000;
+/** Most deadlines met at a time. */
+const dueMax = 100;
+
+interface Options {
+  readonly deadlines: Deadlines | undefined;
+  readonly units: UnitsOfWork;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class DeadlineTimer implements GroupParticipant {
+  readonly #options: Options;
+  #timer: { readonly atMs: number; readonly timer: Timer } | undefined;
+  /** Keys that failed, and when each may be tried again. */
+  readonly #failed = new Map<string, { attempts: number; notBeforeMs: number }>();
+  /** Units of work of the present wake-up that are not done yet. */
+  #left = 0;
+  #running = false;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#timer?.timer.cancel();
+    this.#timer = undefined;
+  }
+
+  begin(): void {}
+
+  rolledBack(): void {}
+
+  committed(): void {
+    this.#arm();
+  }
+
+  #arm(minDelayMs = 0): void {
+    const { deadlines, clock } = this.#options;
+    if (!deadlines || !this.#running || this.#left > 0) return;
+    const atMs = deadlines.nextAtMs();
+    if (atMs === undefined) return;
+    if (this.#timer && this.#timer.atMs <= atMs) return;
+    this.#timer?.timer.cancel();
+    const delayMs = Math.min(Math.max(minDelayMs, atMs - clock.nowMs()), sleepMsMax);
+    this.#timer = { atMs, timer: clock.after(delayMs, () => this.#wake()) };
+  }
+
+  #wake(): void {
+    this.#timer = undefined;
+    const { deadlines, clock } = this.#options;
+    if (!deadlines || !this.#running) return;
+    const nowMs = clock.nowMs();
+    const keys = this.#dueNow(deadlines, nowMs);
+    if (keys.length === 0) return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
+    this.#left = keys.length;
+    for (const key of keys) this.#meet(deadlines, key);
+  }
+
+  /** Those that failed lately are left out, also when they fill the first page. */
+  #dueNow(deadlines: Deadlines, nowMs: number): string[] {
+    const waits = (key: string): boolean => (this.#failed.get(key)?.notBeforeMs ?? 0) > nowMs;
+    return deadlines
+      .due(nowMs, dueMax + this.#failed.size)
+      .filter((key) => !waits(key))
+      .slice(0, dueMax);
+  }
+
+  #meet(deadlines: Deadlines, key: string): void {
+    const { units, clock, log } = this.#options;
+    const cause = newCause(clock.newId(), clock);
+    units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx) }, (result) => {
+      if (!this.#running) return;
+      if (result.ok) {
+        this.#failed.delete(key);
+      } else {
+        const attempts = (this.#failed.get(key)?.attempts ?? 0) + 1;
+        this.#failed.set(key, { attempts, notBeforeMs: clock.nowMs() + backoffMs(attempts, retryMinMs, retryMaxMs) });
+        log.error({ key, error: String(result.error), attempts }, 'a deadline could not be met now: it is retried');
+      }
+      this.#left -= 1;
+      // A failed one is still the next that is due: not at once again.
+      if (this.#left === 0) this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
+    });
+  }
+}

@@ -1,0 +1,36 @@
+// What a service gives to the runtime: its tables, its reactions, its deadlines. saga.ts binds these types to the events of
+// this saga's contract, so that a missing or undeclared reaction does not compile.
+import type { CloudEvent } from '../../contract/cloud-event.ts';
+import type { Choreography } from '../../contract/language.ts';
+import type { Reaction } from '../messaging/event-handler.ts';
+import type { Transaction } from '../messaging/unit-of-work.ts';
+import type { Database } from '../storage/database.ts';
+
+/** Things that a service does of its own accord at a time that its database knows. */
+export interface Deadlines {
+  /** When the next one is due; undefined: there is none. Called after every commit, so it must be quick. */
+  nextAtMs(): number | undefined;
+  /** The keys of those that are due, the most urgent first. */
+  due(nowMs: number, limit: number): readonly string[];
+  /** Does what is due for one key, if it still is, in a transaction of its own. */
+  meet(key: string, tx: Transaction): void;
+}
+
+/** What a service is made of, once its database is open. */
+export interface ServiceParts {
+  /** One function per event type that the service subscribes to. */
+  readonly reactions: Readonly<Record<string, Reaction>>;
+  /** Called for every event that the service publishes, inside its transaction, for the service's own records. */
+  published?(event: CloudEvent): void;
+  readonly deadlines?: Deadlines | undefined;
+}
+
+export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {
+  readonly contract: Choreography;
+  readonly name: string;
+  /** TCP port of its HTTP interface where PORT is not set. */
+  readonly port: number;
+  /** SQL scripts, the runtime's among them (runtimeSchema). Append only; see openDatabase. */
+  readonly migrations: readonly string[];
+  build(db: Database): P;
+}

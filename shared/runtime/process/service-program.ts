@@ -1,0 +1,125 @@
+// A service with everything around it but the process: node, routes, HTTP server. run-service.ts makes it a process, the
+// tests use it as it is.
+import type { Server } from 'node:http';
+import { consumedBy } from '../../contract/language.ts';
+import type { Clock } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+import { eventsRoutes } from '../http/events-routes.ts';
+import { healthRoutes } from '../http/health.ts';
+import { createHttpServer } from '../http/http-app.ts';
+import { IdempotencyKeys } from '../http/idempotency.ts';
+import { JournalClient } from '../http/journal-client.ts';
+import { openApiDocument } from '../http/openapi.ts';
+import { type ProblemError, unavailable } from '../http/problem.ts';
+import type { Route } from '../http/route.ts';
+import type { Bus } from '../messaging/bus.ts';
+import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
+import { ServiceNode } from '../node/service-node.ts';
+import type { Database } from '../storage/database.ts';
+import type { HitFailpoint } from '../storage/group-commit.ts';
+import type { Settings } from './settings.ts';
+
+export interface ServiceProgram<P extends ServiceParts> {
+  readonly definition: ServiceDefinition<P>;
+  /** First paragraph of the OpenAPI document. */
+  readonly description: string;
+  routes(node: ServiceNode<P>, settings: Settings): Route[];
+}
+
+export interface ProgramEnvironment {
+  readonly settings: Settings;
+  readonly db: Database;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborted when the service is to stop: requests that change something are refused from then on. */
+  readonly stopping: AbortSignal;
+  readonly hit?: HitFailpoint;
+}
+
+export interface AssembledService<P extends ServiceParts> {
+  readonly node: ServiceNode<P>;
+  /** Not listening yet. */
+  readonly server: Server;
+  readonly document: Record<string, unknown>;
+}
+
+export function assembleService<P extends ServiceParts>(
+  { definition, description, routes }: ServiceProgram<P>,
+  { settings, db, bus, clock, log, stopping, hit }: ProgramEnvironment,
+): AssembledService<P> {
+  const { name } = definition;
+  const node = new ServiceNode(definition, {
+    db,
+    bus,
+    clock,
+    log,
+    batchMax: settings.EVENT_BATCH_MAX,
+    reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
+    retentionMs: settings.JOURNAL_RETENTION_MS,
+    journals: journalsFrom(definition, settings),
+    ...(hit ? { hit } : {}),
+  });
+  const own = routes(node, settings);
+  const shared = [
+    ...healthRoutes({
+      service: name,
+      outboxMax: settings.OUTBOX_MAX,
+      storageError: () => node.commit.lastError,
+      relay: () => node.relay.status(),
+      bus: () => bus.status(),
+      reconciliation: () => node.reconciliation.status(),
+      putBack: () => node.putBack,
+      stopping: () => stopping.aborted,
+    }),
+    ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
+  ];
+  const document = openApiDocument(name, description, [...own, ...shared]);
+  const server = createHttpServer({
+    // A user may be called `events`: the fixed paths come first.
+    routes: [...shared, openApiRoute(document), ...own],
+    prefixes: [`/${name}`],
+    clock,
+    log,
+    stopping,
+    transact: (command, cause) => node.transact(command, cause),
+    keys: new IdempotencyKeys(db),
+    refuse: () => {
+      if (stopping.aborted) return unavailable('stopping', 'this service is stopping', 1);
+      return outboxFull(node.relay.waiting, settings.OUTBOX_MAX);
+    },
+  });
+  return { node, server, document };
+}
+
+/** The journals of those whose events this service consumes, as far as their URLs are set. */
+function journalsFrom({ contract, name }: ServiceDefinition, settings: Settings): Record<string, JournalClient> {
+  const publishers = new Set(consumedBy(contract, name).map((type) => contract.events[type]?.by ?? ''));
+  return Object.fromEntries(
+    [...publishers].flatMap((publisher) => {
+      const urls = settings.serviceUrls[publisher];
+      return urls ? [[publisher, new JournalClient(urls)]] : [];
+    }),
+  );
+}
+
+function outboxFull(waiting: number, max: number): ProblemError | undefined {
+  if (waiting <= max) return undefined;
+  return unavailable(
+    'outbox-full',
+    `${waiting} events wait for the broker; nothing more is accepted until they are through`,
+    5,
+  );
+}
+
+function openApiRoute(document: object): Route {
+  return {
+    method: 'GET',
+    path: '/openapi.json',
+    operationId: 'openapi',
+    summary: 'This document',
+    unlimited: true,
+    answers: { 200: { description: 'OpenAPI 3.1' } },
+    handle: () => ({ status: 200, body: document }),
+  };
+}

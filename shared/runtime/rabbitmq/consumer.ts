@@ -1,0 +1,153 @@
+// Consumes this service's queue and acks what the service is done with.
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
+import { queueOf } from '../../contract/topology.ts';
+import type { BusListener, Delivery } from '../messaging/bus.ts';
+import type { AmqpBusOptions } from './amqp-bus.ts';
+import { AmqpConnection, endWith } from './amqp-connection.ts';
+import { declareTopology, TopologyKeeper } from './declare-topology.ts';
+
+export class Consumer {
+  readonly connection: AmqpConnection;
+  readonly #options: AmqpBusOptions;
+  readonly #keeper: TopologyKeeper;
+  #listener: BusListener | undefined;
+  #channel: Channel | undefined;
+  #consumerTag: string | undefined;
+  #cancelled = false;
+  /** Delivered on the present channel and not yet acked to the broker, in the order of delivery. */
+  #unacked: ConsumeMessage[] = [];
+  /** Those of them that the service is done with. */
+  readonly #done = new Set<ConsumeMessage>();
+  #flushing = false;
+
+  constructor(options: AmqpBusOptions) {
+    this.#options = options;
+    this.#keeper = new TopologyKeeper(options.topology, options.log);
+    this.connection = new AmqpConnection({
+      url: options.url,
+      name: `${options.service} consumer`,
+      log: options.log,
+      setUp: (connection, end) => this.#setUp(connection, end),
+      closing: async () => {
+        this.#flushAcks();
+        await this.#channel?.close();
+      },
+      lost: () => this.#lost(),
+    });
+  }
+
+  start(listener: BusListener): void {
+    this.#listener = listener;
+    this.connection.start();
+  }
+
+  /** Something of the topology seems to be missing. */
+  declareSoon(): void {
+    this.#keeper.declareSoon();
+  }
+
+  /** Number of messages that wait in the queue; undefined: it cannot be told now. */
+  backlog(): Promise<number | undefined> {
+    return this.#keeper.waiting(queueOf(this.#options.service));
+  }
+
+  async cancel(): Promise<void> {
+    this.#cancelled = true;
+    const tag = this.#consumerTag;
+    this.#consumerTag = undefined;
+    // A channel that is gone needs no cancelling.
+    if (tag !== undefined) await this.#channel?.cancel(tag).catch(() => {});
+  }
+
+  /** Tells the broker what is done: as one ack for all that are done without a gap, one each for the others. */
+  #flushAcks(): void {
+    this.#flushing = false;
+    const channel = this.#channel;
+    if (!channel || this.#done.size === 0) return;
+    try {
+      let last: ConsumeMessage | undefined;
+      let count = 0;
+      for (const message of this.#unacked) {
+        if (!this.#done.delete(message)) break;
+        last = message;
+        count += 1;
+      }
+      if (last) channel.ack(last, true);
+      this.#unacked.splice(0, count);
+      if (this.#done.size === 0) return;
+      for (const message of this.#done) channel.ack(message);
+      this.#unacked = this.#unacked.filter((message) => !this.#done.has(message));
+      this.#done.clear();
+    } catch (error) {
+      this.#options.log.warn(
+        { error: String(error) },
+        'acks could not be sent: the broker delivers those messages again',
+      );
+    }
+  }
+
+  async #setUp(connection: ChannelModel, end: (reason: Error) => void): Promise<void> {
+    const { service, topology, prefetch, log } = this.#options;
+    const channel = await connection.createChannel();
+    endWith(channel, 'consuming', end);
+    await declareTopology(channel, topology);
+    await channel.prefetch(prefetch);
+    if (this.#cancelled) return;
+    this.#channel = channel;
+    const { consumerTag } = await channel.consume(queueOf(service), (message) => {
+      if (message) this.#delivered(channel, message);
+      else end(new Error(`the queue '${queueOf(service)}' was deleted`));
+    });
+    this.#consumerTag = consumerTag;
+    this.#keeper.attach(connection);
+    log.info({ queue: queueOf(service) }, 'connected to the broker');
+    this.#listener?.consumingBegan?.();
+  }
+
+  #delivered(channel: Channel, message: ConsumeMessage): void {
+    // Cancelled, but sent before the broker knew.
+    if (this.#channel !== channel || this.#cancelled) return;
+    this.#unacked.push(message);
+    const { properties, fields, content: body } = message;
+    const delivery: Delivery = {
+      body,
+      messageId: properties.messageId as string | undefined,
+      contentType: properties.contentType as string | undefined,
+      exchange: fields.exchange,
+      routingKey: fields.routingKey,
+      headers: properties.headers ?? {},
+      redelivered: fields.redelivered,
+      returns: returnsOf(message),
+      ack: () => {
+        if (this.#channel === channel) this.#ackLater(message);
+      },
+      reject: () => {
+        if (this.#channel !== channel) return;
+        this.#unacked = this.#unacked.filter((other) => other !== message);
+        channel.reject(message, false);
+      },
+    };
+    this.#listener?.delivered(delivery);
+  }
+
+  #ackLater(message: ConsumeMessage): void {
+    this.#done.add(message);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => this.#flushAcks());
+  }
+
+  #lost(): void {
+    this.#keeper.detach();
+    this.#channel = undefined;
+    this.#consumerTag = undefined;
+    this.#unacked = [];
+    this.#done.clear();
+  }
+}
+
+/** Quorum queues count how often a message was returned; RabbitMQ leaves the header out at first. */
+function returnsOf({ properties, fields }: ConsumeMessage): number {
+  const count: unknown = properties.headers?.['x-delivery-count'];
+  return typeof count === 'number' ? count : fields.redelivered ? 1 : 0;
+}

@@ -1,0 +1,108 @@
+// Declares exchanges, queues and bindings, and keeps declaring them: what somebody deletes is back within seconds.
+import type { Channel, ChannelModel } from 'amqplib';
+import type { Topology } from '../../contract/topology.ts';
+import { type Clock, systemClock, type Timer } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+
+/** A binding that is missing shows nowhere as long as another queue takes the message, so all are declared again regularly. */
+const redeclareMs = 5_000;
+/** After something that hints at a gap, such as an unroutable message: sooner, but not for every one of them. */
+const redeclareSoonMs = 200;
+
+/** Idempotent: what already exists with the same arguments stays. */
+export async function declareTopology(channel: Channel, { exchanges, queues, bindings }: Topology): Promise<void> {
+  await Promise.all(exchanges.map(({ name, type }) => channel.assertExchange(name, type, { durable: true })));
+  await Promise.all(
+    queues.map((queue) => channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments })),
+  );
+  await Promise.all(bindings.map(({ queue, exchange, routingKey }) => channel.bindQueue(queue, exchange, routingKey)));
+}
+
+/** Uses a channel of its own: one that the broker closes, since a declaration is refused, takes nothing else with it. */
+export class TopologyKeeper {
+  readonly #topology: Topology;
+  readonly #log: Log;
+  readonly #clock: Clock = systemClock;
+  #connection: ChannelModel | undefined;
+  #channel: Promise<Channel> | undefined;
+  #timer: Timer | undefined;
+  #soon: Timer | undefined;
+
+  constructor(topology: Topology, log: Log) {
+    this.#topology = topology;
+    this.#log = log;
+  }
+
+  /** Works over this connection from now on, until `detach`. The topology was just declared on it. */
+  attach(connection: ChannelModel): void {
+    this.#connection = connection;
+    this.#later();
+  }
+
+  detach(): void {
+    this.#connection = undefined;
+    this.#channel = undefined;
+    this.#timer?.cancel();
+    this.#soon?.cancel();
+    this.#soon = undefined;
+  }
+
+  /** Something seems to be missing. */
+  declareSoon(): void {
+    this.#soon ??= this.#clock.after(redeclareSoonMs, () => {
+      this.#soon = undefined;
+      void this.#declare();
+    });
+  }
+
+  /** Number of messages that wait in a queue; undefined: it cannot be told now. */
+  async waiting(queue: string): Promise<number | undefined> {
+    try {
+      const channel = await this.#open();
+      return (await channel?.checkQueue(queue))?.messageCount;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #later(): void {
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(redeclareMs, () => {
+      void this.#declare().then(() => {
+        if (this.#connection) this.#later();
+      });
+    });
+  }
+
+  async #declare(): Promise<void> {
+    try {
+      const channel = await this.#open();
+      if (channel) await declareTopology(channel, this.#topology);
+    } catch (error) {
+      if (!this.#connection) return;
+      this.#log.error({ error: String(error) }, 'the topology could not be declared again: it is retried');
+    }
+  }
+
+  #open(): Promise<Channel | undefined> {
+    const connection = this.#connection;
+    if (!connection) return Promise.resolve(undefined);
+    this.#channel ??= this.#create(connection);
+    return this.#channel;
+  }
+
+  async #create(connection: ChannelModel): Promise<Channel> {
+    try {
+      const channel = await connection.createChannel();
+      const gone = () => {
+        this.#channel = undefined;
+      };
+      channel.on('error', gone);
+      channel.on('close', gone);
+      return channel;
+    } catch (error) {
+      this.#channel = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// Which module may import which. A module is a folder with what is below it, unless that has a line of its own; services.ts
+// is a module by itself.
+// `npm run modules` holds the code to this table and draws docs/modules.md from it.
+
+export interface ModuleRule {
+  readonly owns: string;
+  readonly mayImport: readonly string[];
+}
+
+/** An import that is against the rules, and stays for now. One that is gone from the code must go from here, too. */
+export interface Exception {
+  readonly from: string;
+  readonly to: string;
+  readonly because: string;
+}
+
+const services = ['order-service', 'payment-service', 'inventory-service'];
+const contract = ['shared/contract'];
+const wholeContract = [...contract, 'shared/contract/checks', 'shared/contract/documents'];
+const runtime = (...layers: string[]) => layers.map((layer) => `shared/runtime/${layer}`);
+const wholeRuntime = runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'process');
+const all = ['services.ts', ...services, ...wholeContract, ...wholeRuntime];
+const local = ['local', 'local/broker'];
+const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
+const testable = [...all, ...local, ...commands, 'test/support'];
+
+const service = (does: string): ModuleRule => ({
+  owns: does,
+  // Not rabbitmq: a service returns its events, and does not know how they travel.
+  mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node', 'http', 'process')],
+});
+
+export const moduleRules: Readonly<Record<string, ModuleRule>> = {
+  'shared/contract': {
+    owns: 'The events, who reacts to them with which outcomes, and the language this is written in',
+    mayImport: [],
+  },
+  'shared/contract/checks': { owns: 'The static checks on the contract', mayImport: contract },
+  'shared/contract/documents': {
+    owns: 'The documents that follow from the contract',
+    mayImport: [...contract, 'shared/contract/checks'],
+  },
+
+  'shared/runtime/environment': { owns: 'Time, ids and the log', mayImport: [] },
+  'shared/runtime/storage': {
+    owns: 'SQLite: the database, group commit, inbox and outbox',
+    mayImport: [...contract, ...runtime('environment')],
+  },
+  'shared/runtime/messaging': {
+    owns: 'Handling events and relaying the outbox, over any bus',
+    mayImport: [...contract, ...runtime('environment', 'storage')],
+  },
+  'shared/runtime/node': {
+    owns: 'One service without its edges: storage and messaging, wired',
+    mayImport: [...contract, ...runtime('environment', 'storage', 'messaging')],
+  },
+  'shared/runtime/rabbitmq': {
+    owns: 'The bus on RabbitMQ',
+    mayImport: [...contract, ...runtime('environment', 'messaging')],
+  },
+  'shared/runtime/http': {
+    owns: 'HTTP: routes, problems, idempotency keys, health, OpenAPI',
+    mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node')],
+  },
+  'shared/runtime/process': {
+    owns: 'One service as a process: settings, start and stop',
+    mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http')],
+  },
+
+  'order-service': service('Orders, and the local copy of the catalogue'),
+  'payment-service': service('Accounts, charges and refunds'),
+  'inventory-service': service('Products, stock and reservations'),
+  'services.ts': { owns: 'The list of the services', mayImport: [...services, ...contract, ...runtime('node')] },
+
+  'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: [] },
+  local: {
+    owns: 'The whole system on this machine',
+    mayImport: ['local/broker', 'services.ts', ...contract],
+  },
+
+  simulator: {
+    owns: "The services' real code over a simulated broker and clock",
+    mayImport: all,
+  },
+  bench: { owns: 'The benchmark', mayImport: [...all, ...local] },
+  tools: {
+    owns: 'The commands',
+    mayImport: ['tools/demo', 'tools/modules', 'simulator', 'services.ts', ...local, ...wholeContract],
+  },
+  'tools/demo': { owns: 'The scenes of the demo', mayImport: ['services.ts', ...local, ...contract] },
+  'tools/modules': { owns: 'This table, and the check that holds the code to it', mayImport: [] },
+
+  'test/support': { owns: 'What tests share', mayImport: [...all, ...local] },
+  'test/unit': { owns: 'Tests without I/O', mayImport: testable },
+  'test/sim': { owns: 'Tests in the simulator', mayImport: testable },
+  'test/int': { owns: 'Tests with SQLite and HTTP', mayImport: testable },
+  'test/e2e': { owns: 'Tests with processes and a real RabbitMQ', mayImport: testable },
+};
+
+export const exceptions: readonly Exception[] = [
+  {
+    from: 'shared/runtime/storage/outbox.ts',
+    to: 'shared/runtime/messaging/bus.ts',
+    because: 'the outbox stores the message that the bus publishes; only its type is imported',
+  },
+  {
+    from: 'shared/runtime/messaging/event-handler.ts',
+    to: 'shared/runtime/node/transaction.ts',
+    because: 'the handler opens the transaction that a reaction gets; only its types are imported',
+  },
+  {
+    from: 'tools/demo/report.ts',
+    to: 'tools/demo/shop.ts',
+    because: 'the report prints what the shop answers, and the shop shows its requests in the report; only types',
+  },
+  {
+    from: 'simulator/sim-bus.ts',
+    to: 'simulator/broker.ts',
+    because: 'the broker makes the bus of a service, and the bus calls its broker; only its type is imported',
+  },
+];
+
+/** Packages that one module wraps for the services and the rest of shared/; tools and tests use them as they like. */
+export const wrappedPackages: Readonly<Record<string, string>> = {
+  amqplib: 'shared/runtime/rabbitmq',
+  'better-sqlite3': 'shared/runtime/storage',
+  koa: 'shared/runtime/http',
+  '@koa/router': 'shared/runtime/http',
+  'raw-body': 'shared/runtime/http',
+  pino: 'shared/runtime/environment',
+  uuid: 'shared/runtime/environment',
+};
