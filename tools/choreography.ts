@@ -1,4 +1,4 @@
-// The command line of the contract: shows it, holds it to the rules, and writes the documents that follow from it.
+// The command line of the contract: prints it, checks it against the rules, and writes the documents generated from it.
 import { parseArgs } from 'node:util';
 import { checkChoreography, type Finding, rules } from '../shared/contract/checks/all-checks.ts';
 import { choreography } from '../shared/contract/choreography.ts';
@@ -12,14 +12,14 @@ import {
 
 const usage = `Usage: npm run choreography -- [option]
 
-Without an option: prints the choreography as text and as a Mermaid flowchart, and checks it. Exit code 1 when a rule is
-broken.
+Without an option, prints the choreography as text and as a Mermaid flowchart, and checks it against the rules. The exit
+code is 1 if a rule is broken.
 
-  --mermaid    print all diagrams, also of each path, as Markdown with Mermaid
+  --mermaid    print all diagrams, including one per path, as Markdown with Mermaid
   --asyncapi   print the AsyncAPI 3.0 document
-  --write      write docs/choreography.md, docs/asyncapi.json and, where it has the markers, the part of README.md
-  --check      exit code 1 when one of these differs from what --write would write
-  --help       print this
+  --write      write docs/choreography.md, docs/asyncapi.json and the part of README.md between the markers
+  --check      exit with code 1 if one of these files is out of date
+  --help       print this help
 `;
 
 const options = {
@@ -32,7 +32,7 @@ const options = {
 
 type Mode = keyof typeof options;
 
-/** The exit code is 0: fine, 1: something is broken or stale, 2: this is no way to call it. */
+/** @returns the exit code. 0: success; 1: a rule is broken or a document is out of date; 2: wrong arguments. */
 function main(args: readonly string[]): number {
   let chosen: Mode[];
   try {
@@ -41,7 +41,7 @@ function main(args: readonly string[]): number {
     return refuse(error instanceof Error ? error.message : String(error));
   }
   if (chosen.includes('help')) return print(usage);
-  if (chosen.length > 1) return refuse(`--${chosen.join(' and --')} can't be used together.`);
+  if (chosen.length > 1) return refuse(`--${chosen.join(' and --')} cannot be used together.`);
   switch (chosen[0]) {
     case 'mermaid':
       return print(`${mermaidText(choreography)}\n`);
@@ -76,25 +76,25 @@ function report(findings: readonly Finding[]): number {
   }
   if (findings.length === 0) return 0;
   print(`
-${findings.length === 1 ? 'One finding' : `${findings.length} findings`}. Begin with the first: later ones are often its consequence.
-Declare the missing event or outcome in shared/contract/choreography.ts, then let the compiler name the reactions to write:
-  npm run choreography
-Why a rule is there stands in shared/checks/<rule>.ts.
+${findings.length === 1 ? 'One finding' : `${findings.length} findings`}. Start with the first: the others are often its consequences.
+Declare the missing event or outcome in shared/contract/choreography.ts and run this command again. When no rule is
+broken, npm run build names the reactions to write. shared/contract/checks/<rule>.ts explains why a rule exists.
 `);
   return 1;
 }
 
 function write(): number {
   const written = writeDocuments(generatedDocuments(choreography));
-  return print(written.length === 0 ? 'everything is up to date\n' : written.map((path) => `wrote ${path}\n`).join(''));
+  return print(
+    written.length === 0 ? 'Everything is up to date.\n' : written.map((path) => `Wrote ${path}\n`).join(''),
+  );
 }
 
 function compare(): number {
   const stale = generatedDocuments(choreography).filter(({ onDisk, wanted }) => onDisk !== wanted);
-  if (stale.length === 0) return print('everything is up to date\n');
-  for (const { path, onDisk } of stale)
-    print(`${path} ${onDisk === undefined ? 'is missing' : 'differs from the contract'}\n`);
-  print('Write them anew: npm run choreography -- --write\n');
+  if (stale.length === 0) return print('Everything is up to date.\n');
+  for (const { path, onDisk } of stale) print(`${path} ${onDisk === undefined ? 'is missing' : 'is out of date'}\n`);
+  print('To update: npm run choreography -- --write\n');
   return 1;
 }
 

@@ -1,8 +1,8 @@
-// The shapes of what events say. Money is an integer in minor units (cents); quantities are integers; both are bounded
-// so that no sum of them leaves the range in which a JavaScript number and an SQLite INTEGER are exact.
+// The shapes of the data that events carry. Money is an integer in minor units (cents), and quantities are integers. Both
+// are bounded so that their sums stay exact, both as a JavaScript number and as an SQLite INTEGER.
 import { z } from 'zod';
 
-/** Largest amount of money anywhere, in minor units: 10^12 (ten thousand million of the major unit). */
+/** Largest amount of money, in minor units: 10^12, which is ten billion in the major unit. */
 export const moneyMax = 1_000_000_000_000;
 /** Largest quantity of one product, in stock or in an order line. */
 export const quantityMax = 1_000_000;
@@ -13,12 +13,12 @@ export const Money = z.int().min(0).max(moneyMax);
 export const PositiveMoney = z.int().min(1).max(moneyMax);
 export const Quantity = z.int().min(1).max(quantityMax);
 
-/** Names that people give: users, products. Safe in a path, in a log line and in a routing key. */
+/** Names that people choose, for users and products. Safe in a path, in a log line and in a routing key. */
 export const Name = z
   .string()
   .regex(
     /^[A-Za-z0-9](?:[A-Za-z0-9._~@-]{0,62}[A-Za-z0-9])?$/,
-    'must be 1 to 64 letters, digits or . _ ~ @ - (not at the ends)',
+    'must be 1 to 64 letters, digits or . _ ~ @ -, with a letter or digit at both ends',
   );
 export const OrderId = z.uuid();
 
@@ -34,7 +34,7 @@ export const linesOf = <T extends z.ZodType<{ productId: string }>>(line: T) =>
     .max(orderLinesMax)
     .refine(
       (lines) => new Set(lines.map(({ productId }) => productId)).size === lines.length,
-      'each product may stand there once',
+      'each product may appear only once',
     );
 
 export const Shortage = z.object({
@@ -101,6 +101,6 @@ export const ProductUpdated = z.object({
   name: z.string().min(1).max(200),
   unitPrice: Money,
   available: z.boolean(),
-  /** Counts the changes of this product, from 1: a reader keeps the highest and ignores what is older. */
+  /** Counts the changes of this product, from 1. A subscriber keeps the highest version and ignores older ones. */
   version: z.int().min(1),
 });

@@ -1,4 +1,4 @@
-// The documents that follow from the contract are on disk as they would be written today, and others can read them.
+// The generated documents on disk are up to date, complete and valid.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import {
 import { type Choreography, isSilent } from '../../shared/contract/language.ts';
 
 const types = Object.keys(choreography.events);
+const idOf = (type: string) => type.replaceAll(/[^A-Za-z0-9]/g, '_');
 
 function run(...args: string[]) {
   const tool = join(projectFolder(), 'dist/tools/choreography.js');
@@ -22,12 +23,12 @@ function run(...args: string[]) {
 
 describe('the documents of the choreography', () => {
   for (const { path, onDisk, wanted } of generatedDocuments(choreography)) {
-    it(`${path} is what the contract gives (else: npm run choreography -- --write)`, () => {
+    it(`${path} is up to date (otherwise: npm run choreography -- --write)`, () => {
       expect(onDisk).to.equal(wanted);
     });
   }
 
-  it('the text names every event, every reader and every outcome', () => {
+  it('the text names every event, every subscriber and every outcome', () => {
     const lines = textMap(choreography).split('\n');
     for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
       const at = lines.findIndex((line) => line.startsWith(`${type} `));
@@ -41,19 +42,19 @@ describe('the documents of the choreography', () => {
     }
   });
 
-  it('the flowchart has every event, and a line for every outcome', () => {
+  it('the flowchart has every event, and an arrow for every outcome', () => {
     const flow = mermaidFlow(choreography);
     for (const type of types) expect(flow).to.contain(`"${type}"`);
     for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
       for (const outcome of Object.values(spec.reactions).flat()) {
-        const id = type.replace('.', '_');
+        const id = idOf(type);
         if (isSilent(outcome)) expect(flow).to.match(new RegExp(`${id} -\\.->\\|"[a-z, ]*${outcome}`));
-        else expect(flow).to.contain(`${id} --> ${outcome.replace('.', '_')}\n`);
+        else expect(flow).to.contain(`${id} --> ${idOf(outcome)}\n`);
       }
     }
   });
 
-  it('the sequences are all ways in which a saga ends, and have every event of it', () => {
+  it('the sequence diagrams show a saga confirmed, refused and withdrawn, with every event of a saga', () => {
     const sequences = mermaidSequences(choreography);
     expect(sequences.map(({ title }) => title)).to.deep.equal([
       'Confirmed',
@@ -61,14 +62,14 @@ describe('the documents of the choreography', () => {
       'Refused: payment.failed',
       'Withdrawn after inventory.reserved',
       'Withdrawn after payment.completed',
-      'Withdrawn before anything was done',
+      'Withdrawn before any step',
     ]);
     const all = sequences.map(({ source }) => source).join('\n');
     for (const type of types.filter((name) => !('standalone' in choreography.events[name as EventType])))
       expect(all).to.contain(`: ${type}\n`);
   });
 
-  it('a sequence puts what overtakes before what is overtaken', () => {
+  it('a sequence diagram shows an event that overtakes another before it', () => {
     const source = mermaidSequences(choreography).find(
       ({ title }) => title === 'Withdrawn after payment.completed',
     )?.source;
@@ -87,7 +88,7 @@ describe('the documents of the choreography', () => {
     ]);
   });
 
-  it('writing changes only what stands between the markers, and a second time nothing', () => {
+  it('writing changes only the part between the markers, and nothing the second time', () => {
     const folder = mkdtempSync(join(tmpdir(), 'choreography-'));
     try {
       const readme = join(folder, 'README.md');
@@ -112,13 +113,13 @@ describe('the documents of the choreography', () => {
   });
 
   describe('the command', () => {
-    it('prints the table and an ok for each rule', () => {
+    it('prints the contract and an ok for each rule', () => {
       const { status, stdout } = run();
       expect(stdout.startsWith(textMap(choreography))).to.equal(true);
       expect(stdout.match(/^[a-z-]+ +ok /gm)).to.have.length(7);
       expect(status).to.equal(0);
     });
-    it('refuses a flag that it does not know, and two at a time, with exit code 2 and the usage', () => {
+    it('refuses an unknown flag, and two flags at once, with exit code 2 and the usage', () => {
       for (const args of [['--mermiad'], ['--mermaid', '--asyncapi'], ['extra']]) {
         const { status, stderr } = run(...args);
         expect(status, args.join(' ')).to.equal(2);
@@ -129,7 +130,7 @@ describe('the documents of the choreography', () => {
       expect(JSON.parse(run('--asyncapi').stdout)).to.have.property('asyncapi', '3.0.0');
       expect(run('--mermaid').stdout).to.contain('sequenceDiagram');
       expect(run('--help')).to.include({ status: 0 });
-      expect(run('--check')).to.include({ status: 0, stdout: 'everything is up to date\n' });
+      expect(run('--check')).to.include({ status: 0, stdout: 'Everything is up to date.\n' });
     });
   });
 });

@@ -1,5 +1,5 @@
-// The static checks of a choreography: what can be known to be wrong before anything runs. Each rule stands in a file
-// of its own under checks/, with the reason for it.
+// The static checks of a choreography: mistakes in the contract that can be found before anything runs. Each rule has
+// its own file in this folder, with the reason for the rule.
 
 import type { Choreography } from '../language.ts';
 import { checkCompensationComplete } from './compensation-complete.ts';
@@ -16,8 +16,8 @@ import { undisturbedPaths, withdrawnPaths } from './saga-paths.ts';
 export { type Finding, type RuleName, rules } from './finding.ts';
 
 /**
- * Holds a contract to every rule. Pure, and the same for the same contract.
- * @returns what is wrong, in the order of `rules`; the same gap on several paths is told once, with the shortest path.
+ * Checks a contract against every rule. Pure: the same contract gives the same findings.
+ * @returns the findings in the order of `rules`; a gap that several paths share is reported once, with the shortest path
  */
 export function checkChoreography(contract: Choreography): Finding[] {
   const graph = new SagaGraph(contract);

@@ -1,4 +1,4 @@
-// The rule compensation-complete: a cancelled order leaves nothing behind, and is not called cancelled before that.
+// The rule compensation-complete: an order is cancelled only when none of its effects remains.
 import type { Finding } from './finding.ts';
 import type { SagaGraph } from './saga-graph.ts';
 import { knownAtEnd, ledTo, reactionKey, type SagaPath } from './saga-paths.ts';
@@ -6,82 +6,84 @@ import { knownAtEnd, ledTo, reactionKey, type SagaPath } from './saga-paths.ts';
 const rule = 'compensation-complete';
 
 /**
- * Each service commits on its own, so a failure finds earlier steps already done. Whoever did one must hear of this
- * failure and say that it is undone, on this very path; and the end has to wait for that, or the order is called
- * cancelled while the money is still gone. An effect is every success on the way to `confirmed`, of a service other than the one
- * that starts the saga.
+ * Each service commits on its own, so earlier steps are already done when a later one fails. On the path of that failure,
+ * each service that completed a step must compensate it, and the end must wait for the compensation. Otherwise the order
+ * is cancelled while the money is still gone. An effect is any success on the way to `confirmed`, except those of the
+ * service that starts the saga.
  */
 export function checkCompensationComplete(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
   const findings = [
-    ...checkUndoable(graph),
-    ...paths.flatMap((path) => [...checkUndone(graph, path), ...checkEndWaits(graph, path)]),
+    ...checkCompensable(graph),
+    ...paths.flatMap((path) => [...checkCompensated(graph, path), ...checkEndWaits(graph, path)]),
   ];
-  // While something is missing from the paths themselves, comparing them with each other only repeats it.
+  // A gap within a path would be reported again when the paths are compared with each other.
   return findings.length > 0 ? findings : checkEndIsKnown(graph, paths);
 }
 
 function effectsOn(graph: SagaGraph, path: SagaPath): string[] {
-  return [...path.said.keys()].filter((type) => graph.isEffect(type));
+  return [...path.published.keys()].filter((type) => graph.isEffect(type));
 }
 
 function endsOn(graph: SagaGraph, path: SagaPath, final: 'confirmed' | 'cancelled'): string[] {
-  return [...path.said.keys()].filter((type) => graph.spec(type)?.final === final);
+  return [...path.published.keys()].filter((type) => graph.spec(type)?.final === final);
 }
 
-function checkUndoable(graph: SagaGraph): Finding[] {
+function checkCompensable(graph: SagaGraph): Finding[] {
   return graph.types
-    .filter((type) => graph.isEffect(type) && graph.undoingsOf(type).length === 0)
+    .filter((type) => graph.isEffect(type) && graph.compensationsOf(type).length === 0)
     .map((type) => ({
       rule,
-      message: `no event compensates ${type}, which ${graph.spec(type)?.by} has done when a later step fails`,
-      path: graph.wayTo(type),
+      message: `no event compensates ${type}, so ${graph.spec(type)?.by} cannot undo it when a later step fails`,
+      path: graph.pathTo(type),
     }));
 }
 
-function checkUndone(graph: SagaGraph, path: SagaPath): Finding[] {
+function checkCompensated(graph: SagaGraph, path: SagaPath): Finding[] {
   if (endsOn(graph, path, 'cancelled').length === 0) return [];
   return effectsOn(graph, path).flatMap((effect) => {
-    const undoings = graph.undoingsOf(effect);
-    if (undoings.length === 0 || undoings.some((type) => path.said.has(type))) return [];
+    const compensations = graph.compensationsOf(effect);
+    if (compensations.length === 0 || compensations.some((type) => path.published.has(type))) return [];
     const service = graph.spec(effect)?.by;
-    const message = `${service} does not undo ${effect} on the path of ${failureOn(graph, path)}: no ${undoings.join(' or ')}`;
-    return [{ rule, message, path: [...path.said.keys()] }];
+    const message = `${service} does not compensate ${effect} on the path of ${failureOn(graph, path)}: ${compensations.join(' or ')} is missing`;
+    return [{ rule, message, path: [...path.published.keys()] }];
   });
 }
 
 function failureOn(graph: SagaGraph, path: SagaPath): string {
   if (path.withdrawn) return graph.contract.withdrawal;
-  const off = [...path.said.keys()].filter((type) => graph.isFailure(type) && !graph.spec(type)?.compensates);
-  return off[0] ?? 'a failure';
+  const failures = [...path.published.keys()].filter((type) => graph.isFailure(type) && !graph.spec(type)?.compensates);
+  return failures[0] ?? 'a failure';
 }
 
-/** The end must not be said while an undoing is still on its way. */
+/** The end must not be published while a compensation is still on its way. */
 function checkEndWaits(graph: SagaGraph, path: SagaPath): Finding[] {
-  const undoings = effectsOn(graph, path)
-    .flatMap((effect) => graph.undoingsOf(effect))
-    .filter((type) => path.said.has(type));
+  const compensations = effectsOn(graph, path)
+    .flatMap((effect) => graph.compensationsOf(effect))
+    .filter((type) => path.published.has(type));
   return endsOn(graph, path, 'cancelled').flatMap((end) => {
     const service = graph.spec(end)?.by ?? '';
-    const triggers = path.said.get(end) ?? [];
-    const comesAfter = (trigger: string, undoing: string) =>
-      trigger === undoing || ledTo(graph, path, undoing, trigger);
-    return undoings.flatMap((undoing) => {
+    const triggers = path.published.get(end) ?? [];
+    const comesAfter = (trigger: string, compensation: string) =>
+      trigger === compensation || ledTo(graph, path, compensation, trigger);
+    return compensations.flatMap((compensation) => {
       const early = triggers.filter(
-        (trigger) => !comesAfter(trigger, undoing) && !graph.outcomesOf(trigger, service).includes('waits'),
+        (trigger) => !comesAfter(trigger, compensation) && !graph.outcomesOf(trigger, service).includes('waits'),
       );
-      if (early.length === 0 && triggers.some((trigger) => comesAfter(trigger, undoing))) return [];
-      const hears = graph.outcomesOf(undoing, service).length > 0 || path.outcomes.has(reactionKey(undoing, service));
-      const message = hears
-        ? `${service} can say ${end} on ${early.join(' or ') || triggers.join(' and ')} without waiting for ${undoing}`
-        : `${service} says ${end} without ever hearing of ${undoing}`;
-      return [{ rule, message, path: [...path.said.keys()] }];
+      if (early.length === 0 && triggers.some((trigger) => comesAfter(trigger, compensation))) return [];
+      const subscribes =
+        graph.outcomesOf(compensation, service).length > 0 || path.outcomes.has(reactionKey(compensation, service));
+      const message = subscribes
+        ? `${service} can publish ${end} on ${early.join(' or ') || triggers.join(' and ')} without waiting for ${compensation}`
+        : `${service} publishes ${end} but does not subscribe to ${compensation}`;
+      return [{ rule, message, path: [...path.published.keys()] }];
     });
   });
 }
 
 /**
- * Whoever says the end knows only what it has heard. If that is enough for the end of one path, and on another path the
- * same has been heard while an undoing is still on its way, then it ends that one too early or waits forever on this one.
+ * The service that publishes the end knows only the events it has received. Suppose these suffice to end one path, and on
+ * another path the same events arrive while a compensation is still on its way. Then the service either ends the second
+ * path too early or waits forever on the first.
  */
 function checkEndIsKnown(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
   return paths.flatMap((path) =>
@@ -89,17 +91,19 @@ function checkEndIsKnown(graph: SagaGraph, paths: readonly SagaPath[]): Finding[
       const known = knownAtEnd(graph, path, end);
       return (
         paths
-          .filter((other) => other.said.has(end) && known.every((type) => other.said.has(type)))
-          // Whoever takes a saga back knows that it did.
+          .filter((other) => other.published.has(end) && known.every((type) => other.published.has(type)))
+          // The service that withdraws a saga knows that it did.
           .filter((other) => other.withdrawn === path.withdrawn || graph.spec(end)?.by !== graph.withdrawer)
           .flatMap((other) => {
-            const isKnown = (undoing: string) =>
-              known.some((type) => type === undoing || ledTo(graph, other, undoing, type));
-            const pending = [...other.said.keys()].filter((type) => graph.spec(type)?.compensates && !isKnown(type));
-            return pending.map((undoing) => ({
+            const isKnown = (compensation: string) =>
+              known.some((type) => type === compensation || ledTo(graph, other, compensation, type));
+            const pending = [...other.published.keys()].filter(
+              (type) => graph.spec(type)?.compensates && !isKnown(type),
+            );
+            return pending.map((compensation) => ({
               rule,
-              message: `${graph.spec(end)?.by} can't tell from ${known.join(', ')} whether ${undoing} is still to come before ${end}`,
-              path: [...other.said.keys()],
+              message: `${graph.spec(end)?.by} cannot tell from ${known.join(', ')} whether ${compensation} is still to come before ${end}`,
+              path: [...other.published.keys()],
             }));
           })
       );

@@ -1,14 +1,14 @@
-// What a check of the choreography can say, and the rules that it can name.
+// What a check of the choreography reports, and the rules that it checks.
 
-/** Every rule, and what it holds a contract to. */
+/** Every rule, and what it requires of a contract. */
 export const rules = {
-  'has-publisher': 'every event is said by somebody, and every name in the table exists',
-  'consumed-or-final': 'every event is heard by somebody, or ends a saga, or stands alone',
-  'no-loops': 'no event can lead back to itself',
+  'has-publisher': 'every event is published by its service, and every name in the contract exists',
+  'consumed-or-final': 'every event has a subscriber, ends a saga, or is standalone',
+  'no-loops': 'no event leads back to itself',
   'paths-end': 'every path ends in exactly one final event',
-  'compensation-complete': 'what was done before a failure is undone on the path of that failure, before it ends',
-  'races-covered': 'both orders of everything that can overtake something else have an outcome',
-  'no-failure-after-confirm': 'nothing is refused or undone after the point of no return',
+  'compensation-complete': 'when a step fails, every earlier step is compensated before the order ends',
+  'races-covered': 'events that can overtake each other have an outcome for both orders',
+  'no-failure-after-confirm': 'nothing is refused or compensated once the order is confirmed',
 } as const;
 
 export type RuleName = keyof typeof rules;
@@ -17,6 +17,6 @@ export interface Finding {
   readonly rule: RuleName;
   /** One sentence that names the service, the event and what is missing. */
   readonly message: string;
-  /** The events (or services) that lead to the gap, in order, for people. */
+  /** The events (or services) that lead to the gap, in order. For display only. */
   readonly path: readonly string[];
 }

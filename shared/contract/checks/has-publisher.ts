@@ -1,4 +1,4 @@
-// The rule has-publisher: the table names nothing that does not exist, and every event is said by the one who may.
+// The rule has-publisher: every name in the contract exists, and every event is published by the service that owns it.
 import { isSilent } from '../language.ts';
 import type { Finding } from './finding.ts';
 import type { SagaGraph } from './saga-graph.ts';
@@ -6,8 +6,8 @@ import type { SagaGraph } from './saga-graph.ts';
 const rule = 'has-publisher';
 
 /**
- * An event that nobody says is a step that never happens: whoever waits for it waits forever. An event said by two
- * services has no owner, and comes from an exchange where nobody looks for it. A misspelt name is both.
+ * An event that nobody publishes is a step that never happens, and its subscribers wait forever. An event that a second
+ * service publishes arrives at an exchange that its subscribers are not bound to. A misspelt name causes both.
  */
 export function checkHasPublisher(graph: SagaGraph): Finding[] {
   return [...checkRoots(graph), ...checkOutcomes(graph), ...checkEvents(graph)];
@@ -20,24 +20,26 @@ function checkRoots(graph: SagaGraph): Finding[] {
     { role: 'withdrawal', type: withdrawal },
   ].flatMap(({ role, type }) => {
     const spec = graph.spec(type);
-    if (!spec) return [finding(`'${role}' names ${type}, which is no event of the contract`, [type])];
-    if (!spec.trigger) return [finding(`'${role}' names ${type}, which nobody says of their own accord`, [type])];
+    if (!spec) return [finding(`'${role}' names ${type}, which is not an event of the contract`, [type])];
+    if (!spec.trigger)
+      return [finding(`'${role}' names ${type}, which has no trigger and only follows from other events`, [type])];
     return [];
   });
 }
 
 function checkOutcomes(graph: SagaGraph): Finding[] {
   return graph.types.flatMap((type) =>
-    graph.readersOf(type).flatMap((service) => {
+    graph.subscribersOf(type).flatMap((service) => {
       const outcomes = graph.outcomesOf(type, service);
-      if (outcomes.length === 0) return [finding(`${service} reacts to ${type} with no outcome at all`, [type])];
+      if (outcomes.length === 0) return [finding(`${service} reacts to ${type} without any outcome`, [type])];
       return outcomes.flatMap((outcome) => {
         if (isSilent(outcome)) return [];
-        const way = [...graph.wayTo(type), outcome];
+        const path = [...graph.pathTo(type), outcome];
         const by = graph.spec(outcome)?.by;
-        if (by === undefined) return [finding(`${service} reacts to ${type} with ${outcome}, which is no event`, way)];
+        if (by === undefined)
+          return [finding(`${service} reacts to ${type} with ${outcome}, which is not an event`, path)];
         if (by === service) return [];
-        return [finding(`${service} reacts to ${type} with ${outcome}, which only ${by} may say`, way)];
+        return [finding(`${service} reacts to ${type} with ${outcome}, which only ${by} may publish`, path)];
       });
     }),
   );
@@ -48,17 +50,22 @@ function checkEvents(graph: SagaGraph): Finding[] {
     const spec = graph.spec(type);
     if (!spec) return [];
     const findings: Finding[] = [];
-    const isSaid = graph.triggersOf(type).some(({ service }) => service === spec.by);
-    if (!spec.trigger && !isSaid) {
-      findings.push(finding(`nothing makes ${spec.by} say ${type}: no reaction of it has that outcome`, [type]));
+    const isPublished = graph.triggersOf(type).some(({ service }) => service === spec.by);
+    if (!spec.trigger && !isPublished) {
+      findings.push(finding(`${spec.by} never publishes ${type}: none of its reactions has that outcome`, [type]));
     }
     if (spec.compensates === undefined) return findings;
-    const undone = graph.spec(spec.compensates);
-    if (!undone)
-      findings.push(finding(`${type} compensates ${spec.compensates}, which is no event`, [type, spec.compensates]));
-    else if (undone.by !== spec.by) {
+    const compensated = graph.spec(spec.compensates);
+    if (!compensated)
       findings.push(
-        finding(`${type} of ${spec.by} compensates ${spec.compensates} of ${undone.by}`, [spec.compensates, type]),
+        finding(`${type} compensates ${spec.compensates}, which is not an event`, [type, spec.compensates]),
+      );
+    else if (compensated.by !== spec.by) {
+      findings.push(
+        finding(
+          `${type} compensates ${spec.compensates}, but ${spec.by} cannot compensate what ${compensated.by} did`,
+          [spec.compensates, type],
+        ),
       );
     }
     return findings;

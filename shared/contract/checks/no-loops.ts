@@ -1,10 +1,10 @@
-// The rule no-loops: following the reactions never leads back.
+// The rule no-loops: no chain of reactions leads back to where it started.
 import type { Finding } from './finding.ts';
 import type { SagaGraph } from './saga-graph.ts';
 
 /**
- * Services that answer each other's answers keep the broker busy forever, and each message is a new one, so no inbox
- * stops them. One finding per loop, whichever event of it comes first in the contract.
+ * Services that react to each other's reactions keep the broker busy forever. Each message is a new event, so no inbox
+ * stops them. There is one finding per loop, for the event that comes first in the contract.
  */
 export function checkNoLoops(graph: SagaGraph): Finding[] {
   const findings: Finding[] = [];
@@ -19,12 +19,12 @@ export function checkNoLoops(graph: SagaGraph): Finding[] {
   return findings;
 }
 
-/** The shortest loop through an event, which it begins and ends; empty when there is none. */
+/** The shortest loop from an event back to itself, with the event at both ends; empty if there is none. */
 function loopThrough(graph: SagaGraph, type: string): string[] {
   return graph
     .next(type)
-    .map((next) => graph.shortestWay(next, type))
-    .filter((way) => way.length > 0)
-    .map((way) => [type, ...way])
+    .map((next) => graph.shortestPath(next, type))
+    .filter((path) => path.length > 0)
+    .map((path) => [type, ...path])
     .reduce<string[]>((best, loop) => (best.length === 0 || loop.length < best.length ? loop : best), []);
 }

@@ -1,4 +1,5 @@
-// The rule races-covered: messages arrive in any order, so whatever can overtake something needs an outcome for both orders.
+// The rule races-covered: messages arrive in any order, so two events that can overtake each other need an outcome for
+// both orders.
 import type { Finding } from './finding.ts';
 import { checkLateArrivals } from './late-arrivals.ts';
 import type { SagaGraph } from './saga-graph.ts';
@@ -7,40 +8,40 @@ import { ledTo, type SagaPath } from './saga-paths.ts';
 const rule = 'races-covered';
 
 /**
- * A withdrawal races with every step: the queue of a service gives no promise about events of different publishers. A
- * missing fence takes money for an order that was cancelled before; a missing "nothing had happened yet" leaves the
- * order waiting for an answer that never comes. Both orders of each pair therefore stand in the contract.
+ * A withdrawal races with every step, because a queue does not order the events of different publishers. Without a fence,
+ * a service takes money for an order that is already cancelled. Without an outcome for "nothing was done yet", the order
+ * waits forever. So the contract must declare outcomes for both orders of each pair.
  */
 export function checkRacesCovered(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
   return [
-    ...checkHearsWithdrawal(graph),
+    ...checkSubscribesToWithdrawal(graph),
     ...checkFences(graph, paths),
     ...checkWithdrawalOutcomes(graph),
     ...checkOvertaking(graph, paths),
-    ...checkSettled(graph),
+    ...checkCompensatedOnce(graph),
     ...checkWithdrawn(graph),
     ...checkLateArrivals(graph, paths),
   ];
 }
 
-function checkHearsWithdrawal(graph: SagaGraph): Finding[] {
+function checkSubscribesToWithdrawal(graph: SagaGraph): Finding[] {
   const { withdrawal } = graph.contract;
-  const hearers = graph.readersOf(withdrawal);
+  const subscribers = graph.subscribersOf(withdrawal);
   return stepServices(graph)
-    .filter((service) => service !== graph.withdrawer && !hearers.includes(service))
+    .filter((service) => service !== graph.withdrawer && !subscribers.includes(service))
     .map((service) =>
       finding(
-        `${service} does not hear ${withdrawal}, so it can't take back ${graph.effectsOf(service).join(' or ')}`,
+        `${service} does not subscribe to ${withdrawal}, so it cannot compensate ${graph.effectsOf(service).join(' or ')}`,
         [withdrawal, service],
       ),
     );
 }
 
-/** A step that comes after what takes it back must not happen any more. */
+/** A step that arrives after its own compensation must not be carried out. */
 function checkFences(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
   const { withdrawal } = graph.contract;
   return graph
-    .readersOf(withdrawal)
+    .subscribersOf(withdrawal)
     .flatMap((service) =>
       forwardReactionsOf(graph, service).flatMap((type) => fenceMissing(graph, type, service, withdrawal)),
     )
@@ -56,102 +57,114 @@ function checkFences(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
 
 function fenceMissing(graph: SagaGraph, type: string, service: string, overtaker: string): Finding[] {
   if (graph.outcomesOf(type, service).includes('fenced')) return [];
-  return [finding(`${service} has no 'fenced' on ${type}, for when ${overtaker} arrives first`, [overtaker, type])];
+  return [finding(`${service} needs 'fenced' on ${type}, in case ${overtaker} arrives first`, [overtaker, type])];
 }
 
-/** Whatever a service has or hasn't done by now, it has an answer to the withdrawal. */
+/** A service needs an outcome on the withdrawal for everything it may or may not have done before. */
 function checkWithdrawalOutcomes(graph: SagaGraph): Finding[] {
   const { withdrawal } = graph.contract;
-  return graph.readersOf(withdrawal).flatMap((service) => {
+  return graph.subscribersOf(withdrawal).flatMap((service) => {
     const steps = forwardReactionsOf(graph, service);
     const outcomes = graph.outcomesOf(withdrawal, service);
     const findings: Finding[] = [];
     if (steps.length > 0 && !outcomes.some((outcome) => graph.isVoiding(outcome))) {
-      const message = `${service} has no answer to ${withdrawal} for when nothing had happened yet`;
+      const message = `${service} has no outcome on ${withdrawal} for the case that it has done nothing yet`;
       findings.push(finding(message, [withdrawal, ...steps]));
     }
     for (const effect of graph.effectsOf(service)) {
-      const undoings = graph.undoingsOf(effect);
-      if (undoings.length === 0 || undoings.some((type) => outcomes.includes(type))) continue;
-      const message = `${service} has no ${undoings.join(' or ')} on ${withdrawal}, for when ${effect} came first`;
+      const compensations = graph.compensationsOf(effect);
+      if (compensations.length === 0 || compensations.some((type) => outcomes.includes(type))) continue;
+      const message = `${service} needs ${compensations.join(' or ')} on ${withdrawal}, in case ${effect} came first`;
       findings.push(finding(message, [effect, withdrawal]));
     }
     const refusals = steps.flatMap((type) => graph.eventsOf(type, service)).filter((type) => !graph.forward.has(type));
     if (refusals.length > 0 && !outcomes.includes('compensated')) {
-      const message = `${service} has no 'compensated' on ${withdrawal}, for when it has said ${refusals.join(' or ')} before`;
+      const message = `${service} needs 'compensated' on ${withdrawal}, in case it has already published ${refusals.join(' or ')}`;
       findings.push(finding(message, [...refusals, withdrawal]));
     }
     return findings;
   });
 }
 
-/** Where steps run side by side, the refusal of one can reach another before that one's own turn. */
+/** When steps run in parallel, the refusal of one can reach another service before that service's own step. */
 function checkOvertaking(graph: SagaGraph, paths: readonly SagaPath[]): Finding[] {
   return overtakers(graph, paths).flatMap(({ overtaker, service, effect }) => {
     const outcomes = graph.outcomesOf(overtaker, service);
     if (outcomes.some((outcome) => outcome === 'noted' || graph.isVoiding(outcome))) return [];
     return [
-      finding(`${service} has no answer to ${overtaker} for when it arrives before ${effect}`, [overtaker, effect]),
+      finding(`${service} has no outcome on ${overtaker} for the case that it arrives before ${effect}`, [
+        overtaker,
+        effect,
+      ]),
     ];
   });
 }
 
-/** Compensations other than the withdrawal which can happen although the effect that they undo has not (yet). */
+/** Events other than the withdrawal that compensate an effect and can arrive before it. */
 function overtakers(graph: SagaGraph, paths: readonly SagaPath[]) {
   return graph.types
     .filter((type) => type !== graph.contract.withdrawal)
     .flatMap((overtaker) =>
-      graph.readersOf(overtaker).flatMap((service) =>
+      graph.subscribersOf(overtaker).flatMap((service) =>
         graph.eventsOf(overtaker, service).flatMap((outcome) => {
           const effect = graph.spec(outcome)?.compensates;
           if (effect === undefined || !graph.isEffect(effect)) return [];
-          const isFree = paths.some((path) => path.said.has(overtaker) && !ledTo(graph, path, effect, overtaker));
-          return isFree ? [{ overtaker, service, effect }] : [];
+          const canOvertake = paths.some(
+            (path) => path.published.has(overtaker) && !ledTo(graph, path, effect, overtaker),
+          );
+          return canOvertake ? [{ overtaker, service, effect }] : [];
         }),
       ),
     );
 }
 
-/** What can be undone for two reasons is undone once: whichever comes second finds it settled. */
-function checkSettled(graph: SagaGraph): Finding[] {
-  return graph.types.flatMap((undoing) => {
-    const undone = graph.spec(undoing)?.compensates;
-    const triggers = graph.triggersOf(undoing);
-    if (undone === undefined || !graph.isEffect(undone) || triggers.length < 2) return [];
+/** An effect that two events can compensate must be compensated once: the second event finds that already done. */
+function checkCompensatedOnce(graph: SagaGraph): Finding[] {
+  return graph.types.flatMap((compensation) => {
+    const compensated = graph.spec(compensation)?.compensates;
+    const triggers = graph.triggersOf(compensation);
+    if (compensated === undefined || !graph.isEffect(compensated) || triggers.length < 2) return [];
     return triggers
       .filter(({ type, service }) => !graph.outcomesOf(type, service).includes('compensated'))
       .map(({ type, service }) => {
         const others = triggers.map((trigger) => trigger.type).filter((other) => other !== type);
-        const message = `${service} has no 'compensated' on ${type}, for when ${others.join(' or ')} has led to ${undoing} before`;
+        const message = `${service} needs 'compensated' on ${type}, in case ${others.join(' or ')} has already led to ${compensation}`;
         return finding(message, [...others, type]);
       });
   });
 }
 
-/** A success that crosses the withdrawal must not confirm, and must not go further. */
+/** A success that arrives after the withdrawal must neither confirm the order nor lead to another step. */
 function checkWithdrawn(graph: SagaGraph): Finding[] {
   const { withdrawal } = graph.contract;
   return graph.types.flatMap((type) =>
-    graph.readersOf(type).flatMap((service) => {
+    graph.subscribersOf(type).flatMap((service) => {
       const forward = graph.eventsOf(type, service).filter((outcome) => graph.forward.has(outcome));
       const outcomes = graph.outcomesOf(type, service);
       if (forward.length === 0) return [];
       if (service === graph.withdrawer) {
         if (outcomes.includes('withdrawn')) return [];
         return [
-          finding(`${service} has no 'withdrawn' on ${type}, for after it has said ${withdrawal}`, [withdrawal, type]),
+          finding(`${service} needs 'withdrawn' on ${type}, in case it has already published ${withdrawal}`, [
+            withdrawal,
+            type,
+          ]),
         ];
       }
       const confirms = forward.filter((outcome) => graph.spec(outcome)?.final === 'confirmed');
-      if (confirms.length === 0 || graph.readersOf(withdrawal).includes(service)) return [];
+      if (confirms.length === 0 || graph.subscribersOf(withdrawal).includes(service)) return [];
       return [
-        finding(`${service} says ${confirms.join()} and does not hear ${withdrawal}`, [withdrawal, type, ...confirms]),
+        finding(`${service} publishes ${confirms.join()} but does not subscribe to ${withdrawal}`, [
+          withdrawal,
+          type,
+          ...confirms,
+        ]),
       ];
     }),
   );
 }
 
-/** The events on the way to `confirmed` on which a service acts: it succeeds or refuses. */
+/** The events on the way to `confirmed` that make a service act: it succeeds or refuses. */
 function forwardReactionsOf(graph: SagaGraph, service: string): string[] {
   return graph.types.filter(
     (type) =>

@@ -1,4 +1,4 @@
-// The AsyncAPI 3.0 document of a choreography: for whoever joins with another language or another framework.
+// The AsyncAPI 3.0 document of a choreography, for services in other languages or frameworks.
 import { z } from 'zod';
 import { cloudEventContentType, dataSchemaOf, dataVersion } from '../cloud-event.ts';
 import { type Choreography, consumedBy, type EventSpec, servicesOf } from '../language.ts';
@@ -9,13 +9,13 @@ type Json = { readonly [key: string]: unknown };
 const bindingVersion = '0.3.0';
 
 /**
- * The contract as an AsyncAPI 3.0 document. Channels are the exchanges that services publish to and the queues that they
- * read from; what a service reacts to, and with which outcomes, is said in the description of its receive operation.
+ * The contract as an AsyncAPI 3.0 document. Its channels are the exchanges that services publish to and the queues that
+ * they consume from. The description of a receive operation lists the events that the service reacts to, with the outcomes.
  */
 export function asyncApiDocument(contract: Choreography): Json {
   const services = servicesOf(contract);
   const publishers = services.filter((service) => typesBy(contract, service).length > 0);
-  const readers = services.filter((service) => consumedBy(contract, service).length > 0);
+  const subscribers = services.filter((service) => consumedBy(contract, service).length > 0);
   const { queues } = wholeTopology(contract);
   return {
     asyncapi: '3.0.0',
@@ -23,12 +23,12 @@ export function asyncApiDocument(contract: Choreography): Json {
       title: 'Choreography saga',
       version: `${dataVersion}.0.0`,
       description:
-        'Events by which the services carry an order through without a coordinator. Every message is a CloudEvent 1.0 in structured mode; its routing key is its type. Under load, several events of one type share a message: a JSON array of them, with content type application/cloudevents-batch+json.',
+        'The events with which the services process an order without a coordinator. Every message is a CloudEvent 1.0 in structured mode, and its routing key is the event type. Under load, several events of one type share a message: a JSON array with the content type application/cloudevents-batch+json.',
     },
     defaultContentType: cloudEventContentType,
     channels: {
       ...record(publishers, exchangeOf, (service) => exchangeChannel(contract, service)),
-      ...record(readers, queueOf, (service) => queueChannel(contract, service, queues)),
+      ...record(subscribers, queueOf, (service) => queueChannel(contract, service, queues)),
     },
     operations: {
       ...record(
@@ -37,7 +37,7 @@ export function asyncApiDocument(contract: Choreography): Json {
         (service) => sendOperation(contract, service),
       ),
       ...record(
-        readers,
+        subscribers,
         (service) => `${service}.receive`,
         (service) => receiveOperation(contract, service),
       ),
@@ -57,8 +57,8 @@ function exchangeChannel(contract: Choreography, service: string): Json {
   return {
     address: '{type}',
     title: exchangeOf(service),
-    description: `What ${service} says.`,
-    parameters: { type: { description: 'The event type, which is the routing key.', enum: types } },
+    description: `The events that ${service} publishes.`,
+    parameters: { type: { description: 'The event type. It is also the routing key.', enum: types } },
     messages: messageRefs(types),
     bindings: {
       amqp: {
@@ -75,7 +75,7 @@ function queueChannel(contract: Choreography, service: string, queues: readonly 
   return {
     address: name,
     title: name,
-    description: `What ${service} hears. A consumer declares the queue with the arguments in x-arguments.`,
+    description: `The events that ${service} subscribes to. A consumer declares the queue with the arguments in x-arguments.`,
     messages: messageRefs(consumedBy(contract, service)),
     bindings: {
       amqp: { is: 'queue', queue: { name, durable: true, exclusive: false, autoDelete: false }, bindingVersion },
@@ -89,7 +89,8 @@ function sendOperation(contract: Choreography, service: string): Json {
   return {
     action: 'send',
     channel: { $ref: channel },
-    summary: `${service} says what it has done.`,
+    summary: `${service} publishes what it has done.`,
+    description: 'The mandatory flag is set for events that have a subscriber.',
     messages: typesBy(contract, service).map((type) => ({ $ref: `${channel}/messages/${escaped(type)}` })),
     bindings: { amqp: { deliveryMode: 2, mandatory: true, bindingVersion } },
   };
@@ -102,8 +103,8 @@ function receiveOperation(contract: Choreography, service: string): Json {
   return {
     action: 'receive',
     channel: { $ref: channel },
-    summary: `${service} reacts.`,
-    description: `Every outcome that each reaction may have:\n\n${reactions.join('\n')}`,
+    summary: `${service} reacts to the events it subscribes to.`,
+    description: `The possible outcomes of each reaction:\n\n${reactions.join('\n')}`,
     messages: types.map((type) => ({ $ref: `${channel}/messages/${escaped(type)}` })),
     bindings: { amqp: { ack: true, bindingVersion } },
   };
@@ -124,7 +125,7 @@ function message(contract: Choreography, type: string): Json {
           properties: {
             type: { const: type },
             source: { const: spec.by },
-            subject: { description: `The ${spec.subject} of data.` },
+            subject: { description: `The ${spec.subject} in data.` },
             dataschema: { const: dataSchemaOf(type) },
             data: { $ref: pointer('components', 'schemas', type) },
           },
@@ -135,14 +136,13 @@ function message(contract: Choreography, type: string): Json {
 }
 
 function summaryOf(spec: EventSpec): string {
-  const parts = [
-    `Said by ${spec.by}`,
-    ...(spec.trigger ? [`when ${spec.trigger}`] : []),
-    ...(spec.compensates ? [`compensates ${spec.compensates}`] : []),
-    ...(spec.final ? [`ends the saga as ${spec.final}`] : []),
-    ...(spec.standalone ? ['not part of a saga'] : []),
+  const sentences = [
+    `Published by ${spec.by}${spec.trigger ? ` when ${spec.trigger}` : ''}.`,
+    ...(spec.compensates ? [`Compensates ${spec.compensates}.`] : []),
+    ...(spec.final ? [`Ends the saga as ${spec.final}.`] : []),
+    ...(spec.standalone ? ['Not part of a saga.'] : []),
   ];
-  return `${parts.join('; ')}.`;
+  return sentences.join(' ');
 }
 
 const envelopeSchema: Json = {
@@ -162,21 +162,21 @@ const envelopeSchema: Json = {
   ],
   properties: {
     specversion: { const: '1.0' },
-    id: { type: 'string', format: 'uuid', description: 'The same however often the event is delivered.' },
+    id: { type: 'string', format: 'uuid', description: 'The same for every delivery of the event.' },
     type: { type: 'string' },
     source: { type: 'string', description: 'The publishing service.' },
     subject: { type: 'string' },
     time: { type: 'string', format: 'date-time' },
     datacontenttype: { const: 'application/json', default: 'application/json' },
-    dataschema: { type: 'string', description: 'Ends in the major version of the data.' },
+    dataschema: { type: 'string', description: 'Ends with the major version of the data.' },
     correlationid: { type: 'string', description: 'The saga that the event belongs to.' },
-    causationid: { type: 'string', description: 'Id of the event, or of the request, that it follows from.' },
+    causationid: { type: 'string', description: 'Id of the event or HTTP request that caused this event.' },
     traceparent: { type: 'string', description: 'W3C trace context.' },
     data: {},
   },
 };
 
-/** The shape that a reader accepts: fields that it does not know are allowed. */
+/** The shape that a consumer accepts: unknown fields are allowed. */
 function dataSchema(contract: Choreography, type: string): Json {
   const { $schema: _, ...schema } = z.toJSONSchema((contract.events[type] as EventSpec).data, {
     target: 'draft-7',

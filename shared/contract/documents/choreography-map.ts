@@ -1,5 +1,5 @@
-// The choreography for people, drawn from the contract alone: as text, as a flowchart, and as one sequence diagram per
-// path. The same contract gives the same bytes.
+// The choreography for people, generated from the contract: as text, as a flowchart, and as one sequence diagram per path.
+// The same contract gives the same bytes.
 import { SagaGraph } from '../checks/saga-graph.ts';
 import { reactionKey, type SagaPath, undisturbedPaths, withdrawnPaths } from '../checks/saga-paths.ts';
 import { type Choreography, type EventSpec, isSilent, servicesOf } from '../language.ts';
@@ -10,7 +10,7 @@ export interface SequenceDiagram {
   readonly source: string;
 }
 
-/** Every event with who says it, and below it who reacts with which outcomes; silent outcomes stand in brackets. */
+/** Every event with its publisher, then its subscribers with their possible outcomes. Silent outcomes are in parentheses. */
 export function textMap(contract: Choreography): string {
   const types = Object.keys(contract.events);
   const width =
@@ -30,14 +30,15 @@ function remarksOn(spec: EventSpec): string[] {
   return [
     ...(spec.trigger ? [`when ${spec.trigger}`] : []),
     ...(spec.compensates ? [`compensates ${spec.compensates}`] : []),
-    ...(spec.final ? [`the end: ${spec.final}`] : []),
-    ...(spec.standalone ? ['beside the saga'] : []),
+    ...(spec.final ? [`ends the saga as ${spec.final}`] : []),
+    ...(spec.standalone ? ['not part of the saga'] : []),
   ];
 }
 
 /**
- * A Mermaid flowchart: each service as a box around the events that it says. A line leads from an event to what its
- * reader says next; a dotted one leads to a reader that says nothing, with the silent outcomes that this can have.
+ * A Mermaid flowchart: each service is a box around the events it publishes. A solid arrow leads from an event to the
+ * event that a subscriber publishes next. A dotted arrow leads to a subscriber that publishes nothing, with the silent
+ * outcomes it may have.
  */
 export function mermaidFlow(contract: Choreography): string {
   const lines = ['flowchart LR'];
@@ -58,7 +59,7 @@ export function mermaidFlow(contract: Choreography): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The saga as one small picture: which event leads to which, without the services and without what is only noted. */
+/** The saga as one small diagram: which event triggers which, without the services and the silent outcomes. */
 export function mermaidOverview(contract: Choreography): string {
   const saga = Object.entries(contract.events).filter(([, spec]) => !spec.standalone);
   return `${[
@@ -80,12 +81,12 @@ function arrows(contract: Choreography, type: string, outcomes: readonly string[
     .map((outcome) => `  ${idOf(type)} --> ${idOf(outcome)}`);
 }
 
-/** One Mermaid sequence diagram for each way in which a saga is confirmed, is refused, or is taken back. */
+/** One Mermaid sequence diagram for each way in which a saga is confirmed, refused or withdrawn. */
 export function mermaidSequences(contract: Choreography): SequenceDiagram[] {
   const graph = new SagaGraph(contract);
   const undisturbed = undisturbedPaths(graph);
   const failuresOn = (path: SagaPath) =>
-    [...path.said.keys()].filter(
+    [...path.published.keys()].filter(
       (type) => graph.isFailure(type) && !graph.spec(type)?.compensates && !graph.isEnd(type),
     );
   const confirmed = undisturbed.filter((path) => failuresOn(path).length === 0);
@@ -98,35 +99,35 @@ export function mermaidSequences(contract: Choreography): SequenceDiagram[] {
   ];
 }
 
-/** Nobody refuses on the path: the withdrawal is all that happens to it. */
+/** Whether the saga on this path is withdrawn and no service refuses. */
 function isPlainWithdrawal(graph: SagaGraph, path: SagaPath): boolean {
   const { withdrawal } = graph.contract;
-  return [...path.said].every(([type, after]) => {
+  return [...path.published].every(([type, after]) => {
     const isRefusal = graph.isFailure(type) && after.some((cause) => graph.forward.has(cause)) && !graph.isEnd(type);
     return type === withdrawal || !isRefusal;
   });
 }
 
 function withdrawalTitle(graph: SagaGraph, path: SagaPath): string {
-  const effects = [...path.said.keys()].filter((type) => graph.isEffect(type));
-  const latest = effects.filter((type) => !effects.some((other) => path.said.get(other)?.includes(type)));
-  return latest.length > 0 ? `Withdrawn after ${latest.join(' and ')}` : 'Withdrawn before anything was done';
+  const effects = [...path.published.keys()].filter((type) => graph.isEffect(type));
+  const latest = effects.filter((type) => !effects.some((other) => path.published.get(other)?.includes(type)));
+  return latest.length > 0 ? `Withdrawn after ${latest.join(' and ')}` : 'Withdrawn before any step';
 }
 
-/** The path as a sequence that can happen: everything as early as it can, the withdrawal as late. */
+/** The path as one possible sequence: every event as early as possible, the withdrawal as late as possible. */
 function sequenceOf(graph: SagaGraph, path: SagaPath): string {
   const { withdrawal } = graph.contract;
-  const said = new Set(
-    [...path.said].filter(([type, after]) => after.length === 0 && type !== withdrawal).map(([type]) => type),
+  const published = new Set(
+    [...path.published].filter(([type, after]) => after.length === 0 && type !== withdrawal).map(([type]) => type),
   );
   const delivered = new Set<string>();
   const steps: string[] = [];
   const next = () =>
-    [...said]
-      .flatMap((type) => graph.readersOf(type).map((service) => ({ type, service })))
+    [...published]
+      .flatMap((type) => graph.subscribersOf(type).map((service) => ({ type, service })))
       .find(
         ({ type, service }) =>
-          !delivered.has(reactionKey(type, service)) && canArrive(graph, path, said, delivered, type, service),
+          !delivered.has(reactionKey(type, service)) && canArrive(graph, path, published, delivered, type, service),
       );
   for (;;) {
     const delivery = next();
@@ -134,13 +135,13 @@ function sequenceOf(graph: SagaGraph, path: SagaPath): string {
       const { type, service } = delivery;
       delivered.add(reactionKey(type, service));
       const outcome = path.outcomes.get(reactionKey(type, service)) ?? 'noted';
-      const isLast = path.said.get(outcome)?.every((cause) => delivered.has(reactionKey(cause, service))) ?? false;
+      const isLast = path.published.get(outcome)?.every((cause) => delivered.has(reactionKey(cause, service))) ?? false;
       steps.push(`  ${idOf(graph.spec(type)?.by ?? '')}->>${idOf(service)}: ${type}`);
-      if (isLast) said.add(outcome);
+      if (isLast) published.add(outcome);
       const note = isSilent(outcome) ? outcome : 'waits';
       if (!isLast && note !== 'noted') steps.push(`  Note over ${idOf(service)}: ${note}`);
-      if (isLast && graph.readersOf(outcome).length === 0) steps.push(`  Note over ${idOf(service)}: ${outcome}`);
-    } else if (path.withdrawn && !said.has(withdrawal)) said.add(withdrawal);
+      if (isLast && graph.subscribersOf(outcome).length === 0) steps.push(`  Note over ${idOf(service)}: ${outcome}`);
+    } else if (path.withdrawn && !published.has(withdrawal)) published.add(withdrawal);
     else break;
   }
   const services = servicesOf(graph.contract).filter((name) =>
@@ -150,11 +151,11 @@ function sequenceOf(graph: SagaGraph, path: SagaPath): string {
   return `${['sequenceDiagram', ...participants, ...steps].join('\n')}\n`;
 }
 
-/** Whether the outcome that this reaction has on the path is possible by now. */
+/** Whether this reaction can have its outcome now, given the events published and delivered so far. */
 function canArrive(
   graph: SagaGraph,
   path: SagaPath,
-  said: ReadonlySet<string>,
+  published: ReadonlySet<string>,
   delivered: ReadonlySet<string>,
   type: string,
   service: string,
@@ -163,13 +164,14 @@ function canArrive(
   const outcome = path.outcomes.get(reactionKey(type, service)) ?? 'noted';
   if (outcome === 'fenced') return delivered.has(reactionKey(withdrawal, service));
   if (outcome === 'withdrawn')
-    return graph.readersOf(withdrawal).some((name) => delivered.has(reactionKey(withdrawal, name)));
-  if (outcome === 'compensated') return [...said].some((other) => other !== type && graph.spec(other)?.by === service);
-  const undone = graph.spec(outcome)?.compensates;
-  return undone === undefined || said.has(undone);
+    return graph.subscribersOf(withdrawal).some((name) => delivered.has(reactionKey(withdrawal, name)));
+  if (outcome === 'compensated')
+    return [...published].some((other) => other !== type && graph.spec(other)?.by === service);
+  const compensated = graph.spec(outcome)?.compensates;
+  return compensated === undefined || published.has(compensated);
 }
 
-/** A name that Mermaid takes as it is. */
+/** A name that is a valid Mermaid id. */
 function idOf(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9]/g, '_');
 }

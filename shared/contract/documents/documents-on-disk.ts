@@ -1,4 +1,4 @@
-// The documents that follow from the contract: what each should hold, and whether the file on disk does.
+// The documents generated from the contract: what each should contain, and what the file on disk contains.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,9 @@ import { asyncApiDocument } from './asyncapi.ts';
 import { mermaidFlow, mermaidOverview, mermaidSequences, textMap } from './choreography-map.ts';
 
 export interface GeneratedDocument {
-  /** Relative to the project. */
+  /** Relative to the project folder. */
   readonly path: string;
-  /** What the file holds now; undefined: there is none. */
+  /** The content of the file; undefined if it does not exist. */
   readonly onDisk: string | undefined;
   readonly wanted: string;
 }
@@ -20,14 +20,14 @@ const end = '<!-- choreography:end -->';
 
 const firstText = `# The choreography
 
-Who says which event, who reacts to it, and what may come of that. Everything between the two markers is generated from
-\`shared/contract/choreography.ts\` by \`npm run choreography -- --write\`; what stands outside of them is kept.
+Which service publishes each event, which services subscribe to it, and how they may react. The part between the two
+markers is generated from \`shared/contract/choreography.ts\` by \`npm run choreography -- --write\`; the rest is kept.
 
 ${begin}
 ${end}
 `;
 
-/** The folder of package.json: above the sources as well as above what is compiled from them. */
+/** The folder of package.json, which is above both the sources and the compiled files. */
 export function projectFolder(from = dirname(fileURLToPath(import.meta.url))): string {
   if (existsSync(join(from, 'package.json'))) return from;
   const above = dirname(from);
@@ -36,8 +36,9 @@ export function projectFolder(from = dirname(fileURLToPath(import.meta.url))): s
 }
 
 /**
- * Every generated document. README.md is among them only when it exists and holds both markers, for its own part only.
- * @throws Error when a document has lost one of its markers
+ * Every generated document. README.md is included only if it exists and contains a marker; only its part between the
+ * markers is generated.
+ * @throws Error if a document has lost one of its markers
  */
 export function generatedDocuments(contract: Choreography, folder = projectFolder()): GeneratedDocument[] {
   const read = (path: string) =>
@@ -62,7 +63,7 @@ export function generatedDocuments(contract: Choreography, folder = projectFolde
   return documents;
 }
 
-/** Writes those that differ. Returns their paths. */
+/** Writes the documents that differ from their files. Returns their paths. */
 export function writeDocuments(documents: readonly GeneratedDocument[], folder = projectFolder()): string[] {
   const stale = documents.filter(({ onDisk, wanted }) => onDisk !== wanted);
   for (const { path, wanted } of stale) {
@@ -74,7 +75,7 @@ export function writeDocuments(documents: readonly GeneratedDocument[], folder =
 
 export function asyncApiText(contract: Choreography): string {
   const text = JSON.stringify(asyncApiDocument(contract), null, 2);
-  // Lists of words stand on one line where they fit, which is how the formatter of this project would write them.
+  // The formatter of this project puts a list of strings on one line if it fits, so this must, too.
   const short = text.replaceAll(
     /^( *(?:"[^"\n]*": )?)\[\n([^[\]{}]+)\n *\](,?)$/gm,
     (whole, key: string, items: string, comma: string) => {
@@ -85,30 +86,30 @@ export function asyncApiText(contract: Choreography): string {
   return `${short}\n`;
 }
 
-/** Mermaid source of every diagram, each under its title, as Markdown. */
+/** The Mermaid source of every diagram, under its title, as Markdown. */
 export function mermaidText(contract: Choreography): string {
   const sequences = mermaidSequences(contract).map(
     ({ title, source }) => `### ${title}\n\n${fenced('mermaid', source)}`,
   );
   return [
-    '## Events and reactions\n\nA solid line leads from an event to what its reader says next; a dotted line to a reader that says nothing.',
+    '## Events and reactions\n\nA solid arrow leads to the event that a subscriber publishes next. A dotted arrow leads to a subscriber that publishes\nnothing. Rounded boxes are final events.',
     fenced('mermaid', mermaidFlow(contract)),
-    `## Paths of a saga\n\n${sequences.join('\n\n')}`,
+    `## Paths of a saga\n\nHow a saga is confirmed, refused or withdrawn. Withdrawals that cross a refusal are left out.\n\n${sequences.join('\n\n')}`,
   ].join('\n\n');
 }
 
 function pageBlock(contract: Choreography): string {
   const ruleLines = Object.entries(rules).map(([rule, meaning]) => `- \`${rule}\`: ${meaning}`);
   return [
-    '## The table\n\nOutcomes in brackets emit nothing.',
+    '## The contract\n\nBelow each event are its subscribers and their possible outcomes. Outcomes in parentheses publish nothing.',
     fenced('text', textMap(contract)),
-    `## Rules that it is held to\n\n${ruleLines.join('\n')}`,
+    `## Rules\n\n\`npm run choreography\` checks the contract against these rules:\n\n${ruleLines.join('\n')}`,
     mermaidText(contract),
   ].join('\n\n');
 }
 
 function readmeBlock(contract: Choreography): string {
-  return `${fenced('mermaid', mermaidOverview(contract))}\n\nEvery path as a diagram of its own, and the table: [docs/choreography.md](docs/choreography.md).`;
+  return `${fenced('mermaid', mermaidOverview(contract))}\n\n[docs/choreography.md](docs/choreography.md) has the full table and a diagram of each path.`;
 }
 
 function fenced(language: string, source: string): string {
