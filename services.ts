@@ -14,9 +14,10 @@ const definitions = {
 
 export const serviceNames = Object.keys(definitions) as ServiceName[];
 
-/** For code that treats all services alike. */
-export const serviceDefinitions: readonly (ServiceDefinition & { readonly name: ServiceName })[] =
-  Object.values(definitions);
+/** A service of this saga, for code that treats all services alike. */
+export type SagaService = ServiceDefinition & { readonly name: ServiceName };
+
+export const serviceDefinitions: readonly SagaService[] = Object.values(definitions);
 
 /** The TCP port of a service where no setting says otherwise. */
 export const defaultPorts: PerService<number> = {

@@ -23,7 +23,7 @@ type Tx = Transaction<'order-service'>;
 
 /** An order that is still being cancelled so long after its withdrawal asks again; each time it waits twice as long. */
 const askAgainMsMin = 10_000;
-const askAgainMsMax = 600_000;
+const askAgainMsMax = 3_600_000;
 /** A customer who cancels again and again asks at most this often. */
 const askAgainPauseMs = 1_000;
 

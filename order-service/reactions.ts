@@ -44,12 +44,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
     },
 
-    'inventory.rejected': (event) => {
-      const outcome = cancelOrWait(event);
-      if (outcome === 'ended')
-        throw new ContradictoryEventError(`order ${event.subject} was cancelled before its stock was refused`);
-      return outcome;
-    },
+    'inventory.rejected': cancelOrWait,
     'payment.refunded': cancelOrWait,
     'payment.voided': cancelOrWait,
     'inventory.released': cancelOrWait,

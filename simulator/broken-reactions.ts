@@ -1,7 +1,7 @@
 // Reactions that can be made to throw, for one event of one order, until they are repaired.
-import type { ServiceName } from '../shared/contract/choreography.ts';
-import type { AnyEvent } from '../shared/contract/cloud-event.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
+import type { SagaService } from '../services.ts';
+import type { AnyEvent } from '../shared/contract/choreography.ts';
+import type { ServiceParts } from '../shared/runtime/node/service.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
 import type { Faults } from './faults.ts';
 
@@ -30,9 +30,7 @@ export class BrokenReactions {
   }
 
   /** The same service, with reactions that throw when they are broken, after they have written what they write. */
-  breakable<S extends ServiceName, P extends ServiceParts<S>>(
-    definition: ServiceDefinition<S, P>,
-  ): ServiceDefinition<S, P> {
+  breakable(definition: SagaService): SagaService {
     const wrap = (react: React): React => {
       return (event, at) => {
         const outcome = react(event, at);
@@ -42,10 +40,10 @@ export class BrokenReactions {
     };
     return {
       ...definition,
-      build: (db: Database): P => {
+      build: (db: Database): ServiceParts => {
         const parts = definition.build(db);
         const reactions = Object.entries(parts.reactions).map(([type, react]) => [type, wrap(react as React)]);
-        return { ...parts, reactions: Object.fromEntries(reactions) as P['reactions'] };
+        return { ...parts, reactions: Object.fromEntries(reactions) as ServiceParts['reactions'] };
       },
     };
   }

@@ -1,6 +1,7 @@
 // RabbitMQ as far as the services can see it: exchanges, bindings, durable queues, redelivery of what is unacked,
 // confirms, unroutable messages, delivery limits and dead letters. Most faults happen in its network.
 
+import { choreography } from '../shared/contract/choreography.ts';
 import { type Topology, wholeTopology } from '../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import type { Faults } from './faults.ts';
@@ -29,7 +30,7 @@ export class SimBroker {
   readonly #removed = new Map<string, Set<SimQueue>>();
   readonly #buses = new Set<SimBus>();
 
-  constructor(schedule: Schedule, random: Random, faults: Faults, topology: Topology = wholeTopology()) {
+  constructor(schedule: Schedule, random: Random, faults: Faults, topology: Topology = wholeTopology(choreography)) {
     this.schedule = schedule;
     this.random = random;
     this.faults = faults;
@@ -60,14 +61,14 @@ export class SimBroker {
     const targets = this.#routes.get(route);
     if (!targets) return;
     this.#routes.delete(route);
-    this.#removed.set(route, targets);
+    this.#removed.set(route, new Set([...(this.#removed.get(route) ?? []), ...targets]));
   }
 
   bind(route: string): void {
     const targets = this.#removed.get(route);
     if (!targets) return;
     this.#removed.delete(route);
-    this.#routes.set(route, targets);
+    this.#routes.set(route, new Set([...(this.#routes.get(route) ?? []), ...targets]));
   }
 
   bindAll(): void {
@@ -108,11 +109,6 @@ export class SimBroker {
 
   /** False: no queue for it. */
   route(message: OutgoingMessage): boolean {
-    if (message.exchange === '') {
-      const queue = this.queues.get(message.routingKey);
-      if (queue) this.#enqueue(queue, message, message.headers ?? {});
-      return queue !== undefined;
-    }
     const targets = this.#routes.get(`${message.exchange}/${message.routingKey}`);
     if (!targets) return false;
     for (const queue of targets) this.#enqueue(queue, message, message.headers ?? {});
@@ -126,7 +122,26 @@ export class SimBroker {
     this.pump(queue);
   }
 
+  /** Removes the bindings of one queue, of one route or of all, until `bind`. Others with the same route keep theirs. */
+  unbindQueue(queue: SimQueue, only?: string): void {
+    for (const [route, targets] of this.#routes) {
+      if ((only !== undefined && route !== only) || !targets.delete(queue)) continue;
+      const removed = this.#removed.get(route) ?? new Set();
+      this.#removed.set(route, removed.add(queue));
+      if (targets.size === 0) this.#routes.delete(route);
+    }
+  }
+
+  /** Routes that lead to this queue. */
+  routesTo(queue: SimQueue): string[] {
+    return [...this.#routes].filter(([, targets]) => targets.has(queue)).map(([route]) => route);
+  }
+
   #enqueue(queue: SimQueue, message: OutgoingMessage, headers: Readonly<Record<string, unknown>>): void {
+    if (this.faults.on('message-lost') && queue.deadLetterTo !== undefined && this.random.chance(0.001)) {
+      this.faults.add('message-lost');
+      return queue.lose({ message, headers, redeliveries: 0 });
+    }
     queue.put({ message, headers, redeliveries: 0 });
     if (this.faults.on('duplicate') && queue.consumer && this.random.chance(0.02)) {
       this.faults.add('duplicate');
@@ -171,14 +186,20 @@ export class SimBroker {
   /** Unacked copies of a connection that has ended. */
   giveBack(queue: SimQueue, copies: Iterable<Copy>): void {
     const exhausted = queue.giveBack(copies);
-    if (!exhausted) return;
-    for (const copy of exhausted.copies) {
+    for (const copy of exhausted) {
       this.faults.add('delivery limit reached');
-      this.queue(exhausted.to).put({
-        message: copy.message,
-        headers: { ...copy.headers, 'x-first-death-reason': 'delivery_limit', 'x-first-death-queue': queue.name },
-        redeliveries: 0,
-      });
+      this.deadLetter(queue, copy, 'delivery_limit');
     }
+  }
+
+  /** Moves a copy to the dead-letter queue, as the broker itself does. */
+  deadLetter(queue: SimQueue, copy: Copy, reason: string): void {
+    queue.deadLettered.push(copy);
+    if (queue.deadLetterTo === undefined) return;
+    this.queue(queue.deadLetterTo).put({
+      message: copy.message,
+      headers: { ...copy.headers, 'x-first-death-reason': reason, 'x-first-death-queue': queue.name },
+      redeliveries: 0,
+    });
   }
 }

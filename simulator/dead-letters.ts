@@ -95,7 +95,7 @@ export class DeadLetters {
         routingKey: String(headers['x-original-routing-key'] ?? message.routingKey),
         messageId: originalIdOf(copy),
         body: message.body,
-        contentType: message.contentType,
+        contentType: String(headers['x-original-content-type'] ?? message.contentType),
         mandatory: true,
         correlationId: message.correlationId,
       });

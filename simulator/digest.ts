@@ -8,7 +8,8 @@ export function digestOf(db: Database): string {
   const tables = db
     .prepare<[], string>(
       `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
-         AND name NOT IN ('inbox', 'outbox', 'idempotency_keys') ORDER BY name`,
+         AND name NOT IN ('inbox', 'publishers', 'journal', 'journal_identity', 'outbox_marks', 'outbox_exceptions',
+                          'suspects', 'idempotency_keys') ORDER BY name`,
     )
     .pluck()
     .all();

@@ -50,6 +50,10 @@ const episodes: readonly Episode[] = [
   { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
   { kind: 'clock-jump',          perOrders: 700,   least: 5, prepare: clockJump },
   { kind: 'unroutable',          perOrders: 1_500, least: 2, prepare: unroutable },
+  { kind: 'binding-removed',     perOrders: 1_000, least: 2, prepare: bindingRemoved },
+  { kind: 'queue-purged',        perOrders: 1_500, least: 2, prepare: queuePurged },
+  { kind: 'queue-deleted',       perOrders: 2_000, least: 1, prepare: queueDeleted },
+  { kind: 'broker-wiped',        perOrders: 4_000, least: 1, prepare: brokerWiped },
   { kind: 'poison',              perOrders: 150,   least: poisonKinds.length, prepare: poison },
   { kind: 'broken-reaction',     perOrders: 400,   least: 4, prepare: brokenReaction },
   { kind: 'redrive',             perOrders: 1_000, least: 2, prepare: redrive },
@@ -171,6 +175,55 @@ function unroutable({ broker, schedule }: World, random: Random) {
     const route = random.pick(broker.routes);
     broker.unbind(route);
     schedule.after(random.between(1_000, 15_000), () => broker.bind(route));
+  };
+}
+
+/** The services declare their topology again and again: what is missing is back within seconds. */
+function declaredAgainMs(random: Random): number {
+  return random.between(200, 6_000);
+}
+
+function bindingRemoved({ broker, allServices, schedule, faults }: World, random: Random) {
+  return () => {
+    const queue = broker.queue(queueOf(random.pick(allServices).name));
+    const routes = broker.routesTo(queue);
+    if (routes.length === 0) return;
+    const route = random.pick(routes);
+    faults.add('binding-removed');
+    broker.unbindQueue(queue, route);
+    schedule.after(declaredAgainMs(random), () => broker.bind(route));
+  };
+}
+
+function queuePurged({ broker, allServices, faults }: World, random: Random) {
+  return () => {
+    faults.add('queue-purged');
+    broker.queue(queueOf(random.pick(allServices).name)).purge();
+  };
+}
+
+function queueDeleted(world: World, random: Random) {
+  const { broker, schedule, faults } = world;
+  return () => {
+    const service = any(world, random);
+    const queue = broker.queue(queueOf(service.name));
+    faults.add('queue-deleted');
+    const routes = broker.routesTo(queue);
+    queue.delete();
+    broker.unbindQueue(queue);
+    service.cut('consumer');
+    schedule.after(declaredAgainMs(random), () => {
+      for (const route of routes) broker.bind(route);
+    });
+  };
+}
+
+function brokerWiped({ faults, broker, schedule, allServices }: World, random: Random) {
+  return () => {
+    faults.add('broker-wiped');
+    for (const { name } of allServices) broker.queue(queueOf(name)).delete();
+    broker.stop();
+    schedule.after(random.between(100, 10_000), () => broker.start());
   };
 }
 

@@ -1,15 +1,10 @@
 // One service that takes one step at a time, each until no work is left: no network, no waiting, no chance.
 
-import type { ServiceName } from '../shared/contract/choreography.ts';
+import type { SagaService } from '../services.ts';
 import type { Clock } from '../shared/runtime/environment/clock.ts';
 import { silentLog } from '../shared/runtime/environment/log.ts';
 import type { BusListener, OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
-import {
-  migrationsOf,
-  type ServiceDefinition,
-  ServiceNode,
-  type ServiceParts,
-} from '../shared/runtime/node/service-node.ts';
+import { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { Mutant } from './mutants.ts';
 import { SimDatabase } from './sim-database.ts';
 
@@ -31,7 +26,7 @@ export class Host {
   listener: BusListener | undefined;
   /** The database may have changed since it was last saved or restored. */
   dirty = true;
-  readonly #definition: ServiceDefinition<ServiceName>;
+  readonly #definition: SagaService;
   readonly #options: HostOptions;
   readonly #tables: readonly {
     readonly name: string;
@@ -39,13 +34,13 @@ export class Host {
     readonly put: Put;
     readonly clear: () => void;
   }[];
-  #node: ServiceNode<ServiceName, ServiceParts<ServiceName>> | undefined;
+  #node: ServiceNode | undefined;
   #todo: { readonly afterMs: number; readonly run: () => void }[] = [];
 
-  constructor(definition: ServiceDefinition<ServiceName>, mutant: Mutant | undefined, options: HostOptions) {
+  constructor(definition: SagaService, mutant: Mutant | undefined, options: HostOptions) {
     this.#definition = definition;
     this.#options = options;
-    this.database = new SimDatabase(migrationsOf(definition), mutant?.statements?.(definition.name));
+    this.database = new SimDatabase(definition.migrations, mutant?.statements?.(definition.name));
     mutant?.opened?.(this.database, definition.name);
     const { db } = this.database;
     this.#tables = db
@@ -66,7 +61,7 @@ export class Host {
       });
   }
 
-  get node(): ServiceNode<ServiceName, ServiceParts<ServiceName>> {
+  get node(): ServiceNode {
     if (!this.#node) throw new Error(`${this.#definition.name} is not running`);
     return this.#node;
   }
@@ -90,7 +85,7 @@ export class Host {
       db: this.database.open(),
       clock,
       log: silentLog,
-      reached: (point) => this.#options.failpoint(point),
+      hit: (point) => this.#options.failpoint(point),
       bus: {
         start: (listener) => {
           this.listener = listener;
@@ -100,6 +95,7 @@ export class Host {
           this.#options.taken(message);
           this.#todo.push({ afterMs: 0, run: () => done('confirmed') });
         },
+        backlog: (done) => done(0),
         status: () => ({ publisher: 'connected', consumer: 'connected' }),
         stopConsuming: () => Promise.resolve(),
         stop: () => Promise.resolve(),

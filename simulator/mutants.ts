@@ -5,18 +5,19 @@ import type { InventoryParts } from '../inventory-service/service.ts';
 import type { OrderStatus } from '../order-service/order.ts';
 import type { OrderParts } from '../order-service/service.ts';
 import type { PaymentParts } from '../payment-service/service.ts';
+import type { SagaService } from '../services.ts';
+import type { AnyEvent } from '../shared/contract/choreography.ts';
 import { type Emission, emit, type ServiceName } from '../shared/contract/choreography.ts';
-import type { AnyEvent } from '../shared/contract/cloud-event.ts';
 import type { Bus, BusListener, OutgoingMessage, PublishOutcome } from '../shared/runtime/messaging/bus.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service-node.ts';
-import type { Moment } from '../shared/runtime/node/transaction.ts';
+import type { Moment } from '../shared/runtime/messaging/unit-of-work.ts';
+import type { ServiceParts } from '../shared/runtime/node/service.ts';
 import { type Database, isTransient } from '../shared/runtime/storage/database.ts';
 import type { FaultKind } from './faults.ts';
 import type { Random } from './random.ts';
 import { uuidV7 } from './sim-clock.ts';
 import { replaced, type SimDatabase, type StatementHook } from './sim-database.ts';
 
-type Definition = ServiceDefinition<ServiceName>;
+type Definition = SagaService;
 
 export interface Mutant {
   readonly name: string;
@@ -48,7 +49,7 @@ function reaction<P = unknown>(
 
 function parts(
   service: ServiceName,
-  change: (real: ServiceParts<ServiceName>, db: Database) => ServiceParts<ServiceName>,
+  change: (real: ServiceParts, db: Database) => ServiceParts,
 ): Pick<Mutant, 'definition'> {
   return {
     definition: (definition) =>
@@ -72,6 +73,7 @@ function around(bus: Bus, changes: Partial<Bus>): Bus {
     start: (listener) => bus.start(listener),
     canPublish: () => bus.canPublish(),
     publish: (message, done) => bus.publish(message, done),
+    backlog: (done) => bus.backlog(done),
     status: () => bus.status(),
     stopConsuming: () => bus.stopConsuming(),
     stop: () => bus.stop(),
@@ -84,7 +86,7 @@ export const mutants: readonly Mutant[] = [
     name: 'no-inbox',
     bug: 'an event takes effect every time it is delivered',
     statements: () => (sql, statement) =>
-      sql.startsWith('INSERT OR IGNORE INTO inbox')
+      sql.startsWith('INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum) VALUES')
         ? replaced(statement, {
             run: (...values: unknown[]) => ({ ...statement.run(...values), changes: 1 }),
           })
@@ -98,6 +100,7 @@ export const mutants: readonly Mutant[] = [
         start: (listener: BusListener) =>
           bus.start({
             publishingChanged: () => listener.publishingChanged(),
+            consumingBegan: () => listener.consumingBegan?.(),
             delivered: (delivery) => {
               delivery.ack();
               listener.delivered({ ...delivery, ack() {} });
@@ -140,41 +143,40 @@ export const mutants: readonly Mutant[] = [
     name: 'old-outbox-ignored',
     bug: 'what an earlier process left in the outbox is not published',
     statements: () => (sql, statement, db) => {
-      if (!sql.startsWith('SELECT * FROM outbox WHERE seq > ?')) return statement;
-      const before = db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM outbox').pluck().get() ?? 0;
-      return replaced(statement, {
-        all: (...values: unknown[]) => statement.all(Math.max(Number(values[0]), before), values[1]),
-      });
+      if (sql !== 'SELECT min(confirmed_until) FROM outbox_marks') return statement;
+      const head = db.prepare<[], number>('SELECT coalesce(max(position), 0) FROM journal').pluck();
+      return replaced(statement, { get: () => head.get() });
     },
   },
   {
-    name: 'outbox-beside-transaction',
+    name: 'journal-beside-transaction',
     bug: 'events are stored in a transaction of their own, after that of the state',
     statements: () => {
       const rows: unknown[][] = [];
       return (sql, statement, db) => {
-        if (sql.includes('INSERT INTO outbox')) {
-          const none = { changes: 1, lastInsertRowid: 0 };
+        if (sql.startsWith('INSERT INTO journal')) {
           return replaced(statement, {
             run: (...values: unknown[]) => {
               rows.push(values);
-              return none;
+              return { changes: 1, lastInsertRowid: 0 };
             },
           });
         }
-        if (!sql.startsWith('SELECT * FROM outbox WHERE seq > ?')) return statement;
+        if (sql === 'ROLLBACK' || sql === 'BEGIN IMMEDIATE') return statement;
+        if (sql !== 'COMMIT') return statement;
         const insert = db.prepare(
-          `INSERT INTO outbox (exchange, routing_key, message_id, content_type, mandatory, correlation_id, headers, body, written_at_ms)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT OR IGNORE INTO journal (position, event_id, checksum, type, subject, dead_letter, written_at_ms, body)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         );
         return replaced(statement, {
-          all: (...values: unknown[]) => {
+          run: () => {
+            const result = statement.run();
             try {
-              for (; rows[0]; rows.shift()) insert.run(...rows[0]);
+              for (const row of rows.splice(0)) insert.run(...row);
             } catch (error) {
               if (!isTransient(error)) throw error;
             }
-            return statement.all(...values);
+            return result;
           },
         });
       };
@@ -187,38 +189,15 @@ export const mutants: readonly Mutant[] = [
       sql === 'ROLLBACK TO work' ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) }) : statement,
   },
   {
-    name: 'dead-letter-without-outbox',
-    bug: 'dead letters are published at once, without the outbox',
-    ...(() => {
-      const buses = new Map<ServiceName, Bus>();
-      return {
-        bus: (bus: Bus, service: ServiceName) => {
-          buses.set(service, bus);
-          return bus;
-        },
-        statements:
-          (service: ServiceName): StatementHook =>
-          (sql, statement) =>
-            !sql.includes('INSERT INTO outbox')
-              ? statement
-              : replaced(statement, {
-                  run: (...values: unknown[]) => {
-                    const [exchange, routingKey, messageId, contentType, , , headers, body] = values as string[];
-                    const bus = buses.get(service);
-                    if (exchange !== '') return statement.run(...values);
-                    const message = { exchange, routingKey, messageId, contentType, mandatory: true } as const;
-                    const text = JSON.parse(headers ?? '{}') as Record<string, string>;
-                    if (bus?.canPublish()) {
-                      bus.publish(
-                        { ...message, headers: text, body: body as unknown as Buffer } as OutgoingMessage,
-                        () => {},
-                      );
-                    }
-                    return { changes: 1, lastInsertRowid: 0 };
-                  },
-                }),
-      };
-    })(),
+    name: 'dead-letter-not-stored',
+    bug: 'dead letters are published from memory, without the outbox',
+    statements: () => (sql, statement) =>
+      !sql.startsWith('INSERT INTO journal')
+        ? statement
+        : replaced(statement, {
+            run: (...values: unknown[]) =>
+              values[5] === null ? statement.run(...values) : { changes: 1, lastInsertRowid: 0 },
+          }),
   },
   {
     name: 'synchronous-normal',
@@ -344,18 +323,17 @@ export const mutants: readonly Mutant[] = [
     name: 'deadline-ignores-confirmed',
     bug: 'the deadline withdraws an order that is confirmed',
     ...parts('order-service', (real, db) => {
-      const due = db.prepare<[number], { order_id: string; user_id: string }>(
-        `SELECT order_id, user_id FROM orders WHERE deadline_at_ms <= ? AND status IN ('pending', 'confirmed')
+      const due = db.prepare<[number], { order_id: string }>(
+        `SELECT order_id FROM orders WHERE deadline_at_ms <= ? AND status IN ('pending', 'confirmed')
            AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn') LIMIT 100`,
       );
       return {
         ...real,
-        alarm: {
-          nextAtMs: () => real.alarm?.nextAtMs(),
-          ring: (tx) => {
-            for (const { order_id: orderId, user_id: userId } of due.all(tx.nowMs)) {
-              tx.emit(emit('order.withdrawn', { orderId, userId, reason: 'deadline' }) as never);
-            }
+        deadlines: {
+          nextAtMs: () => real.deadlines?.nextAtMs(),
+          due: (nowMs) => due.all(nowMs).map(({ order_id }) => order_id),
+          meet: (orderId, tx) => {
+            tx.publish(emit('order.withdrawn', { orderId, userId: 'somebody', reason: 'deadline' }));
           },
         },
       };

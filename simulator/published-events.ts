@@ -1,4 +1,5 @@
 // Every event that the broker has taken from a service, by id, whether it came alone or in a batch.
+import { deadLetterExchange } from '../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import type { Violation } from './checks/evidence.ts';
 import type { Counter } from './faults.ts';
@@ -21,9 +22,9 @@ export class PublishedEvents {
     this.#races = races;
   }
 
-  /** The broker has taken a message. Dead letters, on the default exchange, are no events. */
+  /** The broker has taken a message. Dead letters are no events. */
   taken(message: OutgoingMessage): void {
-    if (message.exchange === '') return;
+    if (message.exchange === deadLetterExchange) return;
     const events = unpacked(message);
     if (events.length > 1) this.#races.add('several events in one message', 1);
     for (const event of events) this.#eventTaken(event);

@@ -49,6 +49,11 @@ export class SimBus implements Bus {
     this.#broker.schedule.after(this.#broker.latencyMs(), () => this.#arrive(link), link);
   }
 
+  backlog(done: (messages: number | undefined) => void): void {
+    const { schedule } = this.#broker;
+    schedule.after(this.#broker.latencyMs(), () => done(this.#consumer ? this.#queue.depth : undefined), this.#process);
+  }
+
   status(): BusStatus {
     if (this.#stopped) return { publisher: 'stopped', consumer: 'stopped', lastError: this.#lastError };
     const publisher = !this.#publisher ? 'connecting' : this.#broker.blocked ? 'blocked' : 'connected';
@@ -158,6 +163,7 @@ export class SimBus implements Bus {
       if (this.#consuming) this.#listener?.delivered(this.#delivery(copy, link));
     });
     this.#queue.consumer = this.#consumer;
+    this.#listener?.consumingBegan?.();
     this.#broker.pump(this.#queue);
   }
 
@@ -171,7 +177,9 @@ export class SimBus implements Bus {
       routingKey: message.routingKey,
       headers,
       redelivered: redeliveries > 0,
+      returns: redeliveries,
       ack: () => this.#ack(copy, link),
+      reject: () => this.#reject(copy, link),
     };
   }
 
@@ -186,6 +194,12 @@ export class SimBus implements Bus {
     link.unacked.delete(copy);
     this.#queue.acked.push(copy);
     broker.pump(this.#queue);
+  }
+
+  #reject(copy: Copy, link: Link): void {
+    if (!link.alive || !link.unacked.delete(copy)) return;
+    this.#broker.deadLetter(this.#queue, copy, 'rejected');
+    this.#broker.pump(this.#queue);
   }
 
   #cutConsumer(): void {

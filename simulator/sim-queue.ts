@@ -10,10 +10,13 @@ export interface Copy {
   redeliveries: number;
 }
 
+/** As if somebody had set a policy: RabbitMQ 4 defaults to this limit, and an operator may set it. */
+const lowestLimit = 20;
+
 export class SimQueue {
   readonly name: string;
   readonly #limit: number;
-  readonly #deadLetterTo: string | undefined;
+  readonly deadLetterTo: string | undefined;
   #ready: Copy[] = [];
   #head = 0;
   /** Came back unacked; they go out first. */
@@ -23,12 +26,14 @@ export class SimQueue {
   /** Copies that came back too often; the broker has moved them to the dead-letter queue. */
   readonly deadLettered: Copy[] = [];
   readonly acked: Copy[] = [];
+  /** Copies that a fault has destroyed. */
+  readonly lost: Copy[] = [];
 
   constructor(name: string, args: Readonly<Record<string, string | number>>) {
     this.name = name;
-    this.#limit = Number(args['x-delivery-limit'] ?? Number.POSITIVE_INFINITY);
+    this.#limit = Math.min(Number(args['x-delivery-limit'] ?? Number.POSITIVE_INFINITY), lowestLimit);
     const target = args['x-dead-letter-routing-key'];
-    this.#deadLetterTo = target === undefined ? undefined : String(target);
+    this.deadLetterTo = target === undefined ? undefined : String(target);
   }
 
   get depth(): number {
@@ -58,19 +63,35 @@ export class SimQueue {
   }
 
   /** Unacked copies come back. Returns those that have come back too often, for the dead-letter queue. */
-  giveBack(copies: Iterable<Copy>): { readonly to: string; readonly copies: Copy[] } | undefined {
+  giveBack(copies: Iterable<Copy>): Copy[] {
     const exhausted: Copy[] = [];
     const back: Copy[] = [];
     for (const copy of copies) {
       copy.redeliveries += 1;
-      if (copy.redeliveries > this.#limit && this.#deadLetterTo !== undefined) exhausted.push(copy);
-      else back.push(copy);
+      (copy.redeliveries > this.#limit ? exhausted : back).push(copy);
     }
     this.#returned = [...back, ...this.#returned];
-    this.deadLettered.push(...exhausted);
-    return exhausted.length > 0 && this.#deadLetterTo !== undefined
-      ? { to: this.#deadLetterTo, copies: exhausted }
-      : undefined;
+    return exhausted;
+  }
+
+  /** A copy that never got here. */
+  lose(copy: Copy): void {
+    this.enqueued += 1;
+    this.lost.push(copy);
+  }
+
+  /** Destroys what waits for delivery. */
+  purge(): void {
+    this.lost.push(...this.drain());
+  }
+
+  /** Destroys everything, and what was delivered and not acked. */
+  delete(): void {
+    this.purge();
+    const { consumer } = this;
+    if (!consumer) return;
+    this.lost.push(...consumer.unacked);
+    consumer.unacked.clear();
   }
 
   /** Takes everything out, as an operator does with dead letters. */

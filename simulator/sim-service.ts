@@ -3,13 +3,11 @@
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { queueOf } from '../shared/contract/topology.ts';
 import type { Log } from '../shared/runtime/environment/log.ts';
+import { IdempotencyKeys } from '../shared/runtime/http/idempotency.ts';
 import type { Bus } from '../shared/runtime/messaging/bus.ts';
-import {
-  migrationsOf,
-  type ServiceDefinition,
-  ServiceNode,
-  type ServiceParts,
-} from '../shared/runtime/node/service-node.ts';
+import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
+import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service.ts';
+import { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { Failpoint } from '../shared/runtime/storage/group-commit.ts';
 import type { SimBroker } from './broker.ts';
 import { Counter } from './faults.ts';
@@ -31,11 +29,12 @@ export class FailpointSignal extends Error {
   }
 }
 
-interface Process<S extends ServiceName, P extends ServiceParts<S>> extends Owner {
+interface Process<P extends ServiceParts> extends Owner {
   alive: boolean;
   readonly clock: SimClock;
   readonly bus: SimBus;
-  node: ServiceNode<S, P> | undefined;
+  node: ServiceNode<P> | undefined;
+  keys: IdempotencyKeys | undefined;
 }
 
 export interface SimServiceOptions {
@@ -47,38 +46,42 @@ export interface SimServiceOptions {
   /** A bus that is put between the service and the broker. */
   readonly wrapBus?: ((bus: Bus) => Bus) | undefined;
   readonly opened?: ((database: SimDatabase) => void) | undefined;
+  /** How a process reads the journals of the other services. */
+  readonly journals: (process: Owner) => Readonly<Record<string, JournalReader>>;
   /** A process has crashed; it has to be booted again. */
   readonly crashed: (reason: string) => void;
 }
 
+/** Rare enough for the days of virtual time in which nothing happens. */
+const reconcileIntervalMs = 300_000;
 /** Most events in a batch; small enough for batches to fill up in a small run. */
 const batchMax = 20;
 
-export class SimService<S extends ServiceName = ServiceName, P extends ServiceParts<S> = ServiceParts<S>> {
-  readonly name: S;
+export class SimService<P extends ServiceParts = ServiceParts> {
+  readonly name: ServiceName;
   readonly database: SimDatabase;
   readonly wall: WallClock;
   /** How often each outcome came about, in all processes so far: `order.placed -> payment.failed`. */
   readonly outcomes = new Counter();
-  readonly #definition: ServiceDefinition<S, P>;
+  readonly #definition: ServiceDefinition<P>;
   readonly #options: SimServiceOptions;
   readonly #log: Log;
-  #process: Process<S, P> | undefined;
+  #process: Process<P> | undefined;
   #armed: { readonly point: Failpoint; skip: number } | undefined;
   #waiting: (() => void)[] = [];
 
-  constructor(definition: ServiceDefinition<S, P>, options: SimServiceOptions) {
-    this.name = definition.name;
+  constructor(definition: ServiceDefinition<P>, options: SimServiceOptions) {
+    this.name = definition.name as ServiceName;
     this.#definition = definition;
     this.#options = options;
-    this.database = new SimDatabase(migrationsOf(definition), options.hook);
+    this.database = new SimDatabase(definition.migrations, options.hook);
     options.opened?.(this.database);
     this.wall = new WallClock(options.schedule);
     this.#log = this.#historian();
   }
 
   /** The running process, if there is one. */
-  get node(): ServiceNode<S, P> | undefined {
+  get node(): ServiceNode<P> | undefined {
     return this.#process?.node;
   }
 
@@ -87,24 +90,34 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     return this.#process;
   }
 
+  /** Of this database, for whoever runs in the present process. */
+  get idempotencyKeys(): IdempotencyKeys {
+    if (!this.#process?.keys) throw new Error(`${this.name} is not running`);
+    return this.#process.keys;
+  }
+
   boot(): void {
     if (this.#process) return;
     const { schedule, random, broker, history, wrapBus } = this.#options;
     const process = { alive: true, node: undefined } as unknown as {
-      -readonly [K in keyof Process<S, P>]: Process<S, P>[K];
+      -readonly [K in keyof Process<P>]: Process<P>[K];
     };
     process.clock = new SimClock(schedule, this.wall, random, process);
     process.bus = broker.connect(queueOf(this.name), process);
     this.#process = process;
     history.add(schedule.nowMs, this.name, 'starts');
+    const db = this.database.open();
+    process.keys = new IdempotencyKeys(db);
     process.node = new ServiceNode(this.#definition, {
-      db: this.database.open(),
+      db,
       bus: wrapBus ? wrapBus(process.bus) : process.bus,
       clock: process.clock,
       log: this.#log,
       // Some processes send every event by itself, some pack what goes the same way.
       batchMax: random.chance(0.5) ? batchMax : 1,
-      reached: (point) => this.#hit(point, process),
+      journals: this.#options.journals(process),
+      reconcileIntervalMs,
+      hit: (point) => this.#hit(point, process),
     });
     process.node.start();
     const waiting = this.#waiting;
@@ -148,19 +161,10 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
   /** No work is in progress in this service, and everything it had to publish is published. */
   get quiet(): boolean {
     const node = this.node;
-    return node?.handler.idle === true && node.commit.idle && this.#outboxEmpty();
+    return node?.handler.idle === true && node.commit.idle && node.relay.drained;
   }
 
-  /** The relay agrees that the outbox is empty. Planted bugs in statements may make it think otherwise. */
-  get relayIsDrained(): boolean {
-    return this.#options.hook !== undefined || this.node?.relay.drained === true;
-  }
-
-  #outboxEmpty(): boolean {
-    return this.database.db.prepare('SELECT 1 FROM outbox LIMIT 1').get() === undefined;
-  }
-
-  #hit(point: Failpoint, process: Process<S, P>): void {
+  #hit(point: Failpoint, process: Process<P>): void {
     const armed = this.#armed;
     if (armed?.point !== point) return;
     if (armed.skip > 0) {
@@ -171,7 +175,7 @@ export class SimService<S extends ServiceName = ServiceName, P extends ServicePa
     throw new FailpointSignal(point, () => this.#crash(process, point));
   }
 
-  #crash(process: Process<S, P>, reason: string): void {
+  #crash(process: Process<P>, reason: string): void {
     if (!process.alive) return;
     const { broker, history, schedule, crashed } = this.#options;
     this.count();

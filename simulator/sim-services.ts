@@ -3,7 +3,7 @@ import type { InventoryParts } from '../inventory-service/service.ts';
 import type { OrderParts } from '../order-service/service.ts';
 import type { PaymentParts } from '../payment-service/service.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
-import type { ServiceParts } from '../shared/runtime/node/service-node.ts';
+import type { ServiceParts } from '../shared/runtime/node/service.ts';
 import type { SimService } from './sim-service.ts';
 
 /** What each service builds when its database is open. */
@@ -15,5 +15,5 @@ export interface PartsOf {
 
 /** A service that is missing above does not compile here. */
 export type SimServices = {
-  readonly [S in ServiceName]: PartsOf[S] extends ServiceParts<S> ? SimService<S, PartsOf[S]> : never;
+  readonly [S in ServiceName]: PartsOf[S] extends ServiceParts ? SimService<PartsOf[S]> : never;
 };

@@ -1,8 +1,8 @@
 // Everything that takes part in one run, put together from one seed: broker, services, people, faults, records.
-import { type PerService, perService, serviceDefinitions, serviceNames } from '../services.ts';
+import { type PerService, perService, type SagaService, serviceDefinitions, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { queueOf } from '../shared/contract/topology.ts';
-import type { ServiceDefinition } from '../shared/runtime/node/service-node.ts';
+import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
 import { BrokenReactions } from './broken-reactions.ts';
 import { SimBroker } from './broker.ts';
 import type { Evidence } from './checks/evidence.ts';
@@ -16,7 +16,8 @@ import { PublishedEvents } from './published-events.ts';
 import { Random } from './random.ts';
 import { Restarts } from './restarts.ts';
 import type { RunOptions } from './run.ts';
-import { Schedule } from './schedule.ts';
+import { type Owner, Schedule } from './schedule.ts';
+import { journalReader } from './sim-journals.ts';
 import { FailpointSignal, SimService } from './sim-service.ts';
 import type { SimServices } from './sim-services.ts';
 import { Workload } from './workload/workload.ts';
@@ -67,7 +68,7 @@ export class World {
     };
   }
 
-  #service(definition: ServiceDefinition<ServiceName>, mutant: Mutant | undefined): SimService {
+  #service(definition: SagaService, mutant: Mutant | undefined): SimService {
     const { name } = definition;
     const bugged = mutant?.definition?.(definition) ?? definition;
     const service: SimService = new SimService(this.brokenReactions.breakable(bugged), {
@@ -78,9 +79,16 @@ export class World {
       hook: mutant?.statements?.(name),
       wrapBus: mutant?.bus && ((bus) => mutant.bus?.(bus, name, this.random) ?? bus),
       opened: (database) => mutant?.opened?.(database, name),
+      journals: (process) => this.#journals(process),
       crashed: (reason) => this.restarts.crashed(service, reason),
     });
     return service;
+  }
+
+  /** The journals of all services, as this process reads them. */
+  #journals(process: Owner): Readonly<Record<string, JournalReader>> {
+    const random = this.random.stream('journals');
+    return perService((name) => journalReader(this.schedule, random, process, () => this.services[name]));
   }
 
   runFor(ms: number): void {

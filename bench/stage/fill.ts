@@ -4,11 +4,9 @@ import { inventoryService } from '../../inventory-service/service.ts';
 import type { Order } from '../../order-service/order.ts';
 import { orderService } from '../../order-service/service.ts';
 import { paymentService } from '../../payment-service/service.ts';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
-import type { AnyEvent } from '../../shared/contract/cloud-event.ts';
-import { dataSchemaOf } from '../../shared/contract/cloud-event.ts';
+import { choreography, type ServiceName } from '../../shared/contract/choreography.ts';
+import { createEvent } from '../../shared/contract/cloud-event.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
-import { migrationsOf } from '../../shared/runtime/node/service-node.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import { Inbox } from '../../shared/runtime/storage/inbox.ts';
 import { orderOf, productName, type Shop, soldOut, unitPrice, userName } from '../load/shop.ts';
@@ -43,7 +41,7 @@ function fill({ service, databasePath, shop, orders }: FillSettings): void {
   const known = fillers[service];
   // It makes its own, empty database.
   if (!known) return;
-  const db = openDatabase(databasePath, migrationsOf(known.definition));
+  const db = openDatabase(databasePath, known.definition.migrations);
   const { products, accounts } = shop;
   const filler = known.fillerOf(db, shop);
   inTransactions(db, products + 1, (index) =>
@@ -94,7 +92,7 @@ function uuidV7Like(atMs: number, kind: number, index: number): string {
 
 function orderFiller(db: Database): Filler {
   const { store } = orderService.build(db);
-  const inbox = new Inbox(db);
+  const inbox = new Inbox(db, []);
   return {
     product: (productId) =>
       void store.putEntry({ productId, name: `Product ${productId}`, unitPrice, available: true, version: 1 }),
@@ -110,21 +108,21 @@ function orderFiller(db: Database): Filler {
         ['order.confirmed', 'order-service', { orderId, userId, total }],
       ] as const;
       events.forEach(([type, source, data], step) => {
-        store.addFact({
-          specversion: '1.0',
-          id: eventId(step + 1),
-          type,
-          source,
-          subject: orderId,
-          time: isoTime(order.placedAtMs + step),
-          datacontenttype: 'application/json',
-          dataschema: dataSchemaOf(type),
-          correlationid: orderId,
-          causationid: eventId(step),
-          traceparent: '',
-          data,
-        } as AnyEvent);
-        if (source !== 'order-service') inbox.accept(eventId(step + 1), order.placedAtMs);
+        store.addFact(
+          createEvent(
+            choreography,
+            { type, data },
+            {
+              id: eventId(step + 1),
+              source,
+              time: isoTime(order.placedAtMs + step),
+              causationId: eventId(step),
+              traceparent: '',
+            },
+          ),
+        );
+        if (source !== 'order-service')
+          inbox.accept({ id: eventId(step + 1), source, position: undefined }, order.placedAtMs);
       });
       store.setStatus(orderId, 'confirmed', undefined);
     },
@@ -133,7 +131,7 @@ function orderFiller(db: Database): Filler {
 
 function paymentFiller(db: Database): Filler {
   const { store } = paymentService.build(db);
-  const inbox = new Inbox(db);
+  const inbox = new Inbox(db, []);
   return {
     product: () => {},
     account: (userId) => {
@@ -143,14 +141,14 @@ function paymentFiller(db: Database): Filler {
     order: ({ orderId, userId, total: amount, placedAtMs, eventId }) => {
       store.enter(userId, 'charge', -amount, orderId, placedAtMs);
       store.putPayment({ status: 'completed', orderId, userId, amount }, placedAtMs);
-      inbox.accept(eventId(1), placedAtMs);
+      inbox.accept({ id: eventId(1), source: 'order-service', position: undefined }, placedAtMs);
     },
   };
 }
 
 function inventoryFiller(db: Database, shop: Shop): Filler {
   const { store } = inventoryService.build(db);
-  const inbox = new Inbox(db);
+  const inbox = new Inbox(db, []);
   return {
     product: (productId, inStock) => {
       store.putProduct({ productId, name: `Product ${productId}`, unitPrice, available: true, version: 1 });
@@ -162,7 +160,7 @@ function inventoryFiller(db: Database, shop: Shop): Filler {
       const items = priced.map(({ productId, qty }) => ({ productId, qty }));
       for (const { productId, qty } of items) store.move(productId, 'reserve', -qty, orderId, placedAtMs);
       store.putReservation({ status: 'reserved', orderId, items }, placedAtMs);
-      inbox.accept(eventId(2), placedAtMs);
+      inbox.accept({ id: eventId(2), source: 'payment-service', position: undefined }, placedAtMs);
     },
   };
 }

@@ -3,8 +3,9 @@
 // confirms.
 import { type Channel, type ConsumeMessage, connect } from 'amqplib';
 import type { EventType, ServiceName } from '../../shared/contract/choreography.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
 import { queueOf, wholeTopology } from '../../shared/contract/topology.ts';
-import { declareTopology } from '../../shared/runtime/rabbitmq/amqp-bus.ts';
+import { declareTopology } from '../../shared/runtime/rabbitmq/declare-topology.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import { nextStep, type SampleMessages, scenarioOf } from '../load/saga-messages.ts';
 
@@ -33,7 +34,7 @@ const publishing = await connect(amqpUrl, {
   clientProperties: { connection_name: `${service} raw out` },
 });
 const consumer = await consuming.createChannel();
-await declareTopology(consumer, wholeTopology());
+await declareTopology(consumer, wholeTopology(choreography));
 await consumer.prefetch(prefetch);
 const bodies = new Map(
   Object.entries(samples).flatMap(([scenario, messages]) =>

@@ -4,7 +4,7 @@ import { type ConsumeMessage, connect } from 'amqplib';
 import { choreography } from '../../shared/contract/choreography.ts';
 import { servicesOf } from '../../shared/contract/language.ts';
 import { exchangeOf, wholeTopology } from '../../shared/contract/topology.ts';
-import { declareTopology } from '../../shared/runtime/rabbitmq/amqp-bus.ts';
+import { declareTopology } from '../../shared/runtime/rabbitmq/declare-topology.ts';
 import { isMandatory, type SampleMessage, type SampleMessages, sagaSteps } from '../load/saga-messages.ts';
 import { orderOf, type Scenario, type Shop } from '../load/shop.ts';
 
@@ -17,7 +17,7 @@ export async function takeSamples(amqpUrl: string, ordersUrl: string, shop: Shop
     const channel = await connection.createChannel();
     const { queue } = await channel.assertQueue('', { exclusive: true });
     // The services may not have declared it yet.
-    await declareTopology(channel, wholeTopology());
+    await declareTopology(channel, wholeTopology(choreography));
     for (const service of servicesOf(choreography)) await channel.bindQueue(queue, exchangeOf(service), '#');
     const seen: ConsumeMessage[] = [];
     await channel.consume(queue, (message) => message && seen.push(message), { noAck: true });

@@ -37,7 +37,7 @@ export const choreography = defineChoreography({
     'payment.failed':     { by: payment,   data: data.PaymentFailed,     subject: 'orderId',
       reactions: { [order]:     ['order.cancelled'] } },
     'inventory.rejected': { by: inventory, data: data.InventoryRejected, subject: 'orderId',
-      reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits'] } },
+      reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits', 'ended'] } },
 
     // the customer changes their mind, or the deadline passes
     'order.withdrawn':    { by: order,     data: data.OrderWithdrawn,    subject: 'orderId', trigger: 'the customer cancels, or the deadline passes, while the order is pending',

@@ -27,7 +27,7 @@ export interface Evidence {
   /** Every event that the broker has taken, by id. */
   readonly published: ReadonlyMap<string, OutgoingMessage>;
   /** The services' queues. */
-  readonly queues: readonly Pick<SimQueue, 'name' | 'enqueued' | 'acked' | 'deadLettered'>[];
+  readonly queues: readonly Pick<SimQueue, 'name' | 'enqueued' | 'acked' | 'deadLettered' | 'lost'>[];
   readonly deadLetters: readonly DeadLetter[];
   /** Messages that could never be read, by id. */
   readonly poison: ReadonlyMap<string, Poison>;

@@ -1,11 +1,14 @@
-// P6, once: no event of an order is published as two events. replay.ts checks what redelivery does.
+// P6, once: no event of an order is published as two events, except an answer that was asked for again. replay.ts checks
+// what redelivery does.
 import { isSagaEvent } from '../saga-event.ts';
 import type { Evidence, Finding } from './evidence.ts';
+import { repeatedAnswers } from './repeated-answers.ts';
 
 export function* eventsArePublishedOnce({ published }: Evidence): Generator<Finding> {
+  const repeated = repeatedAnswers(published);
   const seen = new Set<string>();
-  for (const { routingKey, correlationId = '' } of published.values()) {
-    if (!isSagaEvent(routingKey)) continue;
+  for (const { messageId, routingKey, correlationId = '' } of published.values()) {
+    if (!isSagaEvent(routingKey) || repeated.has(messageId)) continue;
     const key = `${correlationId} ${routingKey}`;
     if (seen.has(key)) yield { subject: correlationId, text: `${routingKey} was published as two events` };
     seen.add(key);

@@ -2,6 +2,7 @@
 // dead-lettered, with the right reason.
 import { type PerService, serviceNames } from '../../services.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
+import { dashed } from '../host.ts';
 import { poisonReasons } from '../poison.ts';
 import { unpacked } from '../unpacked.ts';
 import type { Evidence, Finding } from './evidence.ts';
@@ -10,12 +11,17 @@ export function* noMessageVanishes(evidence: Evidence): Generator<Finding> {
   for (const queue of evidence.queues) yield* wrongMessages(queue, evidence);
   yield* wrongDeadLetters(evidence);
   const found = new Set(evidence.deadLetters.map(({ messageId }) => messageId));
+  for (const { lost } of evidence.queues) for (const { message } of lost) found.add(message.messageId);
   for (const [messageId, kind] of evidence.poison) {
-    if (!found.has(messageId)) yield { subject: '', text: `${messageId} (${kind}) is not among the dead letters` };
+    if (!found.has(messageId))
+      yield { subject: '', text: `${messageId} (${kind}) is neither among the dead letters nor lost by a fault` };
   }
 }
 
-function* wrongMessages(queue: Evidence['queues'][number], { databases, deadLetters }: Evidence): Generator<Finding> {
+function* wrongMessages(
+  queue: Evidence['queues'][number],
+  { databases, deadLetters, published }: Evidence,
+): Generator<Finding> {
   const inbox = inboxOf(databases, queue.name);
   const dead = new Set(deadLetters.filter(({ service }) => service === queue.name).map(({ messageId }) => messageId));
   const handled = new Set<string>();
@@ -32,14 +38,14 @@ function* wrongMessages(queue: Evidence['queues'][number], { databases, deadLett
     const text = `${message.routingKey} was dead-lettered by the broker, and is not among the dead letters`;
     yield { subject: message.correlationId ?? '', text };
   }
-  const done = queue.acked.length + queue.deadLettered.length;
+  const done = queue.acked.length + queue.deadLettered.length + queue.lost.length;
   if (done !== queue.enqueued) {
-    const text = `${queue.enqueued} messages in ${queue.name}, ${done} acked or dead-lettered`;
+    const text = `${queue.enqueued} messages in ${queue.name}, ${done} acked, dead-lettered or lost by a fault`;
     yield { subject: '', text };
   }
-  if (handled.size < inbox.size) {
-    const text = `${queue.name} has ${inbox.size} events in its inbox, but only ${handled.size} of them were acked`;
-    yield { subject: '', text };
+  for (const id of inbox) {
+    if (handled.has(id) || published.has(dashed(id))) continue;
+    yield { subject: '', text: `${queue.name} has handled event ${id}, which nobody has published` };
   }
 }
 
@@ -47,7 +53,9 @@ function* wrongMessages(queue: Evidence['queues'][number], { databases, deadLett
 function inboxOf(databases: PerService<Database>, queue: string): ReadonlySet<string> {
   const owner = serviceNames.find((name) => name === queue);
   if (!owner) throw new Error(`no service reads the queue ${queue}`);
-  return new Set(databases[owner].prepare<[], string>('SELECT lower(hex(event_id)) FROM inbox').pluck().all());
+  return new Set(
+    databases[owner].prepare<[], string>('SELECT lower(hex(event_id)) FROM inbox WHERE dead_letter = 0').pluck().all(),
+  );
 }
 
 function* wrongDeadLetters({ deadLetters, poison, brokenReactions }: Evidence): Generator<Finding> {

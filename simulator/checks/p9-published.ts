@@ -1,9 +1,11 @@
 // P9, sent is sent: the broker has taken exactly the events that follow from the services' states.
 import { type PerService, serviceNames } from '../../services.ts';
+import type { Database } from '../../shared/runtime/storage/database.ts';
+import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import { isSagaEvent } from '../saga-event.ts';
 import type { Evidence, Finding } from './evidence.ts';
 import type { OrderRecord, OrderRecords } from './order-records.ts';
-import { totalOf } from './totals.ts';
+import { repeatedAnswers } from './repeated-answers.ts';
 
 /** What each service must have published to be in the state it is in. A service that is missing does not compile. */
 const expectedEvents: PerService<(record: OrderRecord) => readonly string[]> = {
@@ -28,6 +30,7 @@ const eventsOfReservation: Readonly<Record<string, readonly string[]>> = {
 
 export function* stateAndEventsMatch({ databases, published }: Evidence, { byId }: OrderRecords): Generator<Finding> {
   const typesByOrder = publishedTypes(published);
+  const repeated = publishedTypes(onlyRepeated(published));
   for (const [subject, record] of byId) {
     const types = typesByOrder.get(subject) ?? new Set();
     const expected = serviceNames.flatMap((name) => expectedEvents[name](record));
@@ -35,13 +38,25 @@ export function* stateAndEventsMatch({ databases, published }: Evidence, { byId 
       if (!types.has(type)) yield { subject, text: `${type} never arrived at the broker` };
     }
     for (const type of types) {
-      if (!expected.includes(type)) yield { subject, text: `${type} was published, but its service does not show it` };
+      if (!expected.includes(type) && !repeated.get(subject)?.has(type))
+        yield { subject, text: `${type} was published, but its service does not show it` };
     }
   }
   for (const name of serviceNames) {
-    const left = totalOf(databases[name], 'SELECT count(*) FROM outbox');
-    if (left > 0) yield { subject: '', text: `${left} messages are left in the outbox of ${name}` };
+    const left = journalOf(databases[name]).filter((id) => !published.has(id)).length;
+    if (left > 0) yield { subject: '', text: `${left} events in the journal of ${name} never arrived at the broker` };
   }
+}
+
+/** Ids of all events in a journal. */
+function journalOf(db: Database): string[] {
+  const ids = db.prepare<[], Buffer>('SELECT event_id FROM journal WHERE dead_letter IS NULL').pluck();
+  return ids.all().map(uuidText);
+}
+
+function onlyRepeated(published: Evidence['published']): Evidence['published'] {
+  const repeated = repeatedAnswers(published);
+  return new Map([...published].filter(([id]) => repeated.has(id)));
 }
 
 /** Types of the events that the broker has taken, by order. */

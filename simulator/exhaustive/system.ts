@@ -2,12 +2,11 @@
 import { putProduct } from '../../inventory-service/commands.ts';
 import { cancelOrder, placeOrder } from '../../order-service/commands.ts';
 import { putAccount } from '../../payment-service/commands.ts';
-import { type PerService, perService, serviceDefinitions, serviceNames } from '../../services.ts';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
-import { wholeTopology } from '../../shared/contract/topology.ts';
+import { type PerService, perService, type SagaService, serviceDefinitions, serviceNames } from '../../services.ts';
+import { choreography, type ServiceName } from '../../shared/contract/choreography.ts';
+import { deadLetterExchange, wholeTopology } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
-import type { ServiceDefinition } from '../../shared/runtime/node/service-node.ts';
-import type { Transaction } from '../../shared/runtime/node/transaction.ts';
+import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { Host, type Rows } from '../host.ts';
 import type { Mutant } from '../mutants.ts';
 import { epochMs } from '../sim-clock.ts';
@@ -34,7 +33,7 @@ export class System {
   /** Outcomes of reactions that came about, `service: event -> outcome`. */
   readonly outcomes = new Set<string>();
   orderId = '';
-  readonly #bindings = wholeTopology().bindings;
+  readonly #bindings = wholeTopology(choreography).bindings;
   readonly #loaded: Partial<Record<ServiceName, Rows>> = {};
   #flight = new Map<string, number>();
   #ids = 0;
@@ -47,7 +46,7 @@ export class System {
     this.hosts = Object.fromEntries(hosts) as PerService<Host>;
   }
 
-  #host(definition: ServiceDefinition<ServiceName>, mutant: Mutant | undefined): Host {
+  #host(definition: SagaService, mutant: Mutant | undefined): Host {
     return new Host(mutant?.definition?.(definition) ?? definition, mutant, {
       taken: (message) => this.#taken(message),
       nowMs: () => epochMs + (this.#deadlinePassed ? deadlineMs : 0),
@@ -92,8 +91,11 @@ export class System {
     const { node } = this.hosts['order-service'];
     this.#deadlinePassed = true;
     try {
-      if (node.parts.alarm?.nextAtMs() === undefined) return;
-      this.#command('order-service', (tx, { alarm }) => alarm?.ring(tx));
+      const { deadlines } = node.parts;
+      if (deadlines?.nextAtMs() === undefined) return;
+      for (const orderId of deadlines.due(epochMs + deadlineMs, 1)) {
+        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx));
+      }
     } finally {
       this.#deadlinePassed = false;
     }
@@ -114,6 +116,8 @@ export class System {
       routingKey,
       headers: {},
       redelivered: false,
+      returns: 0,
+      reject: () => {},
       ack: () => {
         const copies = this.#flight.get(key) ?? 0;
         if (copies > 1) this.#flight.set(key, copies - 1);
@@ -145,11 +149,11 @@ export class System {
     }
   }
 
-  #command<S extends ServiceName>(service: S, command: (tx: Transaction<S>, parts: PartsOf[S]) => unknown): void {
+  #command<S extends ServiceName>(service: S, command: (tx: Transaction, parts: PartsOf[S]) => unknown): void {
     const host = this.hosts[service];
     const { node } = host;
     node.submit(
-      (tx) => command(tx as unknown as Transaction<S>, node.parts as unknown as PartsOf[S]),
+      (tx) => command(tx, node.parts as unknown as PartsOf[S]),
       requestCause,
       () => {},
     );
@@ -159,8 +163,7 @@ export class System {
   #taken(message: OutgoingMessage): void {
     const { messageId, exchange, routingKey } = message;
     this.messages.set(messageId, message);
-    this.names.set(messageId, exchange === '' ? `dead letter in ${routingKey}` : routingKey);
-    if (exchange === '') this.addCopy(copyKey(routingKey, messageId));
+    this.names.set(messageId, exchange === deadLetterExchange ? `dead letter in ${routingKey}` : routingKey);
     for (const binding of this.#bindings) {
       if (binding.exchange === exchange && binding.routingKey === routingKey) {
         this.addCopy(copyKey(binding.queue, messageId));

@@ -1,7 +1,9 @@
 // The customers: they place orders, repeat requests that went unanswered, cancel, and look at what became of it.
 import { cancelOrder, type OrderRequest, placeOrder } from '../../order-service/commands.ts';
 import type { Order, OrderStatus } from '../../order-service/order.ts';
+import type { OrderStore } from '../../order-service/store.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
+import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { isTransient } from '../../shared/runtime/storage/database.ts';
 import type { PromiseId } from '../checks/evidence.ts';
 import type { Answers } from './answers.ts';
@@ -51,9 +53,7 @@ export class Customers {
     const { request, key, tie } = attempt;
     this.#requests.submit(
       this.#options.services['order-service'],
-      (tx, { store, keys }) =>
-        keys.once('POST /orders', key, request, tx.nowMs, () => ({ status: 201, body: placeOrder(store, tx, request) }))
-          .body as Order,
+      (tx, { store }) => this.#place(store, tx, key, request),
       (answer) => {
         if (this.#repeated(attempt, answer)) return;
         if (answer === 'unanswered') this.#answers.unansweredRequests += 1;
@@ -61,6 +61,14 @@ export class Customers {
         this.#requests.open -= 1;
       },
     );
+  }
+
+  /** As the route does it. */
+  #place(store: OrderStore, tx: Transaction, key: string | undefined, request: OrderRequest): Order {
+    const place = () => placeOrder(store, tx, request);
+    if (key === undefined) return place();
+    const keys = this.#options.services['order-service'].idempotencyKeys;
+    return keys.once('placeOrder', key, request, tx.nowMs, () => ({ status: 202, body: place() })).body as Order;
   }
 
   /** Tries again where that is safe: with an Idempotency-Key, or after a 503. */

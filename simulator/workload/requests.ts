@@ -1,7 +1,7 @@
 // How people ask a service: a command of the real code, submitted to whichever process runs, with an answer or without.
-import type { ServiceName } from '../../shared/contract/choreography.ts';
-import type { ServiceParts } from '../../shared/runtime/node/service-node.ts';
-import type { Cause, Transaction } from '../../shared/runtime/node/transaction.ts';
+
+import type { Cause, Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
+import type { ServiceParts } from '../../shared/runtime/node/service.ts';
 import type { Schedule } from '../schedule.ts';
 import type { SimService } from '../sim-service.ts';
 
@@ -24,9 +24,9 @@ export class Requests {
   }
 
   /** Waits for the service to run, then submits the command. `unanswered`: the process crashed before it answered. */
-  submit<S extends ServiceName, P extends ServiceParts<S>, R>(
-    service: SimService<S, P>,
-    command: (tx: Transaction<S>, parts: P) => R,
+  submit<P extends ServiceParts, R>(
+    service: SimService<P>,
+    command: (tx: Transaction, parts: P) => R,
     answered: (answer: R | Error | 'unanswered') => void = () => {},
   ): void {
     service.whenUp(() => {

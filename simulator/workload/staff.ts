@@ -1,9 +1,8 @@
 // Everybody who is not a customer: accounts are opened and paid into, products are set up, restocked and repriced.
 import { putProduct, restock } from '../../inventory-service/commands.ts';
 import { deposit, putAccount } from '../../payment-service/commands.ts';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
-import type { ServiceParts } from '../../shared/runtime/node/service-node.ts';
-import type { Transaction } from '../../shared/runtime/node/transaction.ts';
+import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
+import type { ServiceParts } from '../../shared/runtime/node/service.ts';
 import type { SimService } from '../sim-service.ts';
 import type { SimServices } from '../sim-services.ts';
 import type { Answers, Sums } from './answers.ts';
@@ -55,11 +54,11 @@ export class Staff {
     );
   }
 
-  #counted<S extends ServiceName, P extends ServiceParts<S>>(
+  #counted<P extends ServiceParts>(
     sums: Sums,
     amount: number,
-    service: SimService<S, P>,
-    command: (tx: Transaction<S>, parts: P) => unknown,
+    service: SimService<P>,
+    command: (tx: Transaction, parts: P) => unknown,
   ): void {
     this.#requests.submit(service, command, (answer) => {
       if (answer === 'unanswered') sums.unanswered += amount;

@@ -1,5 +1,6 @@
 // The bus over a real RabbitMQ keeps the same promises as the simulated one.
 
+import { choreography } from '../../shared/contract/choreography.ts';
 import { topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
 import type { Bus } from '../../shared/runtime/messaging/bus.ts';
@@ -15,12 +16,18 @@ busSuite('RabbitMQ', async () => {
   amqpUrl ??= await newVhost();
   const url = amqpUrl;
   await withChannel(url, async (channel) => {
-    for (const { name } of wholeTopology().queues) await channel.deleteQueue(name);
+    for (const { name } of wholeTopology(choreography).queues) await channel.deleteQueue(name);
   });
   const buses = new Map<Bus, string>();
   return {
     bus: (service) => {
-      const bus = new AmqpBus({ url, service, topology: topologyFor(service), prefetch: 100, log: silentLog });
+      const bus = new AmqpBus({
+        url,
+        service,
+        topology: topologyFor(service, choreography),
+        prefetch: 100,
+        log: silentLog,
+      });
       buses.set(bus, service);
       return bus;
     },

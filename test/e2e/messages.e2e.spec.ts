@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { ServiceProcess } from '../../local/service-process.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
 import { cloudEventContentType } from '../../shared/contract/cloud-event.ts';
 import { wholeTopology } from '../../shared/contract/topology.ts';
 import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
@@ -231,8 +232,8 @@ describe('the topology on a real broker', function () {
       });
       // Declaring it again with the same arguments passes only when they are the same.
       await withChannel(system.amqpUrl, async (channel) => {
-        const { exchanges, queues } = wholeTopology();
-        for (const exchange of exchanges) await channel.assertExchange(exchange, 'topic', { durable: true });
+        const { exchanges, queues } = wholeTopology(choreography);
+        for (const exchange of exchanges) await channel.assertExchange(exchange.name, exchange.type, { durable: true });
         for (const queue of queues) {
           const declared = await channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments });
           expect(declared.messageCount).to.equal(0);

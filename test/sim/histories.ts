@@ -1,4 +1,6 @@
 // The histories of one order that a service can meet: which events it handles, found by exploration, and in which orders.
+import { existing } from '../../order-service/commands.ts';
+import { refreshStatus } from '../../order-service/reactions.ts';
 import { type PerService, perService } from '../../services.ts';
 import type { EventType, ServiceName } from '../../shared/contract/choreography.ts';
 import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
@@ -52,5 +54,8 @@ function followsFromWithdrawal(order: History): boolean {
 
 function withdraw(service: LoneService): void {
   const data = { orderId: service.orderId, userId: 'user', reason: 'customer' } as const;
-  service.command<'order-service'>((tx) => tx.emit({ type: 'order.withdrawn', data }));
+  service.command<'order-service'>((tx, { store }) => {
+    tx.publish({ type: 'order.withdrawn', data });
+    refreshStatus(store, existing(store, service.orderId));
+  });
 }

@@ -1,11 +1,10 @@
 // Laws that hold for every reaction of every service. Services, events and outcomes come from the contract, and the
 // histories of an order from the exhaustive exploration, so a new reaction is held to them without a new test.
 import { expect } from 'chai';
-import { type PerService, serviceNames } from '../../services.ts';
-import { choreography, type EventType, type ServiceName } from '../../shared/contract/choreography.ts';
+import { type PerService, type SagaService, serviceNames } from '../../services.ts';
+import { choreography, type EventType } from '../../shared/contract/choreography.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import { deadLetterQueueOf } from '../../shared/contract/topology.ts';
-import type { ServiceDefinition } from '../../shared/runtime/node/service-node.ts';
 import { declaredOutcomes } from '../../simulator/coverage.ts';
 import { type Exploration, explore } from '../../simulator/exhaustive/explorer.ts';
 import { scenarios } from '../../simulator/exhaustive/scenarios.ts';
@@ -20,7 +19,7 @@ type React = (event: unknown, at: unknown) => unknown;
 const attempts = 3;
 
 /** The same service with a reaction that throws after it has done its work. */
-function throwing(definition: ServiceDefinition<ServiceName>, type: EventType, called: () => void) {
+function throwing(definition: SagaService, type: EventType, called: () => void) {
   // What prepares the service is let through.
   let letThrough = handledBefore[definition.name].includes(type) ? 1 : 0;
   const wrap = (react: React | undefined): React => {

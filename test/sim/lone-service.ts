@@ -2,24 +2,17 @@
 import { putProduct } from '../../inventory-service/commands.ts';
 import { placeOrder } from '../../order-service/commands.ts';
 import { putAccount } from '../../payment-service/commands.ts';
-import { type PerService, serviceDefinitions } from '../../services.ts';
+import { type PerService, type SagaService, serviceDefinitions } from '../../services.ts';
 import { choreography, type DataOf, type EventType, type ServiceName } from '../../shared/contract/choreography.ts';
-import {
-  type CloudEvent,
-  cloudEventContentType,
-  dataSchemaOf,
-  encodeEvent,
-} from '../../shared/contract/cloud-event.ts';
+import { type CloudEvent, cloudEventContentType, createEvent, encodeEvent } from '../../shared/contract/cloud-event.ts';
+import { deadLetterExchange } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
-import type { ServiceDefinition } from '../../shared/runtime/node/service-node.ts';
-import type { Transaction } from '../../shared/runtime/node/transaction.ts';
+import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { digestOf } from '../../simulator/digest.ts';
 import { Host } from '../../simulator/host.ts';
 import { epochMs } from '../../simulator/sim-clock.ts';
 import type { PartsOf } from '../../simulator/sim-services.ts';
 import { requestCause } from '../../simulator/workload/requests.ts';
-
-type Definition = ServiceDefinition<ServiceName>;
 
 export class LoneService {
   readonly name: ServiceName;
@@ -29,9 +22,9 @@ export class LoneService {
   #ids = 0;
 
   /** @param change what is different from the real service */
-  constructor(name: ServiceName, change: (definition: Definition) => Definition = (same) => same) {
+  constructor(name: ServiceName, change: (definition: SagaService) => SagaService = (same) => same) {
     this.name = name;
-    const definition = serviceDefinitions.find((one) => one.name === name) as Definition;
+    const definition = serviceDefinitions.find((one) => one.name === name) as SagaService;
     this.host = new Host(change(definition), undefined, {
       taken: (message) => void this.published.push(message),
       nowMs: () => epochMs,
@@ -43,10 +36,10 @@ export class LoneService {
     this.published.length = 0;
   }
 
-  command<S extends ServiceName>(run: (tx: Transaction<S>, parts: PartsOf[S]) => unknown): void {
+  command<S extends ServiceName>(run: (tx: Transaction, parts: PartsOf[S]) => unknown): void {
     const { node } = this.host;
     node.submit(
-      (tx) => run(tx as unknown as Transaction<S>, node.parts as unknown as PartsOf[S]),
+      (tx) => run(tx, node.parts as unknown as PartsOf[S]),
       requestCause,
       (result) => {
         if (!result.ok) throw result.error;
@@ -57,22 +50,16 @@ export class LoneService {
 
   /** Delivers a new event. */
   get<T extends EventType>(type: T, data: DataOf<T> = sampleOf(type, this.orderId)): CloudEvent {
-    const spec = choreography.events[type];
-    const subject = (data as Record<string, string>)[spec.subject] ?? '';
-    const event: CloudEvent = {
-      specversion: '1.0',
-      id: this.#newId(),
-      type,
-      source: spec.by,
-      subject,
-      time: '2030-01-01T00:00:00.000Z',
-      datacontenttype: 'application/json',
-      dataschema: dataSchemaOf(type),
-      correlationid: subject,
-      causationid: requestCause.causationId,
-      traceparent: requestCause.traceparent,
-      data: data as never,
-    };
+    const event = createEvent(
+      choreography,
+      { type, data },
+      {
+        id: this.#newId(),
+        source: choreography.events[type].by,
+        time: '2030-01-01T00:00:00.000Z',
+        ...requestCause,
+      },
+    );
     this.deliver(event);
     return event;
   }
@@ -86,6 +73,8 @@ export class LoneService {
       routingKey: event.type,
       headers: {},
       redelivered: false,
+      returns: 0,
+      reject() {},
       ack() {},
     });
     this.host.rest();
@@ -105,7 +94,7 @@ export class LoneService {
   }
 
   get deadLetters(): OutgoingMessage[] {
-    return this.published.filter(({ exchange }) => exchange === '');
+    return this.published.filter(({ exchange }) => exchange === deadLetterExchange);
   }
 
   #newId(): string {

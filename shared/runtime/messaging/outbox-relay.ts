@@ -5,7 +5,7 @@ import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit, GroupParticipant, HitFailpoint } from '../storage/group-commit.ts';
 import type { Journal, JournalEntry } from '../storage/journal.ts';
-import type { Outbox } from '../storage/outbox.ts';
+import type { OtherMark, Outbox } from '../storage/outbox.ts';
 import type { Bus, OutgoingMessage, PublishOutcome } from './bus.ts';
 import { type Envelope, pack } from './event-batch.ts';
 
@@ -79,8 +79,12 @@ export class OutboxRelay implements GroupParticipant {
   readonly #exceptions = new Set<number>();
   #markDue = false;
   #excepting: number[] = [];
-  /** What other processes had confirmed, and the head, at the last rescan. */
-  #others: { readonly mark: number; readonly head: number } | undefined;
+  /** The marks of other processes that have not changed lately, and at how many rescans. */
+  #unchanged = new Map<string, { readonly mark: OtherMark; rescans: number }>();
+  /** The head at the last rescan; everything of ended processes up to there is taken on. */
+  #adoptedUntil = 0;
+  /** Other processes use the file, too, and may take this one for ended when its mark is old. */
+  #shared = false;
   #markTimer: Timer | undefined;
   #rescanTimer: Timer | undefined;
   /** The newest entry that this process knows of. */
@@ -100,6 +104,8 @@ export class OutboxRelay implements GroupParticipant {
     const exceptions = outbox.exceptionsAfter(0, Number.MAX_SAFE_INTEGER);
     for (const { position } of exceptions) this.#exceptions.add(position);
     this.#head = journal.head();
+    this.#adoptedUntil = this.#head;
+    for (const mark of outbox.others()) this.#unchanged.set(mark.processId, { mark, rescans: 0 });
     this.#rescanLater();
     this.pump();
   }
@@ -140,10 +146,12 @@ export class OutboxRelay implements GroupParticipant {
 
   begin(): void {
     this.#marking = undefined;
-    if (!this.#markDue) return;
+    // Before the first event after a pause: by now the others may have deleted an old mark.
+    const resumes = this.#shared && this.#unconfirmed.size === 0;
+    if (!this.#markDue && !resumes) return;
     const { outbox, clock } = this.#options;
     const mark = this.#markWithExceptions();
-    if (mark === this.#marked) return;
+    if (mark === this.#marked && !resumes) return;
     for (const position of this.#excepting) outbox.except(position);
     outbox.mark(mark, clock.nowMs());
     this.#marking = mark;
@@ -388,25 +396,46 @@ export class OutboxRelay implements GroupParticipant {
     });
   }
 
-  /** A process that shares the file and whose mark has not moved since the last rescan has died: its entries are ours now. */
+  /** A process that shares the file and whose mark stays the same has ended, or is idle: what it left is taken on. */
   #rescan(): void {
-    const { outbox, journal } = this.#options;
-    const mark = outbox.othersConfirmedUntil();
-    const before = this.#others;
-    this.#others = mark === undefined ? undefined : { mark, head: journal.head() };
-    if (mark === undefined || before === undefined || mark !== before.mark || mark >= before.head) return;
-    const left = new Map<number, string>();
-    for (let at = mark; at < before.head; ) {
-      const entries = journal.after(at, windowMax).filter(({ position }) => position <= before.head);
-      if (entries.length === 0) break;
-      for (const { position, type } of entries) left.set(position, type);
-      at = entries.at(-1)?.position ?? before.head;
+    const { outbox, journal, commit } = this.#options;
+    const before = this.#unchanged;
+    this.#unchanged = new Map();
+    const others = outbox.others();
+    for (const mark of others) {
+      const known = before.get(mark.processId);
+      const same = known?.mark.writtenAtMs === mark.writtenAtMs;
+      this.#unchanged.set(mark.processId, { mark, rescans: same ? known.rescans + 1 : 0 });
     }
-    this.#unconfirmed = new Map([...left, ...this.#unconfirmed].sort(([a], [b]) => a - b));
-    this.#rewind(mark + 1);
-    this.#options.commit.submit(
-      () => outbox.raiseOthers(mark, before.head),
+    this.#shared = others.length > 0;
+    const ended = [...this.#unchanged.values()].filter(({ rescans }) => rescans > 0).map(({ mark }) => mark);
+    const lowest = Math.min(...ended.map(({ confirmedUntil }) => confirmedUntil));
+    const head = journal.head();
+    if (lowest < head && this.#adoptedUntil < head) this.#adopt(Math.max(lowest, this.#adoptedUntil), head);
+    if (this.confirmedUntil < this.#adoptedUntil) return;
+    // Twice the same: by now one that is only idle knows that it shares the file, and writes its mark when it goes on.
+    const gone = [...this.#unchanged.values()].filter(({ rescans }) => rescans > 1);
+    if (gone.length === 0) return;
+    commit.submit(
+      () => {
+        for (const { mark } of gone) outbox.deleteMark(mark);
+      },
       () => {},
     );
+  }
+
+  /** Takes on the entries above `from` and up to `until` that are not this process's own. */
+  #adopt(from: number, until: number): void {
+    const { journal } = this.#options;
+    const left = new Map<number, string>();
+    for (let at = from; at < until; ) {
+      const entries = journal.after(at, windowMax).filter(({ position }) => position <= until);
+      if (entries.length === 0) break;
+      for (const { position, type } of entries) left.set(position, type);
+      at = entries.at(-1)?.position ?? until;
+    }
+    this.#adoptedUntil = until;
+    this.#unconfirmed = new Map([...left, ...this.#unconfirmed].sort(([a], [b]) => a - b));
+    this.#rewind(from + 1);
   }
 }

@@ -100,7 +100,7 @@ export class Inbox {
     const add = db.prepare('INSERT OR IGNORE INTO publishers (source) VALUES (?)');
     const numberOf = db.prepare<[string], number>('SELECT publisher FROM publishers WHERE source = ?').pluck();
     for (const source of sources) {
-      add.run(source);
+      if (numberOf.get(source) === undefined) add.run(source);
       this.#publishers.set(source, numberOf.get(source) ?? 0);
     }
   }
