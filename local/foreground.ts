@@ -29,7 +29,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
  * @param use called once everything runs; what it returns is waited for at the end
  * @returns the exit code
  */
-export async function runInForeground(use: (running: Running) => Promise<void> | void): Promise<number> {
+export async function runInForeground(use: (running: Running) => Promise<void>): Promise<number> {
   let system: System | undefined;
   const stopping = stopRequests(() => void stopHard(system));
   try {
@@ -69,7 +69,7 @@ async function supervise(
   system: System,
   logDir: string,
   stopping: AbortController,
-  use: (running: Running) => Promise<void> | void,
+  use: (running: Running) => Promise<void>,
 ): Promise<void> {
   const { signal } = stopping;
   const broker = new Supervisor(supervisedBroker(system.broker), say, signal);
@@ -77,7 +77,7 @@ async function supervise(
   const brokerRun = broker.run();
   const serviceRuns = services.map((service) => service.run());
   const restartServices = async () => void (await Promise.all(services.map((service) => service.restart())));
-  let using: Promise<void> | void;
+  let using: Promise<void> | undefined;
   try {
     const loadedSamples = await loadSampleData(system.urls, signal);
     using = use({ system, logDir, loadedSamples, signal, restartServices });

@@ -15,7 +15,7 @@ Settings, from the environment:
 `;
 
 readNoArguments(usage);
-const code = await runInForeground((running: Running) => {
+const code = await runInForeground(async (running: Running) => {
   process.stdout.write(`${welcome(running)}\n`);
 });
 process.exit(code);
