@@ -81,11 +81,11 @@ async function supervise(
   try {
     const loadedSamples = await loadSampleData(system.urls, signal);
     using = use({ system, logDir, loadedSamples, signal, restartServices });
-    await aborted(signal);
+    await Promise.race([aborted(signal), using.then(() => aborted(signal))]);
     say('\nStopping …');
   } finally {
     stopping.abort(new StopRequest());
-    await using;
+    await using?.catch(() => {});
     // Before its stop: a broker that is being started again can be stopped only when that has been given up.
     await brokerRun;
     await system.stop();

@@ -1,7 +1,17 @@
 // `npm start` and `npm run demo` as processes: what they print is true, what dies comes back, and nothing is left behind.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +44,7 @@ class Tool {
   }
 
   /** What an npm script runs, without npm; on the tests' broker where the environment names no other: nothing has to boot. */
-  static node(name: 'start' | 'dev' | 'demo', args: readonly string[], env: Readonly<Record<string, string>>): Tool {
+  static node(name: 'start' | 'demo', args: readonly string[], env: Readonly<Record<string, string>>): Tool {
     const file = fileURLToPath(new URL(`../../tools/${name}.js`, import.meta.url));
     return new Tool(process.execPath, [file, ...args], { BROKER_SOURCE: '', ...env });
   }
@@ -222,6 +232,75 @@ describe('npm start, killed with -9', function () {
   });
 });
 
+describe('npm run dev', function () {
+  this.timeout(120_000);
+  let place: string;
+  let copy: string;
+  let dev: Tool;
+
+  before(async () => {
+    // A copy: what a test changes must not be what somebody works on. TypeScript watches no folder that is as close to
+    // the root as /tmp/x.
+    place = mkdtempSync(join(tmpdir(), 'saga-dev-'));
+    copy = join(place, 'checkout');
+    const parts = [
+      'package.json',
+      'tsconfig.json',
+      'services.ts',
+      'shared',
+      'local',
+      'tools',
+      'simulator',
+      'dist',
+      ...services,
+    ];
+    for (const part of parts)
+      cpSync(join(projectDir, part), join(copy, part), { recursive: true, preserveTimestamps: true });
+    symlinkSync(realpathSync(join(projectDir, 'node_modules')), join(copy, 'node_modules'));
+    const [order, payment, inventory] = await freePorts(3);
+    dev = new Tool(process.execPath, [join(copy, 'dist', 'tools', 'dev.js')], {
+      AMQP_URL: await newVhost(),
+      BROKER_SOURCE: '',
+      DATA_DIR: join(copy, 'data'),
+      ORDER_PORT: String(order),
+      PAYMENT_PORT: String(payment),
+      INVENTORY_PORT: String(inventory),
+    });
+    await dev.prints('Watching for changes');
+  });
+  after(async () => {
+    await dev?.killAndWait();
+    rmSync(place, { recursive: true, force: true, maxRetries: 10 });
+  });
+
+  it('restarts the services when a source has changed and compiled', async () => {
+    const before = dev.servicePids;
+    appendFileSync(join(copy, 'order-service', 'main.ts'), '\nexport {};\n');
+    await dev.prints('Compiled. Restarting the services');
+    await eventually('every service to run again', () => dev.output.match(/is running again/g)?.length === 3);
+    expect(dev.servicePids).to.have.lengthOf(3);
+    expect(dev.servicePids.filter((pid) => before.includes(pid))).to.deep.equal([]);
+    expect(before.filter(runs)).to.deep.equal([]);
+    expect(dev.output).to.not.include('ended:');
+  });
+
+  it('leaves the services as they are when a change does not compile, and shows why', async () => {
+    const before = dev.servicePids;
+    appendFileSync(join(copy, 'order-service', 'main.ts'), '\nconst wrong: number = "text";\n');
+    await dev.prints('The services keep running the last version that compiled');
+    expect(dev.output).to.match(/order-service\/main\.ts.*error TS2322/);
+    expect(before.filter(runs)).to.deep.equal(before);
+  });
+
+  it('stops everything at Ctrl-C, the compiler too, with exit code 0', async () => {
+    const compilers = descendantsOf(dev.process.pid ?? 0);
+    if (process.platform === 'linux') expect(compilers).to.have.lengthOf.at.least(5);
+    dev.process.kill('SIGINT');
+    expect(await dev.exitCode(), dev.output).to.equal(0);
+    await eventually('its processes to end', () => compilers.filter(runs).length === 0);
+  });
+});
+
 describe('npm start with a broker of its own', function () {
   this.timeout(120_000);
   let dataDir: string;
@@ -300,6 +379,26 @@ describe('npm run demo', function () {
     expect(demo.output).to.include("Unknown option '--slow'").and.to.include('npm run demo');
   });
 });
+
+/** On Linux only, elsewhere none. */
+function descendantsOf(pid: number): number[] {
+  if (process.platform !== 'linux') return [];
+  const parents = readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((entry) => [Number(entry), parentOf(entry)] as const);
+  const children = (of: number): number[] => parents.filter(([, parent]) => parent === of).map(([child]) => child);
+  const found = children(pid);
+  for (const child of found) found.push(...children(child));
+  return found;
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return undefined;
+  }
+}
 
 function runs(pid: number): boolean {
   try {

@@ -7,7 +7,7 @@ const settleMsMax = 10_000;
 /** Orders looked up at the same time. */
 const lookupsMax = 16;
 
-export async function checkBooks(shop: Shop, report: Report): Promise<void> {
+export async function checkTotals(shop: Shop, report: Report): Promise<void> {
   await shop.until('no order is under way', settleMsMax, async () => {
     const { order } = await shop.totals(true);
     return order.pending.orders + order.cancelling.orders === 0;

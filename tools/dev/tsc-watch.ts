@@ -1,8 +1,9 @@
 // TypeScript's compiler in watch mode, as a sequence of compilations.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { printable } from '../../local/printable.ts';
 
@@ -11,6 +12,9 @@ const projectDir = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..
 const tsc = join(projectDir, 'node_modules', 'typescript', 'bin', 'tsc');
 const endOfCompilation = /Found (\d+) errors?\. Watching for file changes\./;
 const startOfCompilation = /Starting (incremental )?compilation|File change detected/i;
+
+// A session of its own, which ends when our end of its stdin does: with the signal, and with this process, however that ends.
+const script = '"$@" & exec >/dev/null 2>&1; cat; kill -s KILL -- "-$$"';
 
 export interface Compilation {
   readonly errors: number;
@@ -24,23 +28,25 @@ export class CompilerEndedError extends Error {
 }
 
 export class TscWatch {
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #signal: AbortSignal;
 
   /** @param signal ends the compiler */
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    // A group of its own: Ctrl-C in the terminal reaches the parent only, which ends it by the signal.
-    this.#child = spawn(process.execPath, [tsc, '--project', 'tsconfig.json', '--watch', '--preserveWatchOutput'], {
+    const command = [process.execPath, tsc, '--project', 'tsconfig.json', '--watch', '--preserveWatchOutput'];
+    this.#child = spawn('/bin/sh', ['-c', script, 'tsc-watch', ...command], {
       cwd: projectDir,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'ignore'],
     });
-    if (signal.aborted) this.#end();
-    else signal.addEventListener('abort', () => this.#end(), { once: true });
+    this.#child.stdin.on('error', () => {});
+    const end = () => void this.#child.stdin.end();
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
   }
 
-  /** Ends with the signal. @throws CompilerEndedError when the compiler ends without it */
+  /** Ends when the compiler has, after the signal. @throws CompilerEndedError when that comes without the signal */
   async *compilations(): AsyncGenerator<Compilation> {
     let lines: string[] = [];
     for await (const line of createInterface({ input: this.#child.stdout })) {
@@ -50,16 +56,7 @@ export class TscWatch {
         lines = [];
       } else if (!startOfCompilation.test(line)) lines.push(printable(line));
     }
-    if (!this.#signal.aborted) throw new CompilerEndedError(`the compiler ended: ${lines.join('\n')}`);
-  }
-
-  #end(): void {
-    const { pid } = this.#child;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, 'SIGTERM');
-    } catch {
-      // It has ended already.
-    }
+    if (!this.#signal.aborted) throw new CompilerEndedError(`The compiler ended. ${lines.join('\n')}`.trim());
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
   }
 }
