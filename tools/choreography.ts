@@ -41,7 +41,7 @@ function main(args: readonly string[]): number {
     return refuse(error instanceof Error ? error.message : String(error));
   }
   if (chosen.includes('help')) return print(usage);
-  if (chosen.length > 1) return refuse(`--${chosen.join(' and --')} can't be used together.`);
+  if (chosen.length > 1) return refuse(`--${chosen.join(' and --')} cannot be used together.`);
   switch (chosen[0]) {
     case 'mermaid':
       return print(`${mermaidText(choreography)}\n`);
@@ -79,7 +79,7 @@ function report(findings: readonly Finding[]): number {
 ${findings.length === 1 ? 'One finding' : `${findings.length} findings`}. Begin with the first: later ones are often its consequence.
 Declare the missing event or outcome in shared/contract/choreography.ts, then let the compiler name the reactions to write:
   npm run choreography
-Why a rule is there stands in shared/checks/<rule>.ts.
+The reason for a rule is in shared/contract/checks/<rule>.ts.
 `);
   return 1;
 }

@@ -64,7 +64,7 @@ class GivenBroker implements Broker {
 
 function notOurs(what: string): never {
   throw new Error(
-    `the broker of AMQP_URL is not ours: it cannot be ${what} from here (leave AMQP_URL unset to get a private one)`,
+    `the broker of AMQP_URL was not started here and cannot be ${what} from here (leave AMQP_URL unset to get a private one)`,
   );
 }
 

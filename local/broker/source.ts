@@ -36,7 +36,7 @@ export interface Broker {
    */
   restart(signal?: AbortSignal): Promise<void>;
   /**
-   * Resolves when the broker has ended, with how: "SIGKILL", "exit code 1". Never for a broker of somebody else's.
+   * Resolves when the broker has ended, with how: "SIGKILL", "exit code 1". Never for a broker that was not started here.
    * Rejects when the signal is aborted.
    */
   ended(signal: AbortSignal): Promise<string>;
@@ -52,7 +52,7 @@ export class BrokerSettingError extends Error {
   override name = 'BrokerSettingError';
 }
 
-/** No broker can be had here. The message lists what was tried, why it did not work, and what to install or set. */
+/** No broker is available here. The message lists what was tried, why it did not work, and what to install or set. */
 export class BrokerUnavailableError extends Error {
   override name = 'BrokerUnavailableError';
 }

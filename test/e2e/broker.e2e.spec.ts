@@ -246,7 +246,7 @@ describe('a private broker', function () {
   });
 });
 
-describe('a broker that cannot be had', () => {
+describe('a broker that is not available', () => {
   const usualEnv = { ...process.env };
   let empty: string;
   let nothingThere: NodeJS.ProcessEnv;

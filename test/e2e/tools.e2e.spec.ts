@@ -1,4 +1,4 @@
-// `npm start` and `npm run demo` as processes: what they print is true, what dies comes back, and nothing is left behind.
+// `npm start` and `npm run demo` as processes: what they print is true, what dies is started again, and nothing is left behind.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -363,11 +363,11 @@ describe('npm start with a broker of its own', function () {
 describe('npm run demo', function () {
   this.timeout(120_000);
 
-  it('ends with every outcome as announced and the totals balanced, and tells how long a saga takes', async () => {
+  it('ends with every outcome as expected and the totals balanced, and shows how long a saga takes', async () => {
     const demo = Tool.node('demo', [], { AMQP_URL: await newVhost() });
     expect(await demo.exitCode(), demo.output).to.equal(0);
-    expect(demo.output).to.match(/^All \d+ outcomes were as announced\.$/m);
-    expect(demo.output).to.include('orders of which the services tell different stories: announced 0, came 0');
+    expect(demo.output).to.match(/^All \d+ outcomes were as expected\.$/m);
+    expect(demo.output).to.include('orders about which the services disagree: expected 0, got 0');
     expect(demo.output.trim().split('\n').at(-1)).to.match(/^One saga alone, .*: p50 [\d.]+ ms, p99 [\d.]+ ms$/);
     // Not a terminal: no colours.
     expect(demo.output).to.not.include('\u001b');

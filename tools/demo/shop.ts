@@ -199,7 +199,7 @@ export class Shop {
   async until(what: string, timeoutMs: number, holds: () => Promise<boolean>): Promise<void> {
     const deadlineMs = Date.now() + timeoutMs;
     while (!(await holds())) {
-      if (Date.now() > deadlineMs) throw new DemoError(`after ${timeoutMs / 1000} s still not: ${what}`);
+      if (Date.now() > deadlineMs) throw new DemoError(`waited ${timeoutMs / 1000} s in vain for: ${what}`);
       await delay(50, undefined, { signal: this.#signal });
     }
   }

@@ -125,7 +125,7 @@ export async function composeTarget(progress: (line: string) => void, signal: Ab
     },
     startPayment,
     async close() {
-      // Interrupted in the midst of it: the system is left as it was found.
+      // Interrupted in the middle of it: the system is left as it was found.
       if (away) await act('start', payment);
     },
   };
@@ -141,7 +141,7 @@ async function endOf(container: string, signal: AbortSignal): Promise<number> {
     if (running === 'false') return Date.parse(finishedAt);
     await delay(20, undefined, { signal });
   }
-  throw new DemoError(`${payment} still runs ${killMsMax / 1000} s after the kill; does something start it again?`);
+  throw new DemoError(`${payment} still runs ${killMsMax / 1000} s after the kill. Does something start it again?`);
 }
 
 /** `docker compose` (v2), or `docker-compose` (v1). */
@@ -154,7 +154,7 @@ async function composeCommand(): Promise<readonly string[]> {
     );
     if (works) return command;
   }
-  throw new DemoError('Neither `docker compose` nor `docker-compose` is there: install Docker with Compose.');
+  throw new DemoError('Neither `docker compose` nor `docker-compose` is installed: install Docker with Compose.');
 }
 
 async function untilReady(url: string, name: string, compose: string, signal: AbortSignal): Promise<void> {
