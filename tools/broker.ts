@@ -1,6 +1,6 @@
 // `npm run -s broker`: a RabbitMQ and nothing else, until Ctrl-C. Its URL goes to stdout, everything else to stderr.
 import { parseArgs } from 'node:util';
-import { untilAborted } from '../local/aborted.ts';
+import { untilAborted } from '../local/broker/aborted.ts';
 import {
   BrokerSettingError,
   BrokerUnavailableError,

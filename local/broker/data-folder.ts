@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { LockHeldError, takeLock } from '../lock-file.ts';
+import { LockHeldError, takeLock } from './lock-file.ts';
 import { killGroup, type ProcessIdentity } from './processes.ts';
 import { SourceUnavailableError } from './source.ts';
 

@@ -1,5 +1,5 @@
 // A broker that somebody else runs: AMQP_URL. Nothing is started, nothing is ended.
-import { untilAborted } from '../aborted.ts';
+import { untilAborted } from './aborted.ts';
 import { NotReadyError, untilReady } from './readiness.ts';
 import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
 

@@ -21,7 +21,7 @@ export interface Target {
   readonly description: string;
   readonly killCommand: string;
   readonly startCommand: string;
-  /** Where to look when something is not as announced. */
+  /** Where to look when something is not as expected. */
   readonly logs: string;
   /** kill -9. @returns when it ended, in milliseconds since 1970 */
   killPayment(): Promise<number>;
@@ -37,7 +37,7 @@ const payment = 'payment-service';
 export async function localTarget(progress: (line: string) => void, signal: AbortSignal): Promise<Target> {
   const dataDir = mkdtempSync(join(tmpdir(), 'choreography-saga-demo-'));
   const folders = foldersIn(dataDir);
-  // What the services warn of is announced here: it goes to the files only.
+  // The demo announces what the services warn of: it goes to the files only.
   const logs = new ServiceLogs(folders.logs, () => {}, paintFor({}));
   const remove = async (): Promise<void> => {
     await logs.close();

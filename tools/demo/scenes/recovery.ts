@@ -57,10 +57,10 @@ async function checkOnce({ shop, report }: Stage, { erin, cup }: Supplies, accep
   );
 }
 
-async function showEnd({ shop, report }: Stage, title: string, order: Order, announced: string): Promise<void> {
+async function showEnd({ shop, report }: Stage, title: string, order: Order, expected: string): Promise<void> {
   report.line();
   report.note(title);
   const ended = await shop.order(order.orderId);
   report.saga(await shop.timeline(order.orderId), Date.parse(order.placedAt));
-  report.check('the order', announced, outcomeOf(ended), shop.timelineCurl(order.orderId));
+  report.check('the order', expected, outcomeOf(ended), shop.timelineCurl(order.orderId));
 }

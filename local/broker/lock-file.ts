@@ -2,7 +2,7 @@
 // died is taken over.
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { identityOf, type ProcessIdentity, stillRuns } from './broker/processes.ts';
+import { identityOf, type ProcessIdentity, stillRuns } from './processes.ts';
 
 const identitySchema = z.object({ pid: z.number().int().positive(), startedAt: z.string() });
 const lockSchema = z.object({ holder: identitySchema, group: identitySchema.optional() });
