@@ -1,4 +1,4 @@
-// The ports of the services: which they are, and whether they can be had.
+// The ports of the services: which they are, and whether they are free.
 import { createServer } from 'node:net';
 import { defaultPorts, type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
@@ -17,19 +17,19 @@ export const portSettings: PerService<{ readonly variable: string; readonly port
   port: defaultPorts[service],
 }));
 
-/** @throws StartError for a value that is no port, or one that is given twice */
+/** @throws StartError for a value that is not a port, or a port that is given twice */
 export function portsFrom(env: NodeJS.ProcessEnv): PerService<number> {
   const read = (service: ServiceName): number => {
     const { variable, port } = portSettings[service];
     const text = env[variable];
     if (text === undefined || text === '') return port;
     if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
-    throw new StartError(`${variable}=${text} is wrong: it must be a port, from 1 to 65535.`);
+    throw new StartError(`${variable}=${text} is wrong: it must be a port number from 1 to 65535.`);
   };
   const ports = perService(read);
   for (const [index, service] of serviceNames.entries()) {
     const other = serviceNames.slice(0, index).find((name) => ports[name] === ports[service]);
-    if (other) throw new StartError(`${other} and ${service} can not both have port ${ports[service]}.`);
+    if (other) throw new StartError(`${other} and ${service} cannot both have port ${ports[service]}.`);
   }
   return ports;
 }
@@ -44,14 +44,18 @@ export async function checkPortsFree(ports: PerService<number>, host: string): P
     if (!error) continue;
     taken.push(port);
     if (error.code === 'EADDRINUSE') problems.push(`Port ${port}, for ${service}, is taken${await takenBy(port)}.`);
-    else problems.push(`Port ${port}, for ${service}, can not be used on ${host}: ${error.message}.`);
+    else problems.push(`Port ${port}, for ${service}, cannot be used on ${host}: ${error.message}.`);
   }
   if (problems.length === 0) return;
-  const other = serviceNames.map((name) => `${portSettings[name].variable}=${otherThan(ports[name])}`).join(' ');
   throw new StartError(
-    `${problems.join('\n')}\nStop what listens there (lsof -i :${taken[0]} shows it), or take other ports:\n` +
-      `  ${other} npm start`,
+    `${problems.join('\n')}\nStop what listens there (lsof -i :${taken[0]} shows it), or use other ports:\n` +
+      `  ${otherPorts(ports)} npm start`,
   );
+}
+
+/** Settings of other ports, as they are written before a command. */
+export function otherPorts(ports: PerService<number> = defaultPorts): string {
+  return serviceNames.map((name) => `${portSettings[name].variable}=${otherThan(ports[name])}`).join(' ');
 }
 
 /** A port that is as easy to remember. */
@@ -73,7 +77,7 @@ async function takenBy(port: number): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${port}/health_check`, { signal: AbortSignal.timeout(1_000) });
     const { service } = (await response.json()) as { service?: unknown };
     const own = serviceNames.find((name) => name === service);
-    return own ? `: ${own} runs there already (another npm start, or docker compose?)` : '';
+    return own ? `: ${own} is already running there (another npm start, or docker compose?)` : '';
   } catch {
     return '';
   }

@@ -33,7 +33,7 @@ export const sampleAccounts: readonly SampleAccount[] = [
 ];
 
 const requestTimeoutMs = 10_000;
-/** How long the catalogue of order-service may take to hear of the products. */
+/** How long the catalogue of order-service may take to receive the products. */
 const catalogueTimeoutMs = 15_000;
 
 const ProductPage = z.object({ products: z.array(z.object({ productId: z.string() })) });
@@ -68,7 +68,7 @@ export async function loadSampleData(urls: PerService<string>, signal?: AbortSig
   return accounts === 0 || products.length === 0;
 }
 
-/** Resolves once order-service has heard of these products. @throws Error when it does not in time */
+/** Resolves once order-service knows these products. @throws Error when it does not in time */
 export async function untilCatalogueHas(
   orderUrl: string,
   productIds: readonly string[],
@@ -81,8 +81,8 @@ export async function untilCatalogueHas(
     if (missing.length === 0) return;
     if (Date.now() > deadlineMs) {
       throw new Error(
-        `order-service has not heard of ${missing.join(', ')} within ${catalogueTimeoutMs / 1000} s; ` +
-          `GET ${orderUrl}/readyz says whether it is connected to the broker`,
+        `order-service does not know ${missing.join(', ')} after ${catalogueTimeoutMs / 1000} s; ` +
+          `GET ${orderUrl}/readyz shows whether it is connected to the broker`,
       );
     }
     await delay(20, undefined, { signal });

@@ -1,7 +1,8 @@
-// What the services write: everything as it is into a file each, and what a person should see, readable, to the terminal.
+// What the services write: everything into a file each, and what a person should see, in a readable form, to the terminal.
 import { createWriteStream, mkdirSync, renameSync, statSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceName } from '../shared/contract/choreography.ts';
+import { printable } from './printable.ts';
 import type { Paint } from './terminal.ts';
 
 /** A log that is larger when it is opened is put aside as `….log.1`, over the one that was put aside before. */
@@ -48,24 +49,27 @@ export class ServiceLogs {
       putAsideWhenLarge(path);
       file = createWriteStream(path, { flags: 'a' });
       // A full disk must not end the system: the lines are lost, the services go on.
-      file.on('error', (error) => this.#say(this.#paint.yellow(`${path} can not be written: ${error.message}`)));
+      file.on('error', (error) =>
+        this.#say(this.#paint.yellow(`${path} cannot be written: ${printable(error.message)}`)),
+      );
       this.#files.set(service, file);
     }
     return file;
   }
 }
 
-/** A log line as a person reads it; undefined for those below a warning. What is not JSON is shown as it is. */
+/** A log line as a person reads it; undefined for those below a warning. What is not JSON is shown whole. */
 export function readableLine(service: ServiceName, line: string, paint: Paint): string | undefined {
   if (line.trim() === '') return undefined;
   const entry = parsed(line);
-  if (!entry) return `${paint.bold(service)}  ${line}`;
+  if (!entry) return `${paint.bold(service)}  ${printable(line)}`;
   const { level, time, msg, service: _, pid: __, hostname: ___, ...fields } = entry;
   if (typeof level !== 'number' || level < warnLevel) return undefined;
   const kind = level >= errorLevel ? paint.red('ERROR') : paint.yellow('WARN ');
   const clock = typeof time === 'string' ? time.slice(11, 19) : '';
   const rest = Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`);
-  return [clock, kind, paint.bold(service), String(msg ?? ''), paint.dim(rest.join(' '))].join('  ').trimEnd();
+  const fieldsText = paint.dim(printable(rest.join(' ')));
+  return [printable(clock), kind, paint.bold(service), printable(String(msg ?? '')), fieldsText].join('  ').trimEnd();
 }
 
 function parsed(line: string): Record<string, unknown> | undefined {

@@ -1,4 +1,4 @@
-// Starts a service as a process of its own, from the compiled files, and tells when it listens and when it ends.
+// Starts a service as a process of its own, from the compiled files, and reports when it listens and when it ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -18,7 +18,7 @@ export interface ServiceOptions {
   readonly port?: number;
   /** Further settings. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Every line the service writes. Absent: they are dropped, but for the last ones, which an error shows. */
+  /** Every line the service writes. Absent: they are dropped, except the last ones, which an error shows. */
   readonly onLine?: (line: string) => void;
 }
 

@@ -1,35 +1,100 @@
-// Starts a service again when it ends without being asked to.
+// Starts what has ended without being asked to, again and again, until told to stop.
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Broker } from './broker/start-broker.ts';
 import { type ServiceProcess, ServiceStartError } from './service-process.ts';
 
 const retryDelayMsMin = 500;
 const retryDelayMsMax = 10_000;
-/** A service that ran this long was well: the next delay is the shortest again. */
+/** What ran this long was well: the next delay is the shortest again. */
 const steadyMs = 30_000;
 
-/** Runs until the signal. The service must be running; it is left as it is then. */
-export async function keepRunning(
-  service: ServiceProcess,
-  say: (line: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
-    const startedMs = Date.now();
-    const { pid } = service;
-    await service.ended();
-    if (signal.aborted) return;
-    if (Date.now() - startedMs >= steadyMs) tries = 0;
-    const delayMs = Math.min(retryDelayMsMin * 2 ** tries, retryDelayMsMax);
-    say(`${service.service} (pid ${pid}) ended: ${service.endedBy}. It is started again in ${delayMs / 1000} s.`);
-    const waited = await delay(delayMs, true, { signal }).catch(() => false);
-    if (!waited) return;
-    try {
-      await service.start();
-      say(`${service.service} runs again, pid ${service.pid}.`);
-    } catch (error) {
-      if (signal.aborted) return;
-      // Why it ended has been shown, line by line, as it wrote it.
-      say(`${error instanceof ServiceStartError ? error.why : String(error)}.`);
+/** Something that runs now. */
+export interface Supervised {
+  /** For people, at the beginning of a sentence: "payment-service (pid 12)". */
+  readonly description: string;
+  /** Resolves when it has ended, with how: "SIGKILL". May reject when the signal is aborted. */
+  ended(signal: AbortSignal): Promise<string>;
+  /** Ends it in order. */
+  stop(): Promise<void>;
+  /** Resolves when it is back. May reject when the signal is aborted. */
+  start(signal: AbortSignal): Promise<void>;
+}
+
+export class Supervisor {
+  readonly #what: Supervised;
+  readonly #say: (line: string) => void;
+  readonly #signal: AbortSignal;
+  /** A restart that was asked for and has not begun. */
+  #restarting = false;
+  #waiting = new AbortController();
+
+  constructor(what: Supervised, say: (line: string) => void, signal: AbortSignal) {
+    this.#what = what;
+    this.#say = say;
+    this.#signal = signal;
+  }
+
+  /** Runs until the signal, and leaves things as they are then. */
+  async run(): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      const startedMs = Date.now();
+      const { description } = this.#what;
+      const how = await this.#what.ended(this.#signal).catch(String);
+      if (this.#signal.aborted) return;
+      if (Date.now() - startedMs >= steadyMs) tries = 0;
+      const delayMs = Math.min(retryDelayMsMin * 2 ** tries, retryDelayMsMax);
+      if (!this.#restarting) {
+        this.#say(`${description} ended: ${how}. Starting it again in ${delayMs / 1000} s.`);
+        this.#waiting = new AbortController();
+        const either = AbortSignal.any([this.#signal, this.#waiting.signal]);
+        await delay(delayMs, undefined, { signal: either }).catch(() => {});
+        if (this.#signal.aborted) return;
+      }
+      this.#restarting = false;
+      await this.#start();
+      if (this.#signal.aborted) return;
     }
   }
+
+  /** Ends it in order; `run` starts it again at once, also when it was waiting to. */
+  async restart(): Promise<void> {
+    this.#restarting = true;
+    this.#waiting.abort();
+    await this.#what.stop();
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#what.start(this.#signal);
+      this.#say(`${this.#what.description} is running again.`);
+    } catch (error) {
+      // Why it ended has been shown, line by line, as it wrote it.
+      const why = error instanceof ServiceStartError ? error.why : String(error);
+      if (!this.#signal.aborted && !this.#restarting) this.#say(`${why}.`);
+    }
+  }
+}
+
+export function supervisedService(service: ServiceProcess): Supervised {
+  return {
+    get description() {
+      return `${service.service} (pid ${service.pid})`;
+    },
+    async ended() {
+      await service.ended();
+      return service.endedBy ?? 'it was not started';
+    },
+    stop: () => service.stop(),
+    start: () => service.start(),
+  };
+}
+
+/** Starts it again on the same port and with the same data, so that the services find it by themselves. */
+export function supervisedBroker(broker: Broker): Supervised {
+  return {
+    description: 'The broker',
+    ended: (signal) => broker.ended(signal),
+    stop: () => broker.stop(),
+    start: (signal) => broker.restart(signal),
+  };
 }

@@ -1,12 +1,16 @@
-// The whole system on this machine, a broker and the three services, as one thing to start and to stop.
+// The whole system on this machine, a broker and the services, as one thing to start and to stop. It holds its data
+// folder: two systems on the same databases would undo each other's work.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
 import { urlSettingOf } from '../shared/runtime/process/settings.ts';
 import { freePorts } from './broker/free-ports.ts';
+import { type LockFile, LockHeldError, lockHolder, takeLock } from './broker/lock-file.ts';
 import { type Broker, startBroker } from './broker/start-broker.ts';
+import { otherPorts, StartError } from './ports.ts';
 import { ServiceProcess } from './service-process.ts';
+import { shellWord } from './terminal.ts';
 
 export interface SystemOptions {
   /** Folder of the databases. */
@@ -40,18 +44,41 @@ export const defaultSettings: Readonly<Record<string, string>> = {
 export class System {
   readonly broker: Broker;
   readonly services: PerService<ServiceProcess>;
+  readonly #lock: LockFile;
 
-  private constructor(broker: Broker, services: PerService<ServiceProcess>) {
+  private constructor(broker: Broker, services: PerService<ServiceProcess>, lock: LockFile) {
     this.broker = broker;
     this.services = services;
+    this.#lock = lock;
   }
 
   /**
    * Resolves when all services listen.
-   * @throws what the broker or a service threw, or the signal's reason; nothing is left running then
+   * @throws what the broker or a service threw, StartError when the data folder is in use, or the signal's reason;
+   *   nothing is left running then
    */
   static async start(options: SystemOptions): Promise<System> {
     mkdirSync(options.dataDir, { recursive: true });
+    const lock = await takeFolder(options.dataDir);
+    const system = await System.#prepare(options, lock).catch((error: unknown) => {
+      lock.release();
+      throw error;
+    });
+    try {
+      options.signal?.throwIfAborted();
+      // All are waited for, also after one failed: what is half started could not be stopped.
+      const started = await Promise.allSettled(serviceNames.map((name) => system.services[name].start()));
+      options.signal?.throwIfAborted();
+      for (const result of started) if (result.status === 'rejected') throw result.reason;
+      return system;
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+  }
+
+  /** With a broker, and services that are not started yet. */
+  static async #prepare(options: SystemOptions, lock: LockFile): Promise<System> {
     const free = options.ports ? [] : await freePorts(serviceNames.length);
     const ports = options.ports ?? perService((_, index) => free[index] ?? 0);
     const broker = await startBroker({
@@ -69,28 +96,18 @@ export class System {
         env: { ...addresses(ports), ...options.env },
         onLine: (line) => options.onLine?.(service, line),
       });
-    const system = new System(broker, perService(process));
-    try {
-      options.signal?.throwIfAborted();
-      // All are waited for, also after one failed: what is half started could not be stopped.
-      const started = await Promise.allSettled(serviceNames.map((name) => system.services[name].start()));
-      options.signal?.throwIfAborted();
-      for (const result of started) if (result.status === 'rejected') throw result.reason;
-      return system;
-    } catch (error) {
-      await system.stop();
-      throw error;
-    }
+    return new System(broker, perService(process), lock);
   }
 
   get urls(): PerService<string> {
     return perService((service) => this.services[service].url);
   }
 
-  /** Services first, so that they can still hand over what they have to say; then the broker. */
+  /** Services first, so that they can still publish what is in their outboxes; then the broker. */
   async stop(): Promise<void> {
     await Promise.all(serviceNames.map((name) => this.services[name].stop()));
     await this.broker.stop();
+    this.#lock.release();
   }
 
   /** kill -9 of everything. Nothing that was promised is lost by it. */
@@ -102,6 +119,32 @@ export class System {
 /** Where the services find each other, for reconciliation. */
 function addresses(ports: PerService<number>): Record<string, string> {
   return Object.fromEntries(serviceNames.map((name) => [urlSettingOf(name), `http://127.0.0.1:${ports[name]}`]));
+}
+
+/** @throws StartError when another system that runs has that data folder */
+export function checkFolderFree(dataDir: string): void {
+  const holder = lockHolder(lockIn(dataDir));
+  if (holder !== undefined) throw folderInUse(dataDir, holder);
+}
+
+async function takeFolder(dataDir: string): Promise<LockFile> {
+  try {
+    return await takeLock(lockIn(dataDir));
+  } catch (error) {
+    throw error instanceof LockHeldError ? folderInUse(dataDir, error.holderPid) : error;
+  }
+}
+
+function lockIn(dataDir: string): string {
+  return join(dataDir, 'system.lock');
+}
+
+function folderInUse(dataDir: string, holderPid: number): StartError {
+  return new StartError(
+    `The data folder ${dataDir} is in use by process ${holderPid}, another npm start or npm run dev.\n` +
+      `Stop that one (Ctrl-C where it runs, or kill ${holderPid}), or start this one with a folder and ports of its own:\n` +
+      `  DATA_DIR=${shellWord(`${dataDir}2`)} ${otherPorts()} npm start`,
+  );
 }
 
 /** Folders below a data folder, the same for everybody who looks for something there. */

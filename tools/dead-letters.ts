@@ -1,10 +1,12 @@
-// Looks into the dead-letter queues, and puts messages back into the queue of their service once the cause is mended.
+// Shows the dead-letter queues, and puts messages back into the queue of their service once the cause is mended.
 // Putting back is safe at any time and any number of times: the inbox recognises what had taken effect.
 import { parseArgs } from 'node:util';
 import { type ConfirmChannel, connect, type GetMessage } from 'amqplib';
+import { printable } from '../local/printable.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import { servicesOf } from '../shared/contract/language.ts';
 import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
+import { causeOf, eventOf, linesOf } from './dead-letters/letter-text.ts';
 
 const usage = `Usage: npm run dead-letters -- list [SERVICE]
        npm run dead-letters -- redrive SERVICE [--cause CAUSE]
@@ -29,7 +31,9 @@ async function main(): Promise<void> {
   }
   if (command === 'list') return withBroker((channel) => list(channel, service ? [service] : services));
   if (command === 'redrive' && service) return withBroker((channel) => redrive(channel, service, values.cause));
-  throw new UsageError(command === 'redrive' ? 'redrive needs the name of a service' : 'say list or redrive');
+  throw new UsageError(
+    command === 'redrive' ? 'redrive needs the name of a service' : 'the first word must be list or redrive',
+  );
 }
 
 async function withBroker(use: (channel: ConfirmChannel) => Promise<void>): Promise<void> {
@@ -43,7 +47,7 @@ async function withBroker(use: (channel: ConfirmChannel) => Promise<void>): Prom
     // Closed by itself first: amqplib would drop acks that it has not sent yet.
     await channel.close();
   } finally {
-    // What was looked at and not acked goes back to its queue.
+    // What was read and not acked goes back to its queue.
     await connection.close();
   }
 }
@@ -53,9 +57,7 @@ async function list(channel: ConfirmChannel, services: readonly string[]): Promi
     const letters = await take(channel, service);
     console.log(`${service}: ${letters.length} dead letters`);
     for (const letter of letters) {
-      const { headers = {} } = letter.properties;
-      console.log(`  ${String(headers['x-dead-lettered-at'] ?? '')}  ${causeOf(letter)}  ${eventOf(letter)}`);
-      if (headers['x-detail']) console.log(`      ${String(headers['x-detail'])}`);
+      for (const line of linesOf(letter)) console.log(`  ${line}`);
     }
   }
 }
@@ -76,7 +78,7 @@ async function redrive(channel: ConfirmChannel, service: string, cause: string |
     // Confirmed first, acked then: a crash in between leaves it in both, which the inbox makes good.
     await channel.waitForConfirms();
     channel.ack(letter);
-    console.log(`put back: ${causeOf(letter)}  ${eventOf(letter)}`);
+    console.log(`put back: ${printable(`${causeOf(letter)}  ${eventOf(letter)}`)}`);
   }
   console.log(`${letters.length} messages put back into the queue of ${service}`);
 }
@@ -91,27 +93,13 @@ async function take(channel: ConfirmChannel, service: string): Promise<GetMessag
   }
 }
 
-/** Our own cause; or the broker's, for a message that was delivered too often without an ack. */
-function causeOf({ properties: { headers = {} } }: GetMessage): string {
-  return String(headers['x-cause'] ?? headers['x-first-death-reason'] ?? 'unknown');
-}
-
-function eventOf({ content, properties }: GetMessage): string {
-  try {
-    const event = JSON.parse(content.toString()) as { type?: unknown; id?: unknown; subject?: unknown };
-    return `${String(event.type)} ${String(event.id)} about ${String(event.subject)}`;
-  } catch {
-    return `${content.length} bytes, ${String(properties.contentType ?? 'no content type')}`;
-  }
-}
-
 main().catch((error: unknown) => {
   const misused = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   const message = error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
   console.error(
     misused
       ? `${message}\n\n${usage}`
-      : `the dead letters can not be reached: ${message}; is AMQP_URL right, and has the service been started once?`,
+      : `The dead letters cannot be read: ${printable(String(message))}. Is AMQP_URL right, and has the service been started once?`,
   );
   process.exitCode = misused ? 2 : 1;
 });

@@ -10,13 +10,13 @@ import { composeTarget, localTarget, type Target } from './demo/target.ts';
 
 const usage = `npm run demo -- [--compose] [--keep]
 
-Plays the saga and its failures, and compares what happens with what was announced.
+Plays the saga and its failures, and compares what happens with what is expected.
 
-  --compose   against the system that docker compose runs on ports 3001 to 3003, instead of one of its own
-  --keep      leaves the demo's own system running at the end, until Ctrl-C: the curl lines can be repeated
+  --compose   use the system that docker compose runs on ports 3001 to 3003, instead of one of its own
+  --keep      keep the demo's own system running at the end, until Ctrl-C, so that the curl lines can be repeated
   --help      this
 
-Exit code: 0 if everything was as announced, 1 if not, 2 for wrong arguments, 130 after Ctrl-C.
+Exit code: 0 if everything was as expected, 1 if not, 2 for wrong arguments, 130 after Ctrl-C.
 `;
 
 const connectionsMax = 64;
@@ -57,20 +57,20 @@ async function main(): Promise<number> {
   } catch (error) {
     if (!interrupt.signal.aborted) {
       report.line();
-      report.line(`${paint.red('The demo can not go on.')} ${error instanceof Error ? error.message : error}`);
+      report.line(`${paint.red('The demo cannot continue.')} ${error instanceof Error ? error.message : error}`);
       if (target) report.line(whatNext(target));
     }
   } finally {
     const interrupted = interrupt.signal.aborted;
     const keepData = target !== undefined && !complete && !interrupted;
     if (interrupted) report.line('\nStopping …');
-    await target?.close(keepData).catch((error: unknown) => report.line(`The end failed: ${String(error)}`));
+    await target?.close(keepData).catch((error: unknown) => report.line(`Stopping failed: ${String(error)}`));
   }
   if (complete) return 0;
   return interrupt.signal.aborted ? 130 : 1;
 }
 
-/** @returns whether everything was as announced */
+/** @returns whether everything was as expected */
 async function play(target: Target, report: Report): Promise<boolean> {
   const { signal } = interrupt;
   const client = new Client(connectionsMax, signal);
@@ -87,13 +87,13 @@ async function play(target: Target, report: Report): Promise<boolean> {
 }
 
 function whatNext({ logs }: Target): string {
-  const again = options.compose ? '' : '\nRun it with --keep to have the system stay up, and ask it yourself.';
-  return `What the services wrote: ${logs}${again}`;
+  const again = options.compose ? '' : '\nRun it with --keep to keep the system running, and query it yourself.';
+  return `The services' logs: ${logs}${again}`;
 }
 
 async function keep(target: Target, report: Report): Promise<void> {
   const { signal } = interrupt;
-  report.line(`\nEverything runs on until Ctrl-C: ${Object.values(target.urls).join(', ')}`);
+  report.line(`\nEverything keeps running until Ctrl-C: ${Object.values(target.urls).join(', ')}`);
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
 }
 

@@ -112,15 +112,27 @@ class Container implements Broker {
     await this.#run('kill', this.#name);
   }
 
-  async restart(): Promise<void> {
+  async restart(signal?: AbortSignal): Promise<void> {
     if (this.#held === undefined) {
       if (this.#context.dataDir === undefined) throw new Error('stop() has removed the data of this broker');
-      return this.start(undefined);
+      return this.start(signal);
     }
     await this.#unfreeze();
     if (await this.#isRunning()) await this.#run('stop', '--time', '15', this.#name);
     await this.#run('start', this.#name);
-    await this.#untilReady(undefined);
+    await this.#untilReady(signal);
+  }
+
+  async ended(signal: AbortSignal): Promise<string> {
+    // 0: however long it takes
+    const waiting = runCommand(this.#docker, ['wait', this.#name], { timeoutMs: 0, signal });
+    return waiting.then(
+      (code) => `exit code ${code.trim()}`,
+      (error: unknown) => {
+        if (error instanceof CommandFailedError) return error.said;
+        throw error;
+      },
+    );
   }
 
   pause(): void {

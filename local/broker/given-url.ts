@@ -1,5 +1,5 @@
 // A broker that somebody else runs: AMQP_URL. Nothing is started, nothing is ended.
-
+import { untilAborted } from './aborted.ts';
 import { NotReadyError, untilReady } from './readiness.ts';
 import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
 
@@ -45,6 +45,10 @@ class GivenBroker implements Broker {
     notOurs('restarted');
   }
 
+  ended(signal: AbortSignal): Promise<string> {
+    return untilAborted(signal);
+  }
+
   pause(): void {
     notOurs('paused');
   }
@@ -60,7 +64,7 @@ class GivenBroker implements Broker {
 
 function notOurs(what: string): never {
   throw new Error(
-    `the broker of AMQP_URL is not ours: it cannot be ${what} from here (leave AMQP_URL unset to get a private one)`,
+    `the broker of AMQP_URL was not started here and cannot be ${what} from here (leave AMQP_URL unset to get a private one)`,
   );
 }
 

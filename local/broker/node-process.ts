@@ -1,5 +1,6 @@
 // One life of a private node: from the start of its process group (the VM and its epmd) to its end.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lastLines } from './command.ts';
@@ -69,6 +70,13 @@ export class NodeProcess {
     const { exitCode, signalCode } = this.#child;
     if (exitCode === null && signalCode === null) return undefined;
     return `it ended with ${signalCode ?? `code ${exitCode}`}: ${lastLines(this.printed(), 4)}`;
+  }
+
+  /** Resolves when it has ended, with how: "SIGKILL", "exit code 1". */
+  async whenEnded(signal: AbortSignal): Promise<string> {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode === null && signalCode === null) await once(this.#child, 'exit', { signal });
+    return this.#child.signalCode ?? `exit code ${this.#child.exitCode}`;
   }
 
   /** What it printed so far; RabbitMQ says there why it cannot start. */

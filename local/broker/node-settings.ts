@@ -1,7 +1,7 @@
 // How a private RabbitMQ node is set up: its files, its ports, and an environment in which nothing of the machine's own
 // RabbitMQ or of the caller's RABBITMQ_* variables is left.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Installation } from './installation.ts';
 
 export interface NodePorts {
@@ -38,8 +38,6 @@ export function writeSettings(place: NodePlace, ports: NodePorts): void {
   mkdirSync(dirname(place.logFile), { recursive: true });
   const settings = [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
-    `log.dir = ${dirname(place.logFile)}`,
-    `log.file = ${basename(place.logFile)}`,
     'log.console = false',
     // the defaults follow the machine: 40 % of its memory, and publishers blocked below 50 MB of disk whatever the machine's size
     'vm_memory_high_watermark.absolute = 1GB',
@@ -57,7 +55,7 @@ export function nodeEnvironment(
   ports: NodePorts,
   leanScripts: string | undefined,
 ): NodeJS.ProcessEnv {
-  const { dataDir } = place;
+  const { dataDir, logFile } = place;
   return {
     PATH: installation.path,
     ...(installation.libraryPath === undefined ? {} : { LD_LIBRARY_PATH: installation.libraryPath }),
@@ -70,7 +68,9 @@ export function nodeEnvironment(
     RABBITMQ_NODENAME: NODE_NAME,
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_MNESIA_BASE: join(dataDir, 'db'),
+    // the folder is for its other logs; it wins over a folder in the settings, so the file cannot be named there
     RABBITMQ_LOG_BASE: join(dataDir, 'log'),
+    RABBITMQ_LOGS: logFile,
     RABBITMQ_CONFIG_FILE: join(dataDir, 'rabbitmq.conf'),
     RABBITMQ_ADVANCED_CONFIG_FILE: join(dataDir, 'advanced.config'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(dataDir, 'enabled_plugins'),

@@ -90,14 +90,18 @@ class PrivateNode implements Broker {
     this.#held?.watchdog.guard(undefined);
   }
 
-  async restart(): Promise<void> {
+  async restart(signal?: AbortSignal): Promise<void> {
     if (this.#held === undefined) {
       if (this.#context.dataDir === undefined) throw new Error('stop() has removed the data of this broker');
-      return this.start(undefined);
+      return this.start(signal);
     }
     await this.#process?.end();
     this.#process = undefined;
-    await this.#boot(undefined);
+    await this.#boot(signal);
+  }
+
+  async ended(signal: AbortSignal): Promise<string> {
+    return this.#process === undefined ? 'it is not running' : this.#process.whenEnded(signal);
   }
 
   pause(): void {

@@ -31,8 +31,9 @@ export interface WaitOptions {
   readonly ended: () => string | undefined;
 }
 
-/** Waits for the handshake, with a line of progress every two seconds. Throws NotReadyError, or the signal's reason. */
+/** Waits for the handshake, with a line of progress at once and then every two seconds. Throws NotReadyError, or the signal's reason. */
 export async function untilReady(url: string, options: WaitOptions): Promise<string> {
+  options.progress(`${options.what} …`);
   const startedMs = Date.now();
   let nextProgressMs = PROGRESS_EVERY_MS;
   for (;;) {

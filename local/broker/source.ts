@@ -30,8 +30,16 @@ export interface Broker {
    * declaration but not yet its commit decision); never after three seconds. So: declare, wait, then kill.
    */
   kill(): Promise<void>;
-  /** Starts it again on the same port and data, after kill(), after stop() where `dataDir` was given, or while it runs. */
-  restart(): Promise<void>;
+  /**
+   * Starts it again on the same port and data, after kill(), after it died, after stop() where `dataDir` was given, or
+   * while it runs. Aborted by the signal, it is left as after kill().
+   */
+  restart(signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the broker has ended, with how: "SIGKILL", "exit code 1". Never for a broker that was not started here.
+   * Rejects when the signal is aborted.
+   */
+  ended(signal: AbortSignal): Promise<string>;
   /** Freezes it: connections stay open and nobody answers. */
   pause(): void;
   resume(): void;
@@ -44,7 +52,7 @@ export class BrokerSettingError extends Error {
   override name = 'BrokerSettingError';
 }
 
-/** No broker can be had here. The message lists what was tried, why it did not work, and what to install or set. */
+/** No broker is available here. The message lists what was tried, why it did not work, and what to install or set. */
 export class BrokerUnavailableError extends Error {
   override name = 'BrokerUnavailableError';
 }

@@ -1,4 +1,4 @@
-// A real RabbitMQ for everyone: the one that is given, the one that is installed, Docker's, or Debian's own packages unpacked.
+// A real RabbitMQ: the one of AMQP_URL, the one that is installed, one in Docker, or Debian's own packages unpacked.
 // Whatever is started here ends with stop(), and with this process, however that ends.
 
 import { DataFolderInUseError } from './data-folder.ts';
@@ -33,7 +33,7 @@ interface Source {
 const SOURCES: Readonly<Record<BrokerSource, Source>> = {
   url: {
     start: useGivenUrl,
-    whatToDo: 'set AMQP_URL to a RabbitMQ (3.10 or later) that is running: amqp://user:password@host:5672',
+    whatToDo: 'set AMQP_URL to a running RabbitMQ (3.10 or later): amqp://user:password@host:5672',
   },
   installed: {
     start: startInstalled,
@@ -42,11 +42,11 @@ const SOURCES: Readonly<Record<BrokerSource, Source>> = {
   },
   docker: {
     start: startDocker,
-    whatToDo: 'install Docker and start its daemon (BROKER_IMAGE names another image than rabbitmq:4-management)',
+    whatToDo: 'install Docker and start its daemon (BROKER_IMAGE names an image other than rabbitmq:4-management)',
   },
   debian: {
     start: startFromDebianPackages,
-    whatToDo: 'on Debian or Ubuntu, let apt-get reach its package sources (needed once, nothing is installed)',
+    whatToDo: 'on Debian or Ubuntu, give apt-get access to its package sources (needed once; nothing is installed)',
   },
 };
 
@@ -94,9 +94,9 @@ function explain(failures: readonly { source: BrokerSource; reason: string }[]):
   const forced = process.env['BROKER_SOURCE'];
   const width = Math.max(...BROKER_SOURCES.map((source) => source.length));
   return [
-    `no RabbitMQ can be had here${forced ? ` (BROKER_SOURCE=${forced} leaves out the other sources)` : ''}. Tried:`,
+    `no RabbitMQ is available here${forced ? ` (BROKER_SOURCE=${forced} allows no other source)` : ''}. Tried:`,
     ...failures.map(({ source, reason }) => `  ${source.padEnd(width)}  ${reason}`),
-    'Any one of these helps:',
+    'Any one of these will help:',
     ...BROKER_SOURCES.map((source) => `  - ${SOURCES[source].whatToDo}`),
   ].join('\n');
 }

@@ -1,8 +1,8 @@
-// The broker that everybody else's tests stand on: it comes up, keeps what it confirmed, and leaves nothing behind.
+// The broker that all other tests use: it starts, keeps what it confirmed, and leaves nothing behind.
 // Runs with whatever source this machine has; BROKER_SOURCE=installed|docker|debian runs it with that one.
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -22,6 +22,8 @@ const CLI = fileURLToPath(new URL(`../../tools/broker${extname(import.meta.url)}
 const GONE_TIMEOUT_MS = 15_000;
 const DECLARED_FOR_GOOD_MS = 3_000;
 const QUEUE = 'kept';
+/** What is reported once RabbitMQ's process, or container, exists. */
+const BOOTING = 'RabbitMQ is starting';
 
 describe('a private broker', function () {
   this.timeout(180_000);
@@ -152,8 +154,11 @@ describe('a private broker', function () {
 
   it('leaves nothing when the start is aborted half way', async () => {
     const abort = new AbortController();
-    setTimeout(() => abort.abort(), 800);
-    expect(await outcome(start({ signal: abort.signal }))).to.equal(abort.signal.reason);
+    // its first sign of life comes when its processes run and do not answer yet
+    const progress = (line: string): void => {
+      if (line.startsWith(BOOTING)) abort.abort();
+    };
+    expect(await outcome(start({ progress, signal: abort.signal }))).to.equal(abort.signal.reason);
     await nothingIsLeftOf('amqp://127.0.0.1:1');
   });
 
@@ -194,24 +199,54 @@ describe('a private broker', function () {
     expect(await take(broker.url)).to.equal('one');
   });
 
-  it('on the command line: prints the url, and on SIGTERM stops and exits with 0', async () => {
+  it('on the command line: prints nothing but the url, and on SIGTERM stops and exits with 0', async () => {
     const cli = startCli();
     const url = await cli.url();
     await publish(url, 'one');
     expect(await cli.end('SIGTERM')).to.equal(0);
+    expect(cli.printed).to.match(/^amqp:\/\/\S+\n$/);
     expect(cli.said).to.contain('Stopped');
+    await nothingIsLeftOf(url);
+  });
+
+  it('on the command line: --data keeps the messages, --log gets the log, and Ctrl-C leaves nothing else', async () => {
+    const args = ['--data', join(place, 'data'), '--log', join(place, 'logs', 'broker.log')];
+    const first = startCli(args);
+    const firstUrl = await first.url();
+    await publish(firstUrl, 'one');
+    expect(await first.end('SIGINT')).to.equal(0);
+    await nothingIsLeftOf(firstUrl);
+    const second = startCli(args);
+    expect(await take(await second.url())).to.equal('one');
+    expect(await second.end('SIGINT')).to.equal(0);
+    expect(readFileSync(join(place, 'logs', 'broker.log'), 'utf8')).to.contain('RabbitMQ');
+    removeVolumeIn(join(place, 'data'));
+  });
+
+  it('on the command line: says so when the broker dies, and exits with 69', async function () {
+    const cli = startCli(['--data', join(place, 'data')]);
+    const url = await cli.url();
+    const lock = readFileSync(join(place, 'data', 'broker.lock'), 'utf8');
+    const pid = Number(/"group":\{"pid":(\d+)/.exec(lock)?.[1]);
+    // a container is not ours to kill with a signal
+    if (Number.isNaN(pid)) this.skip();
+    const ended = once(cli.process, 'close');
+    process.kill(pid, 'SIGKILL');
+    expect(await ended).to.deep.equal([69, null]);
+    expect(cli.said).to.contain('The broker ended: SIGKILL');
     await nothingIsLeftOf(url);
   });
 
   it('on the command line: Ctrl-C during the start ends it with 0 and leaves nothing', async () => {
     const cli = startCli();
-    await delay(700);
+    await cli.says(BOOTING);
     expect(await cli.end('SIGINT')).to.equal(0);
+    expect(cli.printed).to.equal('');
     await nothingIsLeftOf('amqp://127.0.0.1:1');
   });
 });
 
-describe('a broker that cannot be had', () => {
+describe('a broker that is not available', () => {
   const usualEnv = { ...process.env };
   let empty: string;
   let nothingThere: NodeJS.ProcessEnv;
@@ -270,19 +305,21 @@ describe('a broker that cannot be had', () => {
     const cli = new Cli(['--dta', 'x'], usualEnv);
     const [code] = await once(cli.process, 'close');
     expect(code).to.equal(64);
-    expect(cli.said).to.contain("'--dta'").and.to.contain('usage: broker-cli');
+    expect(cli.said).to.contain("'--dta'").and.to.contain('usage: npm run -s broker');
   });
 });
 
 class Cli {
   readonly process: ChildProcessByStdio<null, Readable, Readable>;
+  /** On stderr. */
   said = '';
-  #printed = '';
+  /** On stdout. */
+  printed = '';
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
     this.process = spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.process.stdout.on('data', (chunk: Buffer) => {
-      this.#printed += chunk.toString();
+      this.printed += chunk.toString();
     });
     this.process.stderr.on('data', (chunk: Buffer) => {
       this.said += chunk.toString();
@@ -293,12 +330,16 @@ class Cli {
     await eventually(
       'the url on stdout',
       () => {
-        if (this.process.exitCode !== null) throw new Error(`broker-cli ended: ${this.said}`);
-        return this.#printed.includes('\n') ? undefined : this.said;
+        if (this.process.exitCode !== null) throw new Error(`the broker command ended: ${this.said}`);
+        return this.printed.includes('\n') ? undefined : this.said;
       },
       120_000,
     );
-    return this.#printed.trim();
+    return this.printed.trim();
+  }
+
+  says(text: string): Promise<void> {
+    return eventually(`'${text}' on stderr`, () => (this.said.includes(text) ? undefined : this.said), 120_000);
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {
@@ -383,8 +424,11 @@ function containersOn(port: string): string[] {
 /** The volume that Docker keeps for a given folder is the user's to remove, and here the user is this test. */
 async function removeVolume(broker: Broker, dataDir: string): Promise<void> {
   await broker.stop();
-  if (broker.source !== 'docker') return;
-  execFileSync('docker', ['volume', 'rm', readFileSync(join(dataDir, 'docker-volume'), 'utf8').trim()], {
-    stdio: 'pipe',
-  });
+  removeVolumeIn(dataDir);
+}
+
+function removeVolumeIn(dataDir: string): void {
+  const file = join(dataDir, 'docker-volume');
+  if (!existsSync(file)) return;
+  execFileSync('docker', ['volume', 'rm', readFileSync(file, 'utf8').trim()], { stdio: 'pipe' });
 }

@@ -1,29 +1,40 @@
-// `npm start` and `npm run demo` as processes: what they print is true, what dies comes back, and nothing is left behind.
+// `npm start` and `npm run demo` as processes: what they print is true, what dies is started again, and nothing is left behind.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { connect } from 'amqplib';
 import { expect } from 'chai';
 import { freePorts } from '../../local/broker/free-ports.ts';
 import { newVhost } from '../support/broker.ts';
 import { eventually } from '../support/wait.ts';
 
 const run = promisify(execFile);
+const projectDir = fileURLToPath(new URL('../../..', import.meta.url));
 const services = ['order-service', 'payment-service', 'inventory-service'];
 
 class Tool {
   readonly process: ChildProcess;
   output = '';
 
-  constructor(name: 'start' | 'demo', args: readonly string[], env: Readonly<Record<string, string>>) {
-    const file = fileURLToPath(new URL(`../../tools/${name}.js`, import.meta.url));
-    this.process = spawn(process.execPath, [file, ...args], {
+  constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+    this.process = spawn(file, args, {
+      cwd: projectDir,
       stdio: ['ignore', 'pipe', 'pipe'],
-      // The tests' broker serves these too: nothing has to boot, and nothing of it stays.
-      env: { ...process.env, BROKER_SOURCE: '', HOST: '', LOG_LEVEL: '', ...env },
+      env: { ...process.env, HOST: '', LOG_LEVEL: '', ...env },
     });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -32,12 +43,18 @@ class Tool {
     }
   }
 
+  /** What an npm script runs, without npm; on the tests' broker where the environment names no other: nothing has to boot. */
+  static node(name: 'start' | 'demo', args: readonly string[], env: Readonly<Record<string, string>>): Tool {
+    const file = fileURLToPath(new URL(`../../tools/${name}.js`, import.meta.url));
+    return new Tool(process.execPath, [file, ...args], { BROKER_SOURCE: '', ...env });
+  }
+
   async exitCode(): Promise<number | null> {
     if (this.process.exitCode === null && this.process.signalCode === null) await once(this.process, 'close');
     return this.process.exitCode;
   }
 
-  says(text: string): Promise<unknown> {
+  prints(text: string): Promise<unknown> {
     return eventually(
       `'${text}'`,
       () => this.output,
@@ -45,10 +62,21 @@ class Tool {
     );
   }
 
-  /** The one that it named last. */
+  /** The one that it named last as running. */
   pidOf(service: string): number {
-    const pids = [...this.output.matchAll(new RegExp(`${service} .*pid (\\d+)\\.?$`, 'gm'))];
+    const pids = [...this.output.matchAll(new RegExp(`${service} .*pid (\\d+)(?!.* ended)\\b`, 'g'))];
     return Number(pids.at(-1)?.[1]);
+  }
+
+  get servicePids(): number[] {
+    return services.map((service) => this.pidOf(service)).filter((pid) => !Number.isNaN(pid));
+  }
+
+  /** For the end of a test: ends it, and waits until its services have noticed that. */
+  async killAndWait(): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.exitCode();
+    await eventually('the services to end', () => !this.servicePids.some(runs));
   }
 }
 
@@ -68,14 +96,12 @@ describe('npm start', function () {
       PAYMENT_PORT: String(payment),
       INVENTORY_PORT: String(inventory),
     };
-    start = new Tool('start', [], env);
-    await start.says('Ctrl-C stops everything');
+    start = Tool.node('start', [], env);
+    await start.prints('Ctrl-C stops everything');
   });
   after(async () => {
-    start?.process.kill('SIGKILL');
-    await start?.exitCode();
     // Services that lost their parent end by themselves; until then they write there.
-    await eventually('the services to end', () => services.every((service) => !runs(start.pidOf(service))));
+    await start?.killAndWait();
     rmSync(dataDir, { recursive: true, force: true });
   });
 
@@ -105,25 +131,36 @@ describe('npm start', function () {
 
   it('refuses ports that are taken, says by whom and what to do, and leaves nothing behind', async () => {
     const otherDir = join(dataDir, 'other');
-    const second = new Tool('start', [], { ...env, DATA_DIR: otherDir });
+    const second = Tool.node('start', [], { ...env, DATA_DIR: otherDir });
     expect(await second.exitCode()).to.equal(1);
     expect(second.output).to.include(`Port ${env['PAYMENT_PORT']}, for payment-service, is taken`);
-    expect(second.output).to.include('payment-service runs there already');
+    expect(second.output).to.include('payment-service is already running there');
     expect(second.output).to.match(/ORDER_PORT=\d+ PAYMENT_PORT=\d+ INVENTORY_PORT=\d+ npm start/);
     expect(existsSync(otherDir)).to.equal(false);
   });
 
+  it('refuses at once a data folder that another one uses, and says who uses it and what to do', async () => {
+    const [order, payment, inventory] = await freePorts(3);
+    const ports = { ORDER_PORT: `${order}`, PAYMENT_PORT: `${payment}`, INVENTORY_PORT: `${inventory}` };
+    for (const second of [Tool.node('start', [], { ...env, ...ports }), Tool.node('start', [], env)]) {
+      expect(await second.exitCode()).to.equal(1);
+      expect(second.output).to.include(`The data folder ${dataDir} is in use by process ${start.process.pid}`);
+      expect(second.output).to.match(/DATA_DIR=\S+2 ORDER_PORT=\d+ PAYMENT_PORT=\d+ INVENTORY_PORT=\d+ npm start/);
+      expect(second.output).to.not.include('broker');
+    }
+  });
+
   it('refuses a port that is none', async () => {
-    const second = new Tool('start', [], { ...env, ORDER_PORT: '70000' });
+    const second = Tool.node('start', [], { ...env, ORDER_PORT: '70000' });
     expect(await second.exitCode()).to.equal(1);
-    expect(second.output).to.include('ORDER_PORT=70000 is wrong: it must be a port, from 1 to 65535');
+    expect(second.output).to.include('ORDER_PORT=70000 is wrong: it must be a port number from 1 to 65535');
   });
 
   it('starts a service again that was killed, and says so', async () => {
     const pid = start.pidOf('payment-service');
     process.kill(pid, 'SIGKILL');
-    await start.says(`payment-service (pid ${pid}) ended: SIGKILL`);
-    await start.says('payment-service runs again');
+    await start.prints(`payment-service (pid ${pid}) ended: SIGKILL`);
+    await start.prints('is running again');
     expect(start.pidOf('payment-service')).to.not.equal(pid);
     const answer = await fetch(`http://127.0.0.1:${env['PAYMENT_PORT']}/accounts/carol`);
     expect(await answer.json()).to.include({ userId: 'carol', blocked: true });
@@ -147,31 +184,221 @@ describe('npm start', function () {
   });
 
   it('refuses arguments it does not know', async () => {
-    const second = new Tool('start', ['--port', '1'], env);
+    const second = Tool.node('start', ['--port', '1'], env);
     expect(await second.exitCode()).to.equal(2);
     expect(second.output).to.include("Unknown option '--port'");
   });
 });
 
+describe('npm start, killed with -9', function () {
+  this.timeout(60_000);
+  let dataDir: string;
+  let env: Record<string, string>;
+  let start: Tool | undefined;
+
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'saga-start-'));
+    const [order, payment, inventory] = await freePorts(3);
+    env = {
+      AMQP_URL: await newVhost(),
+      BROKER_SOURCE: '',
+      DATA_DIR: dataDir,
+      ORDER_PORT: String(order),
+      PAYMENT_PORT: String(payment),
+      INVENTORY_PORT: String(inventory),
+    };
+  });
+  afterEach(async () => {
+    await start?.killAndWait();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('leaves no service behind, and the next one takes over its data folder', async () => {
+    start = Tool.node('start', [], env);
+    await start.prints('Ctrl-C stops everything');
+    await start.killAndWait();
+    start = Tool.node('start', [], env);
+    await start.prints('Ctrl-C stops everything');
+  });
+
+  it('leaves no service behind when it is npm that is killed: it then stops in order', async () => {
+    // No prestart: what is compiled is what is tested.
+    start = new Tool('npm', ['start', '--ignore-scripts'], env);
+    await start.prints('Ctrl-C stops everything');
+    start.process.kill('SIGKILL');
+    await start.prints('Stopped. The data folder keeps everything');
+    expect(start.servicePids).to.have.lengthOf(3);
+    expect(start.servicePids.filter(runs)).to.deep.equal([]);
+  });
+});
+
+describe('npm run dev', function () {
+  this.timeout(120_000);
+  let place: string;
+  let copy: string;
+  let dev: Tool;
+
+  before(async () => {
+    // A copy: what a test changes must not be what somebody works on. TypeScript watches no folder that is as close to
+    // the root as /tmp/x.
+    place = mkdtempSync(join(tmpdir(), 'saga-dev-'));
+    copy = join(place, 'checkout');
+    const parts = [
+      'package.json',
+      'tsconfig.json',
+      'services.ts',
+      'shared',
+      'local',
+      'tools',
+      'simulator',
+      'dist',
+      ...services,
+    ];
+    for (const part of parts)
+      cpSync(join(projectDir, part), join(copy, part), { recursive: true, preserveTimestamps: true });
+    symlinkSync(realpathSync(join(projectDir, 'node_modules')), join(copy, 'node_modules'));
+    const [order, payment, inventory] = await freePorts(3);
+    dev = new Tool(process.execPath, [join(copy, 'dist', 'tools', 'dev.js')], {
+      AMQP_URL: await newVhost(),
+      BROKER_SOURCE: '',
+      DATA_DIR: join(copy, 'data'),
+      ORDER_PORT: String(order),
+      PAYMENT_PORT: String(payment),
+      INVENTORY_PORT: String(inventory),
+    });
+    await dev.prints('Watching for changes');
+  });
+  after(async () => {
+    await dev?.killAndWait();
+    rmSync(place, { recursive: true, force: true, maxRetries: 10 });
+  });
+
+  it('restarts the services when a source has changed and compiled', async () => {
+    const before = dev.servicePids;
+    appendFileSync(join(copy, 'order-service', 'main.ts'), '\nexport {};\n');
+    await dev.prints('Compiled. Restarting the services');
+    await eventually('every service to run again', () => dev.output.match(/is running again/g)?.length === 3);
+    expect(dev.servicePids).to.have.lengthOf(3);
+    expect(dev.servicePids.filter((pid) => before.includes(pid))).to.deep.equal([]);
+    expect(before.filter(runs)).to.deep.equal([]);
+    expect(dev.output).to.not.include('ended:');
+  });
+
+  it('leaves the services as they are when a change does not compile, and shows why', async () => {
+    const before = dev.servicePids;
+    appendFileSync(join(copy, 'order-service', 'main.ts'), '\nconst wrong: number = "text";\n');
+    await dev.prints('The services keep running the last version that compiled');
+    expect(dev.output).to.match(/order-service\/main\.ts.*error TS2322/);
+    expect(before.filter(runs)).to.deep.equal(before);
+  });
+
+  it('stops everything at Ctrl-C, the compiler too, with exit code 0', async () => {
+    const compilers = descendantsOf(dev.process.pid ?? 0);
+    if (process.platform === 'linux') expect(compilers).to.have.lengthOf.at.least(5);
+    dev.process.kill('SIGINT');
+    expect(await dev.exitCode(), dev.output).to.equal(0);
+    await eventually('its processes to end', () => compilers.filter(runs).length === 0);
+  });
+});
+
+describe('npm start with a broker of its own', function () {
+  this.timeout(120_000);
+  let dataDir: string;
+  let start: Tool;
+
+  before(async function () {
+    if (process.env['AMQP_URL'] && !process.env['BROKER_SOURCE']) this.skip();
+    dataDir = mkdtempSync(join(tmpdir(), 'saga-start-'));
+    const [order, payment, inventory] = await freePorts(3);
+    start = new Tool(process.execPath, ['dist/tools/start.js'], {
+      AMQP_URL: '',
+      DATA_DIR: dataDir,
+      ORDER_PORT: String(order),
+      PAYMENT_PORT: String(payment),
+      INVENTORY_PORT: String(inventory),
+    });
+    await start.prints('Ctrl-C stops everything');
+  });
+  after(async () => {
+    if (start === undefined) return;
+    await start.killAndWait();
+    await eventually('the broker to end', () => brokerPid() === undefined || !runs(brokerPid() ?? 0));
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 10 });
+  });
+
+  it('starts a broker again that died, on the same port, and the services find it by themselves', async function () {
+    const pid = brokerPid();
+    // A container is not ours to kill with a signal.
+    if (pid === undefined) this.skip();
+    const url = /amqp:\/\/\S+/.exec(start.output)?.[0];
+    process.kill(pid, 'SIGKILL');
+    await start.prints('The broker ended: SIGKILL. Starting it again');
+    await start.prints('The broker is running again');
+    expect(brokerPid()).to.not.equal(pid);
+    const [line = ''] = start.output.split('\n').filter((text) => text.startsWith('curl '));
+    const order = /http:\S+\/orders/.exec(line)?.[0] ?? '';
+    const body = { userId: 'alice', items: [{ productId: 'CATALOG-001', qty: 1 }] };
+    const answer = await fetch(order, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', prefer: 'wait=30' },
+      body: JSON.stringify(body),
+    });
+    expect(await answer.json()).to.include({ status: 'confirmed' });
+    await (await connect(url ?? '')).close();
+  });
+
+  it('is followed by that broker when it is killed with -9', async () => {
+    const pid = brokerPid();
+    await start.killAndWait();
+    if (pid !== undefined) await eventually('the broker to end', () => !runs(pid));
+  });
+
+  /** RabbitMQ's own process, out of the lock of its folder; undefined for a container. */
+  function brokerPid(): number | undefined {
+    const lock = readFileSync(join(dataDir, 'broker', 'broker.lock'), 'utf8');
+    return Number(/"group":\{"pid":(\d+)/.exec(lock)?.[1]) || undefined;
+  }
+});
+
 describe('npm run demo', function () {
   this.timeout(120_000);
 
-  it('ends with every outcome as announced and the totals balanced, and tells how long a saga takes', async () => {
-    const demo = new Tool('demo', [], { AMQP_URL: await newVhost() });
+  it('ends with every outcome as expected and the totals balanced, and shows how long a saga takes', async () => {
+    const demo = Tool.node('demo', [], { AMQP_URL: await newVhost() });
     expect(await demo.exitCode(), demo.output).to.equal(0);
-    expect(demo.output).to.match(/^All \d+ outcomes were as announced\.$/m);
-    expect(demo.output).to.include('orders of which the services tell different stories: announced 0, came 0');
+    expect(demo.output).to.match(/^All \d+ outcomes were as expected\.$/m);
+    expect(demo.output).to.include('orders about which the services disagree: expected 0, got 0');
     expect(demo.output.trim().split('\n').at(-1)).to.match(/^One saga alone, .*: p50 [\d.]+ ms, p99 [\d.]+ ms$/);
     // Not a terminal: no colours.
     expect(demo.output).to.not.include('\u001b');
   });
 
   it('refuses arguments it does not know', async () => {
-    const demo = new Tool('demo', ['--slow'], {});
+    const demo = Tool.node('demo', ['--slow'], {});
     expect(await demo.exitCode()).to.equal(2);
     expect(demo.output).to.include("Unknown option '--slow'").and.to.include('npm run demo');
   });
 });
+
+/** On Linux only, elsewhere none. */
+function descendantsOf(pid: number): number[] {
+  if (process.platform !== 'linux') return [];
+  const parents = readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((entry) => [Number(entry), parentOf(entry)] as const);
+  const children = (of: number): number[] => parents.filter(([, parent]) => parent === of).map(([child]) => child);
+  const found = children(pid);
+  for (const child of found) found.push(...children(child));
+  return found;
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return undefined;
+  }
+}
 
 function runs(pid: number): boolean {
   try {

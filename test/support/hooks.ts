@@ -1,4 +1,4 @@
-// Runs around all tests: what they share is stopped at the end.
+// Runs around all tests: stops at the end what they share.
 import { stopTestBroker } from './broker.ts';
 
 export const mochaHooks = {

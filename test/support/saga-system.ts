@@ -88,7 +88,7 @@ export class SagaSystem {
     return http('PUT', `${this.payment.url}/accounts/${userId}`, { balance });
   }
 
-  /** Creates or changes a product, and waits until order-service has heard of it. */
+  /** Creates or changes a product, and waits until order-service knows it. */
   async product(productId: string, unitPrice: number, stock: number): Promise<void> {
     await http('PUT', `${this.inventory.url}/products/${productId}`, { name: productId, unitPrice, stock });
     await eventually(

@@ -1,4 +1,4 @@
-// Listens to everything the services say, as any other program could: a queue of its own on every exchange.
+// Receives everything the services publish, as any other program could: with a queue of its own, bound to every exchange.
 import { type Channel, type ChannelModel, type ConsumeMessage, connect } from 'amqplib';
 import { choreography } from '../../shared/contract/choreography.ts';
 import { servicesOf } from '../../shared/contract/language.ts';
@@ -30,12 +30,12 @@ export class Tap {
     return tap;
   }
 
-  /** The first event of this type that was said, alone in its message or with others. */
+  /** The first event of this type that was published, alone in its message or with others. */
   eventOf(type: string): Record<string, unknown> & { readonly data: object } {
     const message = this.messages.find(({ fields }) => fields.routingKey === type);
-    if (!message) throw new Error(`nobody has said ${type}`);
-    const said = JSON.parse(message.content.toString());
-    return Array.isArray(said) ? said[0] : said;
+    if (!message) throw new Error(`nobody has published ${type}`);
+    const published = JSON.parse(message.content.toString());
+    return Array.isArray(published) ? published[0] : published;
   }
 
   /** Sends the same bytes with the same properties once more. */
@@ -64,7 +64,7 @@ export class Tap {
   }
 }
 
-/** Lends a channel of its own on a broker, to look at things there or to damage them. */
+/** Lends a channel of its own on a broker, to inspect things there or to damage them. */
 export async function withChannel<T>(amqpUrl: string, use: (channel: Channel) => Promise<T>): Promise<T> {
   const connection = await connect(amqpUrl, { noDelay: true });
   connection.on('error', () => {});

@@ -1,5 +1,5 @@
-// Waiting for something that can only be asked for. No fixed sleeps: it looks again soon, and a timeout says what it
-// was waiting for and what it saw last.
+// Waits for something that can only be polled. No fixed sleeps: it looks again soon, and a timeout says what it was
+// waiting for and what it saw last.
 const lookAgainMs = 15;
 
 /** Resolves with the first answer of `look` that `good` accepts. Errors of `look` count as "not yet". */

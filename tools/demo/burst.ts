@@ -1,4 +1,4 @@
-// Orders without pause, and a kill in the midst of them.
+// Orders without pause, and a kill among them.
 
 export interface Burst {
   /** Places one order. */

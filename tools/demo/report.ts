@@ -1,4 +1,5 @@
-// What the demo prints: scenes, requests with their answers, sagas as sequences, and what was announced against what came.
+// What the demo prints: scenes, requests with their answers, sagas as sequences, and what was expected against what came.
+import { printable } from '../../local/printable.ts';
 import type { Paint } from '../../local/terminal.ts';
 import { type Answer, curlLine } from './client.ts';
 import type { TimelineEvent } from './shop.ts';
@@ -7,8 +8,8 @@ const answerCharsMax = 200;
 
 export interface Miss {
   readonly what: string;
-  readonly announced: string;
-  readonly came: string;
+  readonly expected: string;
+  readonly actual: string;
   /** What to do to find out why. */
   readonly next: string | undefined;
 }
@@ -70,7 +71,7 @@ export class Report {
         source.padEnd(17),
         this.#paint.bold(type.padEnd(18)),
         this.#paint.dim(`after ${why}`.padEnd(25)),
-        this.#paint.dim(telling(data)),
+        this.#paint.dim(highlights(data)),
       ];
       this.note(columns.join('  ').trimEnd());
     }
@@ -78,13 +79,13 @@ export class Report {
   }
 
   /** Compares as text; what differs is remembered. */
-  check(what: string, announced: unknown, came: unknown, next?: string): void {
+  check(what: string, wanted: unknown, seen: unknown, next?: string): void {
     this.#checks += 1;
-    const [expected, actual] = [words(announced), words(came)];
+    const [expected, actual] = [words(wanted), words(seen)];
     const same = expected === actual;
     const mark = same ? this.#paint.green('✔') : this.#paint.red('✘');
-    this.note(`${mark} ${what}: announced ${expected}, came ${same ? actual : this.#paint.red(actual)}`);
-    if (!same) this.misses.push({ what: `${this.#scenes}. ${what}`, announced: expected, came: actual, next });
+    this.note(`${mark} ${what}: expected ${expected}, got ${same ? actual : this.#paint.red(actual)}`);
+    if (!same) this.misses.push({ what: `${this.#scenes}. ${what}`, expected, actual, next });
   }
 
   /** A sum that must come out: shown as it is reckoned. */
@@ -96,8 +97,8 @@ export class Report {
     if (!same)
       this.misses.push({
         what: `${this.#scenes}. ${what}`,
-        announced: terms,
-        came: `${left} and ${right}`,
+        expected: terms,
+        actual: `${left} and ${right}`,
         next: undefined,
       });
   }
@@ -107,13 +108,13 @@ export class Report {
     const { bold, green, red } = this.#paint;
     this.line();
     if (this.misses.length === 0) {
-      this.line(green(bold(`All ${this.#checks} outcomes were as announced.`)));
+      this.line(green(bold(`All ${this.#checks} outcomes were as expected.`)));
       return;
     }
-    this.line(red(bold(`${this.misses.length} of ${this.#checks} outcomes were not as announced:`)));
-    for (const { what, announced, came, next } of this.misses) {
-      this.line(`  ${what}: announced ${announced}, came ${came}`);
-      if (next) this.line(`    to look at: ${next}`);
+    this.line(red(bold(`${this.misses.length} of ${this.#checks} outcomes were not as expected:`)));
+    for (const { what, expected, actual, next } of this.misses) {
+      this.line(`  ${what}: expected ${expected}, got ${actual}`);
+      if (next) this.line(`    look at: ${next}`);
     }
   }
 }
@@ -123,7 +124,7 @@ function origin(data: unknown): string {
   return (data as { reason?: unknown } | null)?.reason === 'deadline' ? 'the deadline' : 'the request';
 }
 
-/** An answer as far as it tells something here. */
+/** The part of an answer that is of interest here. */
 function shortened(body: unknown): string {
   const whole = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
   let text = JSON.stringify(body) ?? '';
@@ -134,15 +135,15 @@ function shortened(body: unknown): string {
   } else if ('detail' in whole) {
     text = JSON.stringify({ title: whole['title'], detail: whole['detail'] }).replace(/}$/, ',…}');
   }
-  return text.length > answerCharsMax ? `${text.slice(0, answerCharsMax)}…` : text;
+  return printable(text.length > answerCharsMax ? `${text.slice(0, answerCharsMax)}…` : text);
 }
 
 function words(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** The part of an event's data that tells a reader something. */
-function telling(data: unknown): string {
+/** The part of an event's data that is of interest here. */
+function highlights(data: unknown): string {
   if (typeof data !== 'object' || data === null) return '';
   const { total, amount, reason, because, shortages } = data as Record<string, unknown>;
   const parts: string[] = [];
@@ -152,7 +153,7 @@ function telling(data: unknown): string {
   if (typeof because === 'string') parts.push(`because of ${because}`);
   if (Array.isArray(shortages)) {
     for (const { productId, wanted, available } of shortages as Record<string, unknown>[]) {
-      parts.push(`${productId}: ${wanted} wanted, ${available} there`);
+      parts.push(`${productId}: ${wanted} wanted, ${available} available`);
     }
   }
   return parts.join(', ');

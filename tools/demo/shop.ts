@@ -37,23 +37,23 @@ const Product = z.object({ productId: z.string(), stock: z.number() });
 const Payment = z.object({ status: z.string(), amount: z.number().optional() });
 const Reservation = z.object({ status: z.string() });
 const Sum = z.object({ orders: z.number(), total: z.number() });
-const OrderBooks = z.object({ pending: Sum, cancelling: Sum, confirmed: Sum, cancelled: Sum });
-const PaymentBooks = z.object({
+const OrderTotals = z.object({ pending: Sum, cancelling: Sum, confirmed: Sum, cancelled: Sum });
+const PaymentTotals = z.object({
   balances: z.number(),
   paidIn: z.number(),
   charged: z.number(),
   refunded: z.number(),
 });
-const InventoryBooks = z.object({
+const InventoryTotals = z.object({
   stock: z.number(),
   broughtIn: z.number(),
   reserved: z.number(),
   released: z.number(),
 });
 export type Totals = {
-  readonly order: z.output<typeof OrderBooks>;
-  readonly payment: z.output<typeof PaymentBooks>;
-  readonly inventory: z.output<typeof InventoryBooks>;
+  readonly order: z.output<typeof OrderTotals>;
+  readonly payment: z.output<typeof PaymentTotals>;
+  readonly inventory: z.output<typeof InventoryTotals>;
 };
 
 export interface OrderRequest {
@@ -62,7 +62,7 @@ export interface OrderRequest {
   readonly deadlineMs?: number;
 }
 
-/** Something came that the demo can not go on from. Its message says what. */
+/** Something came that the demo cannot continue from. Its message says what. */
 export class DemoError extends Error {
   override readonly name = 'DemoError';
 }
@@ -170,13 +170,13 @@ export class Shop {
     return accept(Product, await this.#call({ method: 'GET', url }, quiet)).stock;
   }
 
-  /** Undefined: payment-service has not heard of the order. */
+  /** Undefined: payment-service does not know the order. */
   async payment(orderId: string, quiet = false): Promise<z.output<typeof Payment> | undefined> {
     const url = `${this.#urls['payment-service']}/payments/${orderId}`;
     return acceptOrMissing(Payment, await this.#call({ method: 'GET', url }, quiet));
   }
 
-  /** Undefined: inventory-service has not heard of the order. */
+  /** Undefined: inventory-service does not know the order. */
   async reservation(orderId: string, quiet = false): Promise<z.output<typeof Reservation> | undefined> {
     const url = `${this.#urls['inventory-service']}/reservations/${orderId}`;
     return acceptOrMissing(Reservation, await this.#call({ method: 'GET', url }, quiet));
@@ -186,9 +186,9 @@ export class Shop {
     const totals = (service: keyof PerService<string>) =>
       this.#call({ method: 'GET', url: `${this.#urls[service]}/totals` }, quiet);
     return {
-      order: accept(OrderBooks, await totals('order-service')),
-      payment: accept(PaymentBooks, await totals('payment-service')),
-      inventory: accept(InventoryBooks, await totals('inventory-service')),
+      order: accept(OrderTotals, await totals('order-service')),
+      payment: accept(PaymentTotals, await totals('payment-service')),
+      inventory: accept(InventoryTotals, await totals('inventory-service')),
     };
   }
 
@@ -199,7 +199,7 @@ export class Shop {
   async until(what: string, timeoutMs: number, holds: () => Promise<boolean>): Promise<void> {
     const deadlineMs = Date.now() + timeoutMs;
     while (!(await holds())) {
-      if (Date.now() > deadlineMs) throw new DemoError(`after ${timeoutMs / 1000} s still not: ${what}`);
+      if (Date.now() > deadlineMs) throw new DemoError(`waited ${timeoutMs / 1000} s in vain for: ${what}`);
       await delay(50, undefined, { signal: this.#signal });
     }
   }

@@ -21,7 +21,7 @@ export interface Target {
   readonly description: string;
   readonly killCommand: string;
   readonly startCommand: string;
-  /** Where to look when something is not as announced. */
+  /** Where to look when something is not as expected. */
   readonly logs: string;
   /** kill -9. @returns when it ended, in milliseconds since 1970 */
   killPayment(): Promise<number>;
@@ -37,7 +37,7 @@ const payment = 'payment-service';
 export async function localTarget(progress: (line: string) => void, signal: AbortSignal): Promise<Target> {
   const dataDir = mkdtempSync(join(tmpdir(), 'choreography-saga-demo-'));
   const folders = foldersIn(dataDir);
-  // What the services warn of is announced here: it goes to the files only.
+  // The demo announces what the services warn of: it goes to the files only.
   const logs = new ServiceLogs(folders.logs, () => {}, paintFor({}));
   const remove = async (): Promise<void> => {
     await logs.close();
@@ -127,7 +127,7 @@ export async function composeTarget(progress: (line: string) => void, signal: Ab
     },
     startPayment,
     async close() {
-      // Interrupted in the midst of it: the system is left as it was found.
+      // Interrupted in the middle of it: the system is left as it was found.
       if (away) await act('start', payment);
     },
   };
@@ -143,7 +143,7 @@ async function endOf(container: string, signal: AbortSignal): Promise<number> {
     if (running === 'false') return Date.parse(finishedAt);
     await delay(20, undefined, { signal });
   }
-  throw new DemoError(`${payment} still runs ${killMsMax / 1000} s after the kill; does something start it again?`);
+  throw new DemoError(`${payment} still runs ${killMsMax / 1000} s after the kill. Does something start it again?`);
 }
 
 async function untilReady(url: string, name: string, compose: string, signal: AbortSignal): Promise<void> {

@@ -1,13 +1,13 @@
-// The totals of the three services: each must balance in itself, and together they must tell the same story.
+// The totals of the three services: each must balance, and together they must agree.
 import type { Report } from './report.ts';
 import type { Shop, Totals } from './shop.ts';
 
-/** A kill may have left what has yet to settle, in a system that others use too. */
+/** A kill may have left orders that have yet to end, in a system that others use too. */
 const settleMsMax = 10_000;
 /** Orders looked up at the same time. */
 const lookupsMax = 16;
 
-export async function checkBooks(shop: Shop, report: Report): Promise<void> {
+export async function checkTotals(shop: Shop, report: Report): Promise<void> {
   await shop.until('no order is under way', settleMsMax, async () => {
     const { order } = await shop.totals(true);
     return order.pending.orders + order.cancelling.orders === 0;
@@ -36,7 +36,7 @@ export async function checkBooks(shop: Shop, report: Report): Promise<void> {
   await compareEachOrder(shop, report, totals);
 }
 
-/** What each order of this run came to, as each service tells it. */
+/** The outcome of each order of this run, as each service has it. */
 async function compareEachOrder(shop: Shop, report: Report, { order }: Totals): Promise<void> {
   const count = { confirmed: 0, cancelled: 0, unended: 0, charged: 0, reserved: 0 };
   const odd: string[] = [];
@@ -65,7 +65,7 @@ async function compareEachOrder(shop: Shop, report: Report, { order }: Totals): 
   report.balance('confirmed = reserved', `${confirmed} = ${reserved}`, confirmed, reserved);
   const first = odd[0];
   report.check(
-    'orders of which the services tell different stories',
+    'orders about which the services disagree',
     0,
     odd.length,
     first === undefined ? undefined : shop.timelineCurl(first),

@@ -1,0 +1,110 @@
+// The system in the foreground of a terminal: started, watched over, and stopped in order when that is asked for.
+import { resolve } from 'node:path';
+import { serviceNames } from '../services.ts';
+import { checkPortsFree, portsFrom } from './ports.ts';
+import { printable, printableLines } from './printable.ts';
+import { loadSampleData } from './sample-data.ts';
+import { ServiceLogs } from './service-log.ts';
+import { StopRequest, stopRequests } from './stop-request.ts';
+import { Supervisor, supervisedBroker, supervisedService } from './supervise.ts';
+import { checkFolderFree, foldersIn, System } from './system.ts';
+import { type Paint, paintFor } from './terminal.ts';
+
+/** What a command does with the system while it runs. */
+export interface Running {
+  readonly system: System;
+  readonly logDir: string;
+  readonly loadedSamples: boolean;
+  /** Aborted when everything is to stop. */
+  readonly signal: AbortSignal;
+  /** Restarts all services in order. */
+  restartServices(): Promise<void>;
+}
+
+const paint: Paint = paintFor(process.stdout);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/**
+ * Runs until Ctrl-C or the like, with the settings of the environment.
+ * @param use called once everything runs; what it returns is waited for at the end
+ * @returns the exit code
+ */
+export async function runInForeground(use: (running: Running) => Promise<void>): Promise<number> {
+  let system: System | undefined;
+  const stopping = stopRequests(() => void stopHard(system));
+  try {
+    const ports = portsFrom(process.env);
+    const dataDir = resolve(process.env['DATA_DIR'] || 'data');
+    checkFolderFree(dataDir);
+    await checkPortsFree(ports, process.env['HOST'] || '127.0.0.1');
+    const folders = foldersIn(dataDir);
+    const logs = new ServiceLogs(folders.logs, say, paint);
+    say(paint.dim('Looking for a broker …'));
+    try {
+      system = await System.start({
+        dataDir,
+        brokerDir: folders.broker,
+        ports,
+        progress: (line) => say(paint.dim(printable(line))),
+        onLine: (service, line) => logs.line(service, line),
+        signal: stopping.signal,
+      });
+      await supervise(system, folders.logs, stopping, use);
+    } finally {
+      await logs.close();
+    }
+    return 0;
+  } catch (error) {
+    if (error instanceof StopRequest) {
+      say('Stopped before everything had started.');
+      return 0;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${paintFor(process.stderr).red('Cannot start.')} ${printableLines(message)}\n`);
+    return 1;
+  }
+}
+
+async function supervise(
+  system: System,
+  logDir: string,
+  stopping: AbortController,
+  use: (running: Running) => Promise<void>,
+): Promise<void> {
+  const { signal } = stopping;
+  const broker = new Supervisor(supervisedBroker(system.broker), say, signal);
+  const services = serviceNames.map((name) => new Supervisor(supervisedService(system.services[name]), say, signal));
+  const brokerRun = broker.run();
+  const serviceRuns = services.map((service) => service.run());
+  const restartServices = async () => void (await Promise.all(services.map((service) => service.restart())));
+  let using: Promise<void> | undefined;
+  try {
+    const loadedSamples = await loadSampleData(system.urls, signal);
+    using = use({ system, logDir, loadedSamples, signal, restartServices });
+    await Promise.race([aborted(signal), using.then(() => aborted(signal))]);
+    say('\nStopping …');
+  } finally {
+    stopping.abort(new StopRequest());
+    await using?.catch(() => {});
+    // Before its stop: a broker that is being started again can be stopped only when that has been given up.
+    await brokerRun;
+    await system.stop();
+    await Promise.all(serviceRuns);
+  }
+  say('Stopped. The data folder keeps everything; npm start continues from there.');
+}
+
+/** A second Ctrl-C: nothing is waited for. Accepted orders are safe all the same. */
+async function stopHard(system: System | undefined): Promise<void> {
+  say('Stopping at once.');
+  setTimeout(() => process.exit(130), 2_000).unref();
+  await system?.kill().catch(() => {});
+  process.exit(130);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

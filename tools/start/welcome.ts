@@ -1,0 +1,40 @@
+// What npm start prints once everything runs: where things are, and what to try.
+import type { Running } from '../../local/foreground.ts';
+import { sampleAccounts, sampleProducts } from '../../local/sample-data.ts';
+import { paintFor } from '../../local/terminal.ts';
+import { serviceNames } from '../../services.ts';
+
+const columnWidth = 17;
+
+export function welcome({ system, logDir, loadedSamples }: Running): string {
+  const paint = paintFor(process.stdout);
+  const { broker, services, urls } = system;
+  const order = urls['order-service'];
+  const json = `-H 'content-type: application/json'`;
+  const line = (name: string, value: string) => `  ${paint.bold(name.padEnd(columnWidth))}  ${value}`;
+  const lines = [
+    ...serviceNames.map((name) => line(name, `${urls[name]}  ${paint.dim(`pid ${services[name].pid}`)}`)),
+    line('broker', broker.description),
+    // The URL of a given one holds a password that should not be on a screen.
+    ...(broker.source === 'url' ? [] : [line('', broker.url)]),
+    line('logs', logDir),
+  ];
+  return `
+${paint.green('Ready.')}
+
+${lines.join('\n')}
+${loadedSamples ? `\n${samples()}\n` : ''}
+Place an order and wait for its outcome; show how it came about; place an order in the short form:
+
+curl -sw '\\n' ${order}/orders ${json} -H 'prefer: wait=5' -d '{"userId":"alice","items":[{"productId":"CATALOG-001","qty":2}]}'
+curl -sw '\\n' ${order}/orders/$(curl -s '${order}/orders?userId=alice&limit=1' | cut -d'"' -f6)/timeline
+curl -sw '\\n' ${order}/alice/orders ${json} -d '{"productId":"CATALOG-002","qty":10,"unitPrice":1500}'
+
+A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
+`;
+}
+
+function samples(): string {
+  const accounts = sampleAccounts.map(({ userId, note }) => `${userId} (${note})`).join(', ');
+  return `There are products to order, ${sampleProducts.map(({ productId }) => productId).join(', ')}, and customers: ${accounts}.`;
+}
