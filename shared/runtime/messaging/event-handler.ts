@@ -10,7 +10,7 @@ import {
 } from '../../contract/cloud-event.ts';
 import { causedEventId } from '../../contract/event-id.ts';
 import { type Choreography, consumedBy } from '../../contract/language.ts';
-import { deadLetterQueueOf } from '../../contract/topology.ts';
+import { deadLetterQueueOf, exchangeOf } from '../../contract/topology.ts';
 import { backoffMs, type Clock, isoTime } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { RateLimitedLog } from '../environment/rate-limited-log.ts';
@@ -189,16 +189,13 @@ export class EventHandler {
       if (left === 0) done();
     };
     for (const { body, eventId, position, source } of events) {
-      const message: Message = {
-        delivery: { exchange: `journal of ${source}`, routingKey: '', redelivered: false, messageId: eventId },
-        left: 1,
-        done: doneOne,
-        reject: undefined,
-      };
-      this.#inHand += 1;
       this.tally.reconciled += 1;
-      for (const decoded of decodeMessage(body, cloudEventContentType, this.#options.contract)) {
-        const part = this.#part(decoded);
+      const parts = decodeMessage(body, cloudEventContentType, this.#options.contract).map((one) => this.#part(one));
+      const routingKey = parts[0]?.event?.type ?? '';
+      const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
+      const message: Message = { delivery, left: parts.length, done: doneOne, reject: undefined };
+      this.#inHand += parts.length;
+      for (const part of parts) {
         this.#submit(this.#job(part, message, cloudEventContentType, { id: eventId, position, source }));
       }
     }
