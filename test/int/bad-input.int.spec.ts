@@ -42,7 +42,7 @@ describe('P10: bad input', () => {
   // Nothing of all this is stored, so one set of services takes all of it.
   before(async () => {
     [orders, payments, inventory] = await Promise.all([serveOrders(), servePayments(), serveInventory()]);
-    await orders.hearOfProduct();
+    await orders.consumeProduct();
     await payments.put('/accounts/ann', { balance: 100 });
     await inventory.put(`/products/${productId}`, { name: 'Berlin', unitPrice: 1500, stock: 10 });
     await inventory.bus.next('product.updated');
@@ -69,7 +69,7 @@ describe('P10: bad input', () => {
   /** Rows of the outbox go away when they are confirmed; that none is added is seen by what is published. */
   function contentWithoutOutbox(service: Served) {
     const { outbox: _rows, ...rest } = service.stored();
-    return { ...rest, said: service.said().length };
+    return { ...rest, said: service.published().length };
   }
 
   const order = (items: string, rest = '') => `{"userId":"ann","items":${items}${rest}}`;
@@ -128,7 +128,7 @@ describe('P10: bad input', () => {
     });
 
     it('is a price times a quantity that is more than can be kept', async () => {
-      await orders.hearOfProduct({ productId: 'gold', unitPrice: 1_000_000_000_000 });
+      await orders.consumeProduct({ productId: 'gold', unitPrice: 1_000_000_000_000 });
       for (const qty of [2, 1_000_000])
         await placing(order(`[{"productId":"gold","qty":${qty}}]`), 400, 'order-too-expensive');
     });

@@ -15,13 +15,13 @@ import { pack } from '../../shared/runtime/messaging/event-batch.ts';
 import { migrationsOf, ServiceNode } from '../../shared/runtime/node/service-node.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import type { OutboxRow } from '../../shared/runtime/storage/outbox.ts';
-import { anyEventOf, samples, userId } from '../support/events.ts';
+import { eventOf, samples, userId } from '../support/events.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
 const placed = samples['order.placed'];
 const order = (tail: string) =>
-  anyEventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
+  eventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
 
 function row(seq: number, routingKey: string, changes: Partial<OutgoingMessage> = {}): OutboxRow {
   const message: OutgoingMessage = {
@@ -113,7 +113,7 @@ describe('a service that is handed several events in one message', () => {
   function start() {
     const clock = new HandClock();
     const bus = new FakeBus();
-    bus.answer = undefined;
+    bus.autoAnswer = undefined;
     const db = openDatabase(':memory:', migrationsOf(paymentService));
     const node = new ServiceNode(paymentService, { db, bus, clock, log: silentLog, batchMax: 100 });
     node.start();
@@ -137,7 +137,7 @@ describe('a service that is handed several events in one message', () => {
     expect(bus.published).to.have.length(1);
     expect(bus.published[0]?.message.contentType).to.equal(cloudEventBatchContentType);
     expect(node.relay.waiting).to.equal(3);
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(1_000);
     expect(node.relay.waiting).to.equal(0);
   });

@@ -9,7 +9,7 @@ import { handlingAttempts } from '../../shared/runtime/messaging/event-handler.t
 import { migrationsOf, newCause, type ServiceDefinition, ServiceNode } from '../../shared/runtime/node/service-node.ts';
 import { type Database, openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
 import type { Failpoint } from '../../shared/runtime/storage/group-commit.ts';
-import { anyEventOf, eventOf, samples, userId } from '../support/events.ts';
+import { eventOf, samples, userId } from '../support/events.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { contentOf, newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
@@ -63,7 +63,7 @@ function start(
 
 /** A placed order of its own. */
 function order(tail: string) {
-  return anyEventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
+  return eventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
 }
 
 describe('a delivered event', () => {
@@ -304,7 +304,7 @@ describe('a message that can not be read', () => {
       clock.turn();
       expect(next.acks()).to.equal(1);
       // Ten megabytes are more than may be on the way at once.
-      bus.settleOpen('confirmed');
+      bus.answerOpen('confirmed');
       expect(said()).to.have.lengthOf(1);
     });
 

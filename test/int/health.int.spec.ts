@@ -54,7 +54,7 @@ describe('order-service when it can not take an order on', () => {
   let orders: Served;
   beforeEach(async () => {
     orders = await serveOrders();
-    await orders.hearOfProduct();
+    await orders.consumeProduct();
   });
   afterEach(() => orders.close());
 
@@ -89,14 +89,14 @@ describe('order-service when it can not take an order on', () => {
     orders.bus.connect();
     await orders.drained();
     expect((await place()).status).to.equal(202);
-    expect(orders.said()).to.have.lengthOf(52);
+    expect(orders.published()).to.have.lengthOf(52);
   });
 
   it('counts the messages that nobody has a queue for', async () => {
-    orders.bus.answer = 'unroutable';
+    orders.bus.autoAnswer = 'unroutable';
     await place();
     await orders.bus.next('order.placed');
-    await orders.bus.settled();
+    await orders.bus.answered();
     expect((await orders.get('/readyz')).body.outbox).to.deep.equal({
       waiting: 1,
       unroutable: { 'order.events/order.placed': 1 },
@@ -118,7 +118,7 @@ describe('the trace of a request', () => {
   it('is carried into the event, and the id of the request is its cause', async () => {
     const orders = await serveOrders();
     try {
-      await orders.hearOfProduct();
+      await orders.consumeProduct();
       const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
       await orders.post('/ann/orders', line, { traceparent, 'x-request-id': 'request-7' });
       const event = await orders.bus.next('order.placed');
