@@ -132,8 +132,8 @@ export class OrderStore {
     );
     this.#order = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE order_id = ?');
     this.#setStatus = db.prepare(
-      `UPDATE orders SET status = ?1, reason = ?2, due_at_ms = CASE WHEN ?1 IN ('pending', 'cancelling') THEN due_at_ms END
-       WHERE order_id = ?3`,
+      `UPDATE orders SET status = ?, reason = ?, due_at_ms = CASE WHEN ? IN ('pending', 'cancelling') THEN due_at_ms END
+       WHERE order_id = ?`,
     );
     this.#setDue = db.prepare('UPDATE orders SET due_at_ms = ?, asks = ? WHERE order_id = ?');
     this.#dueOf = db.prepare<[string], { due_at_ms: number | null; asks: number }>(
@@ -181,7 +181,7 @@ export class OrderStore {
   }
 
   setStatus(orderId: string, status: OrderStatus, reason: Reason | undefined): void {
-    this.#setStatus.run(status, reason ?? null, orderId);
+    this.#setStatus.run(status, reason ?? null, status, orderId);
   }
 
   /**
