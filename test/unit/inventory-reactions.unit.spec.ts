@@ -1,9 +1,10 @@
-// What inventory-service does when it hears something: all lines or none, never below zero.
+// What inventory-service does when it consumes an event: all lines or none, never below zero.
 import { expect } from 'chai';
 import { putProduct, restock } from '../../inventory-service/commands.ts';
 import { shortagesOf } from '../../inventory-service/reservation.ts';
 import { type InventoryParts, inventoryService } from '../../inventory-service/service.ts';
 import { quantityMax } from '../../shared/contract/event-data.ts';
+import { ContradictoryEventError } from '../../shared/runtime/messaging/event-handler.ts';
 import { orderId, samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
 
@@ -34,7 +35,7 @@ function stockIs(expected: Record<string, number>) {
   };
 }
 
-describe('inventory-service hears that an order is paid', () => {
+describe('inventory-service, when an order is paid,', () => {
   it('sets aside exactly the last unit', () => {
     withStock({ berlin: 3 })
       .when('payment.completed', paid({ berlin: 3 }))
@@ -42,7 +43,7 @@ describe('inventory-service hears that an order is paid', () => {
       .leaving(stockIs({ berlin: 0 }));
   });
 
-  it('refuses when it is one short, says how much there is, and takes nothing', () => {
+  it('refuses when it is one short, names how much there is, and takes nothing', () => {
     withStock({ berlin: 3 })
       .when('payment.completed', paid({ berlin: 4 }))
       .publishes('inventory.rejected', { orderId, shortages: [{ productId: 'berlin', wanted: 4, available: 3 }] })
@@ -75,6 +76,12 @@ describe('inventory-service hears that an order is paid', () => {
       .leaving(stockIs({ a: 1 }));
   });
 
+  it('passes on no prices: they are not its own', () => {
+    withStock({ berlin: 1 })
+      .when('payment.completed', { ...paid({}), items: [{ productId: 'berlin', qty: 1, unitPrice: 100 }] })
+      .publishes('inventory.reserved', { orderId, items: [{ productId: 'berlin', qty: 1 }] });
+  });
+
   it('takes nothing when the withdrawal came first: it left a fence', () => {
     withStock({ berlin: 3 })
       .consumed('order.withdrawn', withdrawn)
@@ -83,11 +90,11 @@ describe('inventory-service hears that an order is paid', () => {
       .leaving(stockIs({ berlin: 3 }));
   });
 
-  it('breaks when it was asked already under another event id, and takes once', () => {
+  it('throws when it was asked already under another event id, and takes once', () => {
     withStock({ berlin: 3 })
       .consumed('payment.completed', paid({ berlin: 1 }))
       .when('payment.completed', paid({ berlin: 1 }))
-      .throws(/reservation is reserved already/)
+      .throws(/reservation is reserved already/, ContradictoryEventError)
       .leaving(stockIs({ berlin: 2 }));
   });
 
@@ -101,7 +108,7 @@ describe('inventory-service hears that an order is paid', () => {
   });
 });
 
-describe('inventory-service hears of a withdrawal', () => {
+describe('inventory-service, when an order is withdrawn,', () => {
   it('puts every line back', () => {
     withStock({ a: 5, b: 5 })
       .consumed('payment.completed', paid({ a: 2, b: 5 }))
@@ -120,7 +127,7 @@ describe('inventory-service hears of a withdrawal', () => {
     given(inventoryService).when('order.withdrawn', withdrawn).publishes('inventory.voided', { orderId });
   });
 
-  it('says nothing more when it refused, put back, or voided before', () => {
+  it('publishes nothing more when it refused, put back, or voided before', () => {
     withStock({})
       .consumed('payment.completed', paid({ a: 1 }))
       .when('order.withdrawn', withdrawn)
@@ -146,6 +153,31 @@ describe('inventory-service hears of a withdrawal', () => {
       .when('order.withdrawn', withdrawn)
       .publishesA('inventory.released')
       .leaving(stockIs({ berlin: quantityMax + 1 }));
+  });
+
+  describe('and asked again, since an answer is missing,', () => {
+    const again = { ...withdrawn, attempt: 2 };
+
+    it('answers as before after a release, and puts nothing back twice', () => {
+      withStock({ berlin: 3 })
+        .consumed('payment.completed', paid({ berlin: 2 }))
+        .consumed('order.withdrawn', withdrawn)
+        .when('order.withdrawn', again)
+        .publishes('inventory.released', { orderId, items: [{ productId: 'berlin', qty: 2 }] })
+        .leaving(stockIs({ berlin: 3 }));
+    });
+
+    it('answers that the reservation is void after a fence, and after a refusal', () => {
+      given(inventoryService)
+        .consumed('order.withdrawn', withdrawn)
+        .when('order.withdrawn', again)
+        .publishes('inventory.voided', { orderId });
+      withStock({ berlin: 1 })
+        .consumed('payment.completed', paid({ berlin: 2 }))
+        .when('order.withdrawn', again)
+        .publishes('inventory.voided', { orderId })
+        .leaving(stockIs({ berlin: 1 }));
+    });
   });
 });
 
@@ -190,7 +222,7 @@ describe('a product', () => {
     known.whenAsked(({ store }, tx) => restock(store, tx, 'lisbon', 1)).refuses(404, 'no-such-product');
   });
 
-  it('can not go below zero, or be set aside twice for an order, whatever the code above asks', () => {
+  it('cannot go below zero, or be set aside twice for an order, whatever the code above asks', () => {
     const known = withStock({ berlin: 2 });
     const reserve = (qty: number) =>
       known.whenAsked(({ store }, tx) => store.move('berlin', 'reserve', -qty, orderId, tx.nowMs));
@@ -207,7 +239,7 @@ describe('the shortages of an order', () => {
     expect(shortagesOf([{ productId: 'a', qty: 1 }], () => 1)).to.deep.equal([]);
   });
 
-  it('count a product that nobody knows as none in stock', () => {
+  it('count a product that is unknown as none in stock', () => {
     expect(shortagesOf([{ productId: 'a', qty: 1 }], () => undefined)).to.deep.equal([
       { productId: 'a', wanted: 1, available: 0 },
     ]);
