@@ -17,7 +17,7 @@ describe('order-service over HTTP', () => {
   const place = (body: object = {}, headers = {}) =>
     orders.post('/orders', { userId: 'ann', items: [{ productId, qty: 2 }], ...body }, headers);
 
-  it('accepts an order, says where to look, and says order.placed', async () => {
+  it('accepts an order, answers where to look, and publishes order.placed', async () => {
     const placed = await place();
     expect(placed.status).to.equal(202);
     expect(placed.headers.location).to.equal(`/orders/${placed.body.orderId}`);
