@@ -147,6 +147,8 @@ describe('the deadline timer', () => {
     clock.turn();
     expect(broken()).to.equal('confirmed');
     db.exec('DROP TRIGGER broken');
+    // The next look at the deadlines notices.
+    clock.advance(1_000);
     const [soon, later] = [place(300), place(500)];
     clock.advance(499);
     expect([soon(), later()]).to.deep.equal(['cancelling', 'pending']);
