@@ -42,7 +42,7 @@ describe('P10: bad input', () => {
   // Nothing of all this is stored, so one set of services takes all of it.
   before(async () => {
     [orders, payments, inventory] = await Promise.all([serveOrders(), servePayments(), serveInventory()]);
-    await orders.hearOfProduct();
+    await orders.consumeProduct();
     await payments.put('/accounts/ann', { balance: 100 });
     await inventory.put(`/products/${productId}`, { name: 'Berlin', unitPrice: 1500, stock: 10 });
     await inventory.bus.next('product.updated');
@@ -58,18 +58,18 @@ describe('P10: bad input', () => {
     status: number,
     code: string,
   ) {
-    const before = contentWithoutOutbox(service);
+    const before = contentWithoutMarks(service);
     const answer = await service.send(method, path, question);
     expectProblem(answer, status, code);
-    expect(contentWithoutOutbox(service), 'what is stored').to.deep.equal(before);
+    expect(contentWithoutMarks(service), 'what is stored').to.deep.equal(before);
     expect((await service.get('/health_check')).status).to.equal(200);
     return answer;
   }
 
-  /** Rows of the outbox go away when they are confirmed; that none is added is seen by what is published. */
-  function contentWithoutOutbox(service: Served) {
-    const { outbox: _rows, ...rest } = service.stored();
-    return { ...rest, said: service.said().length };
+  /** The outbox's mark moves on by itself; that nothing is added is seen by the journal. */
+  function contentWithoutMarks(service: Served) {
+    const { outbox_marks: _marks, ...rest } = service.stored();
+    return { ...rest, published: service.published().length };
   }
 
   const order = (items: string, rest = '') => `{"userId":"ann","items":${items}${rest}}`;
@@ -128,7 +128,7 @@ describe('P10: bad input', () => {
     });
 
     it('is a price times a quantity that is more than can be kept', async () => {
-      await orders.hearOfProduct({ productId: 'gold', unitPrice: 1_000_000_000_000 });
+      await orders.consumeProduct({ productId: 'gold', unitPrice: 1_000_000_000_000 });
       for (const qty of [2, 1_000_000])
         await placing(order(`[{"productId":"gold","qty":${qty}}]`), 400, 'order-too-expensive');
     });
@@ -224,9 +224,9 @@ describe('P10: bad input', () => {
       expect(fits.status).to.equal(202);
     });
 
-    it('is 65 KB in chunks, of which nobody says how many will come', async () => {
+    it('is 65 KB in chunks, without an announcement of how many will come', async () => {
       const chunk = `2000\r\n${' '.repeat(0x2000)}\r\n`;
-      const before = contentWithoutOutbox(orders);
+      const before = contentWithoutMarks(orders);
       const answer = await orders.raw(
         'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n' +
           chunk.repeat(9),
@@ -235,7 +235,7 @@ describe('P10: bad input', () => {
       expect(answer)
         .to.match(/^HTTP\/1\.1 413 /)
         .and.include('urn:problem:body-too-large');
-      expect(contentWithoutOutbox(orders)).to.deep.equal(before);
+      expect(contentWithoutMarks(orders)).to.deep.equal(before);
     });
 
     it('is compressed, even if what is inside is right', async () => {
@@ -288,7 +288,7 @@ describe('P10: bad input', () => {
         await placing(json({ userId: text, items: [{ productId, qty: 1 }] }));
         await placing(json({ userId: 'ann', items: [{ productId: text, qty: 1 }] }));
         if (text === '' || text.includes('/')) return;
-        // A lone surrogate can't be written in a path at all.
+        // A lone surrogate cannot be written in a path at all.
         const path = encodeURIComponent(text.toWellFormed());
         await refused(payments, 'PUT', `/accounts/${path}`, { body: {} }, 400, 'invalid-request');
         await refused(orders, 'POST', `/${path}/orders`, { body: { productId, qty: 1 } }, 400, 'invalid-request');
@@ -388,7 +388,7 @@ describe('P10: bad input', () => {
         );
     });
 
-    it('is a request id or a trace that can not be taken: another takes its place', async () => {
+    it('is a request id or a trace that cannot be taken: another takes its place', async () => {
       const headers = { 'x-request-id': 'a b{}', traceparent: '00-zz-zz-00' };
       const answer = await orders.post('/ann/orders', line, headers);
       expect(answer.status).to.equal(202);
@@ -398,7 +398,7 @@ describe('P10: bad input', () => {
       );
     });
 
-    it('is a preference that can not be read: it is no preference', async () => {
+    it('is a preference that cannot be read: it is no preference', async () => {
       for (const prefer of ['wait=soon', 'wait', 'wait=-1', 'return=minimal', ';;;'])
         expect((await orders.post('/ann/orders', line, { prefer })).status, prefer).to.equal(202);
     });
@@ -421,11 +421,11 @@ describe('P10: bad input', () => {
     });
 
     it('is a length that contradicts another', async () => {
-      const before = contentWithoutOutbox(orders);
+      const before = contentWithoutMarks(orders);
       const head = 'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
       const smuggled = `${head}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`;
       expect(await orders.raw(smuggled, 'two lengths')).to.match(/^HTTP\/1\.1 400 /);
-      expect(contentWithoutOutbox(orders)).to.deep.equal(before);
+      expect(contentWithoutMarks(orders)).to.deep.equal(before);
     });
   });
 
@@ -433,7 +433,7 @@ describe('P10: bad input', () => {
     const head = 'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n';
 
     it('holds nobody up: 50 requests that never end, and others are served meanwhile', async () => {
-      const before = contentWithoutOutbox(orders);
+      const before = contentWithoutMarks(orders);
       const slow = Array.from({ length: 50 }, (_, n) => orders.raw(n % 2 ? `${head}\r\n{"a` : head, 'a slow request'));
       for (let count = 0; count < 10; count += 1)
         expect((await orders.post('/ann/orders', { productId, qty: 1 })).status).to.equal(202);
@@ -442,13 +442,13 @@ describe('P10: bad input', () => {
         expect(answer)
           .to.match(/^HTTP\/1\.1 408 /)
           .and.include('urn:problem:request-timeout');
-      const after = contentWithoutOutbox(orders);
-      expect(after.said).to.equal(before.said + 10);
+      const after = contentWithoutMarks(orders);
+      expect(after.published).to.equal(before.published + 10);
     }).timeout(15_000);
   });
 
   it('ends before its announced length: nothing is stored', async () => {
-    const before = contentWithoutOutbox(orders);
+    const before = contentWithoutMarks(orders);
     const body = json({ userId: 'ann', items: [{ productId, qty: 1 }] });
     await new Promise<void>((resolve, reject) => {
       import('node:net')
@@ -465,6 +465,6 @@ describe('P10: bad input', () => {
         .catch(reject);
     });
     expect((await orders.get('/health_check')).status).to.equal(200);
-    expect(contentWithoutOutbox(orders)).to.deep.equal(before);
+    expect(contentWithoutMarks(orders)).to.deep.equal(before);
   });
 });

@@ -1,4 +1,4 @@
-// Opening a database: what is committed stays, and what can't be used is refused with what to do.
+// Opening a database: what is committed stays, and what cannot be used is refused with what to do.
 import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
@@ -6,7 +6,6 @@ import { expect } from 'chai';
 import { inventoryService } from '../../inventory-service/service.ts';
 import { orderService } from '../../order-service/service.ts';
 import { paymentService } from '../../payment-service/service.ts';
-import { migrationsOf } from '../../shared/runtime/node/service-node.ts';
 import {
   isTransient,
   openDatabase,
@@ -69,7 +68,7 @@ describe('opening a database', () => {
     db.close();
   });
 
-  it('compensates all migrations of a start when one of them fails', () => {
+  it('undoes all migrations of a start when one of them fails', () => {
     const path = newDatabasePath();
     openDatabase(path, [numbers]).close();
     expect(refusal(path, [numbers, 'INSERT INTO numbers VALUES (1);', 'NONSENSE;'])).to.match(/NONSENSE/);
@@ -84,7 +83,7 @@ describe('opening a database', () => {
     expect(refusal(path)).to.match(/newer program \(schema 2; this one knows 1\)/);
   });
 
-  it('refuses a file that is no database, names it, and says what to do', () => {
+  it('refuses a file that is no database, names it, and names what to do', () => {
     const path = newDatabasePath();
     writeFileSync(path, 'not a database '.repeat(1_000));
     const message = refusal(path);
@@ -114,14 +113,16 @@ describe('opening a database', () => {
 
   for (const service of services)
     it(`gives ${service.name} STRICT tables only: text in a column of numbers is refused`, () => {
-      const db = openDatabase(':memory:', migrationsOf(service));
+      const db = openDatabase(':memory:', service.migrations);
       const lax = db
         .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND strict = 0")
         .pluck()
         .all();
       expect(lax).to.deep.equal([]);
-      expect(tablesOf(db)).to.include.members(['inbox', 'outbox', 'idempotency_keys']);
-      expect(() => db.prepare("INSERT INTO inbox VALUES (x'00', 'yesterday')").run()).to.throw(/cannot store TEXT/);
+      expect(tablesOf(db)).to.include.members(['inbox', 'journal', 'outbox_marks', 'suspects', 'idempotency_keys']);
+      expect(() =>
+        db.prepare("INSERT INTO inbox (event_id, handled_at_ms) VALUES (x'00', 'yesterday')").run(),
+      ).to.throw(/cannot store TEXT/);
       db.close();
     });
 });
@@ -132,10 +133,10 @@ describe('a database that an earlier version has written', () => {
   /** Opens it with the first migrations only, runs the script, and opens it as it is now. */
   function carriedOver(service: { readonly migrations: readonly string[] }, versions: number, script: string) {
     const path = newDatabasePath();
-    const earlier = openDatabase(path, migrationsOf(service).slice(0, versions));
+    const earlier = openDatabase(path, service.migrations.slice(0, versions));
     earlier.exec(script);
     earlier.close();
-    return openDatabase(path, migrationsOf(service));
+    return openDatabase(path, service.migrations);
   }
 
   it('still lists the orders of each user, newest first, and those placed since before them', () => {
@@ -176,7 +177,7 @@ describe('a database that an earlier version has written', () => {
   });
 });
 
-describe('a fault that passes', () => {
+describe('a transient error', () => {
   it('is told from one that stays', () => {
     for (const code of ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY'])
       expect(isTransient(new Sqlite.SqliteError('', code)), code).to.equal(true);

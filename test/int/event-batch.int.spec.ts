@@ -1,7 +1,8 @@
-// Several events in one message: packed where they go the same way, taken apart again, each on its own feet.
+// Several events in one message: packed where they go the same way, taken apart again, each handled on its own.
 import { expect } from 'chai';
 import { putAccount } from '../../payment-service/commands.ts';
 import { paymentService } from '../../payment-service/service.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
 import {
   cloudEventBatchContentType,
   cloudEventContentType,
@@ -12,47 +13,54 @@ import {
 import { silentLog } from '../../shared/runtime/environment/log.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import { pack } from '../../shared/runtime/messaging/event-batch.ts';
-import { migrationsOf, ServiceNode } from '../../shared/runtime/node/service-node.ts';
+import { ServiceNode } from '../../shared/runtime/node/service-node.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
-import type { OutboxRow } from '../../shared/runtime/storage/outbox.ts';
-import { anyEventOf, samples, userId } from '../support/events.ts';
+import type { JournalEntry } from '../../shared/runtime/storage/journal.ts';
+import { eventOf, samples, userId } from '../support/events.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
 const placed = samples['order.placed'];
 const order = (tail: string) =>
-  anyEventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
+  eventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
 
-function row(seq: number, routingKey: string, changes: Partial<OutgoingMessage> = {}): OutboxRow {
-  const message: OutgoingMessage = {
-    exchange: 'order.events',
-    routingKey,
-    body: Buffer.from(`{"n":${seq}}`),
-    messageId: `m${seq}`,
-    contentType: cloudEventContentType,
-    mandatory: true,
-    correlationId: `o${seq}`,
-    ...changes,
+interface Item {
+  readonly entry: JournalEntry;
+  readonly message: OutgoingMessage;
+}
+
+function item(
+  position: number,
+  routingKey: string,
+  { body = Buffer.from(`{"n":${position}}`), isDead = false } = {},
+): Item {
+  const deadLetter = { contentType: cloudEventContentType, headers: {} };
+  const [eventId, subject] = [`m${position}`, `o${position}`];
+  return {
+    entry: { position, eventId, type: routingKey, subject, body, ...(isDead ? { deadLetter } : {}) },
+    message: {
+      exchange: isDead ? 'dead-letters' : 'order.events',
+      routingKey,
+      body,
+      messageId: eventId,
+      contentType: cloudEventContentType,
+      mandatory: true,
+      correlationId: subject,
+    },
   };
-  return { seq, message };
 }
 
 describe('packing events into messages', () => {
   it('leaves an event that is alone as it is', () => {
-    const alone = row(1, 'order.placed');
-    expect(pack([alone], 100)).to.deep.equal([{ rows: [alone], message: alone.message }]);
+    const alone = item(1, 'order.placed');
+    expect(pack([alone], 100)).to.deep.equal([{ entries: [alone.entry], message: alone.message }]);
   });
 
-  it('packs what has the same exchange and routing key, in its order, and nothing else', () => {
-    const rows = [
-      row(1, 'order.placed'),
-      row(2, 'order.confirmed'),
-      row(3, 'order.placed'),
-      row(4, 'order.placed', { exchange: 'x' }),
-    ];
-    const parcels = pack(rows, 100);
-    expect(parcels.map((parcel) => parcel.rows.map(({ seq }) => seq))).to.deep.equal([[1, 3], [2], [4]]);
-    const [batch] = parcels;
+  it('packs what has the same routing key, in its order, and nothing else', () => {
+    const items = [item(1, 'order.placed'), item(2, 'order.confirmed'), item(3, 'order.placed')];
+    const envelopes = pack(items, 100);
+    expect(envelopes.map(({ entries }) => entries.map(({ position }) => position))).to.deep.equal([[1, 3], [2]]);
+    const [batch] = envelopes;
     expect(batch?.message).to.include({
       contentType: cloudEventBatchContentType,
       routingKey: 'order.placed',
@@ -64,21 +72,23 @@ describe('packing events into messages', () => {
   });
 
   it('starts a new message when one is full, by count or by bytes', () => {
-    const rows = [1, 2, 3, 4, 5].map((seq) => row(seq, 'order.placed'));
-    expect(pack(rows, 2).map((parcel) => parcel.rows.length)).to.deep.equal([2, 2, 1]);
-    expect(pack(rows, 1).map((parcel) => parcel.rows.length)).to.deep.equal([1, 1, 1, 1, 1]);
-    const large = [1, 2, 3].map((seq) => row(seq, 'order.placed', { body: Buffer.alloc(30_000) }));
-    expect(pack(large, 100).map((parcel) => parcel.rows.length)).to.deep.equal([2, 1]);
+    const sizes = (items: readonly Item[], batchMax: number) =>
+      pack(items, batchMax).map(({ entries }) => entries.length);
+    const items = [1, 2, 3, 4, 5].map((position) => item(position, 'order.placed'));
+    expect(sizes(items, 2)).to.deep.equal([2, 2, 1]);
+    expect(sizes(items, 1)).to.deep.equal([1, 1, 1, 1, 1]);
+    const large = [1, 2, 3].map((position) => item(position, 'order.placed', { body: Buffer.alloc(30_000) }));
+    expect(sizes(large, 100)).to.deep.equal([2, 1]);
   });
 
   it('packs no dead letters, whatever content type they came with', () => {
-    const rows = [1, 2].map((seq) => row(seq, 'payment-service.dead-letters', { exchange: '' }));
-    expect(pack(rows, 100)).to.have.length(2);
+    const items = [1, 2].map((position) => item(position, 'payment-service.dead-letters', { isDead: true }));
+    expect(pack(items, 100)).to.have.length(2);
   });
 });
 
 describe('reading a message of several events', () => {
-  const read = (body: string) => decodeMessage(Buffer.from(body), cloudEventBatchContentType);
+  const read = (body: string) => decodeMessage(Buffer.from(body), cloudEventBatchContentType, choreography);
 
   it('finds each event, and what is none beside it, with the bytes of just that', () => {
     const [first, second] = [order('1'), order('2')];
@@ -113,8 +123,7 @@ describe('a service that is handed several events in one message', () => {
   function start() {
     const clock = new HandClock();
     const bus = new FakeBus();
-    bus.answer = undefined;
-    const db = openDatabase(':memory:', migrationsOf(paymentService));
+    const db = openDatabase(':memory:', paymentService.migrations);
     const node = new ServiceNode(paymentService, { db, bus, clock, log: silentLog, batchMax: 100 });
     node.start();
     void node.transact((tx) => putAccount(node.parts.store, tx, userId, { balance: 10 * placed.total }), {
@@ -124,7 +133,7 @@ describe('a service that is handed several events in one message', () => {
     clock.turn();
     const deliver = (events: Buffer[]) =>
       bus.deliver(encodeBatch(events), { contentType: cloudEventBatchContentType, messageId: 'a-batch' });
-    return { clock, bus, node, deliver, balance: () => node.parts.store.account(userId)?.balance };
+    return { clock, bus, db, node, deliver, balance: () => node.parts.store.account(userId)?.balance };
   }
 
   it('handles each, acks once, and answers in one message', () => {
@@ -133,11 +142,11 @@ describe('a service that is handed several events in one message', () => {
     clock.turn();
     expect(balance()).to.equal(7 * placed.total);
     expect(delivery.acks()).to.equal(1);
-    expect(node.handler.tally).to.include({ delivered: 3, processed: 3, duplicates: 0, deadLettered: 0 });
+    expect(node.handler.tally).to.include({ delivered: 3, handled: 3, duplicates: 0, deadLettered: 0 });
     expect(bus.published).to.have.length(1);
     expect(bus.published[0]?.message.contentType).to.equal(cloudEventBatchContentType);
     expect(node.relay.waiting).to.equal(3);
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(1_000);
     expect(node.relay.waiting).to.equal(0);
   });
@@ -151,20 +160,63 @@ describe('a service that is handed several events in one message', () => {
     clock.turn();
     expect(balance()).to.equal(7 * placed.total);
     expect(again.acks()).to.equal(1);
-    expect(node.handler.tally).to.include({ processed: 3, duplicates: 2 });
+    expect(node.handler.tally).to.include({ handled: 3, duplicates: 2 });
   });
 
-  it('dead-letters only what can not be handled, as a message of its own, and acks when all is done', () => {
+  it('dead-letters only what cannot be handled, as a message of its own, and acks when all is done', () => {
     const { clock, bus, node, deliver, balance } = start();
     const wrong = Buffer.from(JSON.stringify({ ...order('2'), data: { orderId: 1 } }));
     const delivery = deliver([encodeEvent(order('1')), wrong, encodeEvent(order('3'))]);
     clock.turn();
     expect(balance()).to.equal(8 * placed.total);
     expect(delivery.acks()).to.equal(1);
-    expect(node.handler.tally).to.include({ processed: 2, deadLettered: 1 });
-    const [dead] = bus.published.filter(({ message }) => message.exchange === '').map(({ message }) => message);
+    expect(node.handler.tally).to.include({ handled: 2, deadLettered: 1 });
+    const [dead] = bus.published
+      .filter(({ message }) => message.exchange === 'dead-letters')
+      .map(({ message }) => message);
     expect(dead?.body.equals(wrong)).to.equal(true);
-    expect(dead).to.include({ contentType: cloudEventContentType, routingKey: 'payment-service.dead-letters' });
-    expect(dead?.headers).to.include({ 'x-cause': 'wrong-data' });
+    expect(dead).to.include({ contentType: 'application/octet-stream', routingKey: 'payment-service.dead-letters' });
+    expect(dead?.headers).to.include({ 'x-cause': 'wrong-data', 'x-original-content-type': cloudEventContentType });
+  });
+
+  it('dead-letters one that contradicts what is known, with its own id, and handles its neighbours', () => {
+    const { clock, bus, deliver, balance } = start();
+    const [first, contradictory] = [order('1'), order('1')];
+    const delivery = deliver([first, contradictory, order('2')].map(encodeEvent));
+    clock.turn();
+    expect(balance()).to.equal(8 * placed.total);
+    expect(delivery.acks()).to.equal(1);
+    const [dead] = bus.published.filter(({ message }) => message.exchange === 'dead-letters');
+    expect(dead?.message.headers).to.include({
+      'x-cause': 'contradictory',
+      'x-original-message-id': contradictory.id,
+      'x-original-content-type': cloudEventContentType,
+    });
+  });
+
+  it('rejects the message when one of its events cannot even be stored as a dead letter, though the last one is handled', () => {
+    const { clock, db, deliver, balance } = start();
+    db.exec(`CREATE TRIGGER no_dead_letters BEFORE INSERT ON journal WHEN new.dead_letter IS NOT NULL
+             BEGIN SELECT raise(ABORT, 'no'); END`);
+    const delivery = deliver([Buffer.from('{"hello":1}'), encodeEvent(order('1')), encodeEvent(order('2'))]);
+    clock.turn();
+    expect(balance()).to.equal(8 * placed.total);
+    expect({ acks: delivery.acks(), rejects: delivery.rejects() }).to.deep.equal({ acks: 0, rejects: 1 });
+  });
+
+  it('dead-letters a batch of 1,001 as one message, and handles nothing of it', () => {
+    const { clock, bus, node, deliver, balance } = start();
+    const delivery = deliver(Array.from({ length: 1_001 }, () => encodeEvent(order('1'))));
+    clock.turn();
+    expect(balance()).to.equal(10 * placed.total);
+    expect(delivery.acks()).to.equal(1);
+    expect(node.handler.tally).to.include({ delivered: 1, handled: 0, deadLettered: 1 });
+    const [dead, ...others] = bus.published.map(({ message }) => message);
+    expect(others).to.deep.equal([]);
+    expect(dead?.body.equals(delivery.body), 'the very bytes').to.equal(true);
+    expect(dead?.headers).to.include({
+      'x-cause': 'too-many-events',
+      'x-original-content-type': cloudEventBatchContentType,
+    });
   });
 });

@@ -1,90 +1,47 @@
-// Deliveries become reactions: once each, committed before they are acked, and what can't be handled goes aside.
+// Deliveries become reactions: once each, committed before they are acked, and what cannot be handled is dead-lettered.
 import { expect } from 'chai';
-import { orderService } from '../../order-service/service.ts';
 import { putAccount } from '../../payment-service/commands.ts';
 import { paymentService } from '../../payment-service/service.ts';
-import { type AnyEvent, decodeEvent, encodeEvent } from '../../shared/contract/cloud-event.ts';
-import { silentLog } from '../../shared/runtime/environment/log.ts';
-import { handlingAttempts } from '../../shared/runtime/messaging/event-handler.ts';
-import { migrationsOf, newCause, type ServiceDefinition, ServiceNode } from '../../shared/runtime/node/service-node.ts';
-import { type Database, openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
-import type { Failpoint } from '../../shared/runtime/storage/group-commit.ts';
-import { anyEventOf, eventOf, samples, userId } from '../support/events.ts';
-import { FakeBus } from '../support/fake-bus.ts';
+import { choreography, type EventOf } from '../../shared/contract/choreography.ts';
+import {
+  cloudEventBatchContentType,
+  decodeEvent,
+  encodeEvent,
+  messageBytesMax,
+} from '../../shared/contract/cloud-event.ts';
+import { causedEventId } from '../../shared/contract/event-id.ts';
+import {
+  ContradictoryEventError,
+  handlingAttempts,
+  UnknownSubjectError,
+} from '../../shared/runtime/messaging/event-handler.ts';
+import { openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
+import { eventOf, samples } from '../support/events.ts';
 import { contentOf, newDatabasePath, removeDatabases } from '../support/files.ts';
-import { HandClock } from '../support/hand-clock.ts';
+import { orderOf as order, startPayments as start } from '../support/payment-node.ts';
 
 const placed = samples['order.placed'];
-
-/** Payment-service with an account that can pay ten orders. `react` stands in front of its reaction to a placed order. */
-function start(
-  options: { react?: (event: AnyEvent) => void; db?: Database; reached?: (point: Failpoint) => void } = {},
-) {
-  const clock = new HandClock();
-  const bus = new FakeBus();
-  const db = options.db ?? openDatabase(':memory:', migrationsOf(paymentService));
-  const definition: typeof paymentService = {
-    ...paymentService,
-    build(database) {
-      const parts = paymentService.build(database);
-      const placedReaction = parts.reactions['order.placed'];
-      return {
-        ...parts,
-        reactions: {
-          ...parts.reactions,
-          'order.placed': (event, at) => {
-            options.react?.(event);
-            return placedReaction(event, at);
-          },
-        },
-      };
-    },
-  };
-  const { reached } = options;
-  const node = new ServiceNode(definition, { db, bus, clock, log: silentLog, ...(reached ? { reached } : {}) });
-  node.start();
-  if (!node.parts.store.account(userId)) {
-    void node.transact((tx) => putAccount(node.parts.store, tx, userId, { balance: 10 * placed.total }), {
-      causationId: 'test',
-      traceparent: newCause('test', clock).traceparent,
-    });
-    clock.turn();
-  }
-  return {
-    clock,
-    bus,
-    db,
-    node,
-    balance: () => node.parts.store.account(userId)?.balance,
-    said: () => bus.published.filter(({ message }) => message.exchange !== '').map(({ message }) => message),
-    dead: () => bus.published.filter(({ message }) => message.exchange === '').map(({ message }) => message),
-  };
-}
-
-/** A placed order of its own. */
-function order(tail: string) {
-  return anyEventOf('order.placed', { ...placed, orderId: placed.orderId.slice(0, -tail.length) + tail });
-}
 
 describe('a delivered event', () => {
   afterEach(removeDatabases);
 
   it('takes effect, is acked once, and its answer goes out with its cause, saga and trace', () => {
-    const { clock, bus, balance, said, node } = start();
+    const { clock, bus, balance, answers, node } = start();
     const event = order('1');
     const delivery = bus.deliverEvent(event);
     clock.turn();
     expect(balance()).to.equal(9 * placed.total);
     expect(delivery.acks()).to.equal(1);
-    const [message] = said();
+    const [message] = answers();
     expect(message).to.include({ exchange: 'payment.events', routingKey: 'payment.completed', mandatory: true });
-    const answer = decodeEvent(message?.body ?? Buffer.alloc(0), message?.contentType);
+    const answer = decodeEvent(message?.body ?? Buffer.alloc(0), message?.contentType, choreography);
     expect(answer).to.include({
       type: 'payment.completed',
       causationid: event.id,
       correlationid: event.subject,
       traceparent: event.traceparent,
       id: message?.messageId,
+      sequence: '0000000000000001',
     });
     expect(node.handler.tally.outcomes.get('order.placed -> payment.completed')).to.equal(1);
     expect(node.handler.idle).to.equal(true);
@@ -92,7 +49,7 @@ describe('a delivered event', () => {
 
   it('is not acked before its commit', () => {
     const trace: string[] = [];
-    const { clock, bus } = start({ reached: (point) => trace.push(point) });
+    const { clock, bus } = start({ hit: (point) => trace.push(point) });
     trace.length = 0;
     const delivery = bus.deliverEvent(order('1'));
     expect(delivery.acks()).to.equal(0);
@@ -114,7 +71,7 @@ describe('a delivered event', () => {
   it('is neither acked nor effective when the process dies just before the commit', () => {
     let dying = false;
     const { clock, bus, balance } = start({
-      reached: (point) => {
+      hit: (point) => {
         if (dying && point === 'before-commit') throw new Error('killed');
       },
     });
@@ -126,7 +83,7 @@ describe('a delivered event', () => {
   });
 
   it('has no second effect when it comes again, at once or a day later, and is acked each time', () => {
-    const { clock, bus, balance, said, node } = start();
+    const { clock, bus, balance, answers, node } = start();
     const event = order('1');
     const deliveries = [bus.deliverEvent(event), bus.deliverEvent(event)];
     clock.turn();
@@ -135,19 +92,19 @@ describe('a delivered event', () => {
     clock.turn();
     expect(deliveries.map(({ acks }) => acks())).to.deep.equal([1, 1, 1]);
     expect(balance()).to.equal(9 * placed.total);
-    expect(new Set(said().map(({ messageId }) => messageId)).size).to.equal(1);
-    expect(node.handler.tally).to.include({ delivered: 3, processed: 1, duplicates: 2, deadLettered: 0 });
+    expect(new Set(answers().map(({ messageId }) => messageId)).size).to.equal(1);
+    expect(node.handler.tally).to.include({ delivered: 3, handled: 1, duplicates: 2, deadLettered: 0 });
   });
 
   it('has no second effect after a restart that came between its commit and its ack', () => {
     const path = newDatabasePath();
-    const first = start({ db: openDatabase(path, migrationsOf(paymentService)) });
+    const first = start({ db: openDatabase(path, paymentService.migrations) });
     const event = order('1');
     first.bus.deliverEvent(event);
     first.clock.turn();
     first.node.stop();
     first.db.close();
-    const second = start({ db: openDatabase(path, migrationsOf(paymentService)) });
+    const second = start({ db: openDatabase(path, paymentService.migrations) });
     const again = second.bus.deliverEvent(event);
     second.clock.turn();
     expect(again.acks()).to.equal(1);
@@ -156,19 +113,19 @@ describe('a delivered event', () => {
     second.db.close();
   });
 
-  it('is not counted among the duplicates when only its content is the same: that breaks, and is dead-lettered', () => {
+  it('is not counted among the duplicates when only its content is the same: that contradicts, and is dead-lettered', () => {
     const { clock, bus, balance, dead } = start();
     bus.deliverEvent(order('1'));
     bus.deliverEvent(order('1'));
     clock.advance(60_000);
     expect(balance()).to.equal(9 * placed.total);
-    expect(dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['reaction-failed']);
+    expect(dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['contradictory']);
   });
 });
 
 describe('a reaction that throws', () => {
   const poison = order('666');
-  const onlyPoison = (event: AnyEvent) => {
+  const onlyPoison = (event: EventOf<'order.placed'>) => {
     if (event.id === poison.id) throw new TypeError('it does not like this one');
   };
 
@@ -186,8 +143,13 @@ describe('a reaction that throws', () => {
     expect(delivery.acks()).to.equal(1);
     const [letter, ...more] = dead();
     expect(more).to.deep.equal([]);
-    expect(letter).to.include({ routingKey: 'payment-service.dead-letters', mandatory: true });
-    expect(letter?.body.equals(encodeEvent(poison as never)), 'the very bytes').to.equal(true);
+    expect(letter).to.include({
+      exchange: 'dead-letters',
+      routingKey: 'payment-service.dead-letters',
+      contentType: 'application/cloudevents+json',
+      mandatory: true,
+    });
+    expect(letter?.body.equals(encodeEvent(poison)), 'the very bytes').to.equal(true);
     expect(letter?.headers).to.include({
       'x-cause': 'reaction-failed',
       'x-detail': 'TypeError: it does not like this one',
@@ -196,20 +158,18 @@ describe('a reaction that throws', () => {
       'x-original-routing-key': 'order.placed',
       'x-original-message-id': poison.id,
     });
-    expect(node.handler.tally).to.include({ delivered: 1, processed: 0, deadLettered: 1 });
+    expect(node.handler.tally).to.include({ delivered: 1, handled: 0, deadLettered: 1 });
     expect(node.handler.idle).to.equal(true);
   });
 
-  it('is tried again later and not acked when not even its dead letter can be written', () => {
-    const { clock, bus, db, dead } = start({ react: onlyPoison });
-    db.exec("CREATE TRIGGER no_dead_letters BEFORE INSERT ON outbox BEGIN SELECT raise(ABORT, 'no'); END");
+  it('is rejected when not even its dead letter can be stored: the broker keeps the message', () => {
+    const { clock, bus, db, dead, node } = start({ react: onlyPoison });
+    db.exec("CREATE TRIGGER no_dead_letters BEFORE INSERT ON journal BEGIN SELECT raise(ABORT, 'no'); END");
     const delivery = bus.deliverEvent(poison);
     clock.advance(60_000);
-    expect(delivery.acks()).to.equal(0);
-    db.exec('DROP TRIGGER no_dead_letters');
-    clock.advance(1_000);
-    expect(delivery.acks()).to.equal(1);
-    expect(dead()).to.have.lengthOf(1);
+    expect({ acks: delivery.acks(), rejects: delivery.rejects() }).to.deep.equal({ acks: 0, rejects: 1 });
+    expect(dead()).to.deep.equal([]);
+    expect(node.handler.idle).to.equal(true);
   });
 
   it('is not acked while it is being tried', () => {
@@ -263,17 +223,24 @@ describe('a reaction that throws', () => {
   });
 });
 
-describe('a message that can not be read', () => {
+describe('a message that cannot be read', () => {
   const good = eventOf('order.placed');
   const json = (value: unknown) => Buffer.from(JSON.stringify(value));
   const poisons: readonly [what: string, body: Buffer, contentType: string | undefined, cause: string][] = [
     ['not JSON', Buffer.from('{"id":'), undefined, 'not-json'],
     ['empty', Buffer.alloc(0), undefined, 'not-json'],
-    ['10 MB of zeros', Buffer.alloc(10_000_000), undefined, 'not-json'],
+    ['1 MiB of zeros', Buffer.alloc(messageBytesMax), undefined, 'not-json'],
+    ['nested 6,000 deep', Buffer.from(`${'['.repeat(6_000)}${']'.repeat(6_000)}`), undefined, 'too-deep'],
+    [
+      'a batch of 2,000',
+      Buffer.from(`[${Array.from({ length: 2_000 }, () => '{}').join()}]`),
+      cloudEventBatchContentType,
+      'too-many-events',
+    ],
     ['of another content type', json(good), 'text/plain', 'wrong-content-type'],
     ['JSON of another shape', json({ hello: 'world' }), undefined, 'not-a-cloudevent'],
     ['of an unknown type', json({ ...good, type: 'order.eaten' }), undefined, 'unknown-type'],
-    ['of a type that this service does not hear', json(eventOf('product.updated')), undefined, 'unknown-type'],
+    ['of a type that this service does not subscribe to', json(eventOf('product.updated')), undefined, 'unknown-type'],
     [
       'of a newer major version',
       json({ ...good, dataschema: 'urn:choreography-saga:order.placed:2' }),
@@ -286,26 +253,31 @@ describe('a message that can not be read', () => {
 
   for (const [what, body, contentType, cause] of poisons)
     it(`is dead-lettered at once with its cause and acked, and the next one is handled: ${what}`, () => {
-      const { clock, bus, dead, said, db } = start();
+      const { clock, bus, dead, answers, db } = start();
       const before = contentOf(db);
       const delivery = bus.deliver(body, { messageId: 'm-1', ...(contentType ? { contentType } : {}) });
       clock.turn();
       expect(delivery.acks()).to.equal(1);
       const [letter, ...more] = dead();
       expect(more).to.deep.equal([]);
-      expect(letter?.headers).to.include({ 'x-cause': cause, 'x-original-message-id': 'm-1' });
+      expect(letter?.headers).to.include({
+        'x-cause': cause,
+        'x-original-content-type': contentType ?? 'application/cloudevents+json',
+      });
       expect(letter?.headers?.['x-detail'], 'x-detail').to.be.a('string').with.property('length').within(1, 1_000);
       expect(letter?.body.equals(body), 'the very bytes').to.equal(true);
-      const { outbox: _dead, ...after } = contentOf(db);
-      const { outbox: _none, ...rest } = before;
+      const { journal: _dead, inbox: seen, ...after } = contentOf(db);
+      const { journal: _none, inbox: _empty, ...rest } = before;
       expect(after).to.deep.equal(rest);
+      expect(seen, 'what is an event is known as dead-lettered').to.have.lengthOf(
+        letter?.headers?.['x-original-message-id'] === 'm-1' ? 0 : 1,
+      );
 
       const next = bus.deliverEvent(order('1'));
       clock.turn();
       expect(next.acks()).to.equal(1);
-      // Ten megabytes are more than may be on the way at once.
-      bus.settleOpen('confirmed');
-      expect(said()).to.have.lengthOf(1);
+      bus.answerOpen('confirmed');
+      expect(answers()).to.have.lengthOf(1);
     });
 
   it('has no content type at all: the dead letter says so', () => {
@@ -317,7 +289,120 @@ describe('a message that can not be read', () => {
   });
 });
 
-describe('a fault that passes', () => {
+describe('a message that is too large to be stored', () => {
+  it('is rejected at one byte above 1 MiB, and nothing of it is stored: the broker dead-letters it as it is', () => {
+    const { clock, bus, dead, db, node } = start();
+    const before = contentOf(db);
+    const delivery = bus.deliver(Buffer.alloc(messageBytesMax + 1));
+    clock.turn();
+    expect({ acks: delivery.acks(), rejects: delivery.rejects() }).to.deep.equal({ acks: 0, rejects: 1 });
+    expect(dead()).to.deep.equal([]);
+    expect(contentOf(db)).to.deep.equal(before);
+    expect(node.handler.tally).to.include({ delivered: 1, deadLettered: 1 });
+    expect(node.handler.idle).to.equal(true);
+  });
+});
+
+describe('an event that contradicts what is known', () => {
+  it('is dead-lettered at the first attempt, and recognised as known', () => {
+    let attempts = 0;
+    const { clock, bus, dead, node } = start({
+      react: () => {
+        attempts += 1;
+        throw new ContradictoryEventError('another amount');
+      },
+    });
+    const event = order('1');
+    const delivery = bus.deliverEvent(event);
+    clock.turn();
+    expect([attempts, delivery.acks()]).to.deep.equal([1, 1]);
+    expect(dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['contradictory']);
+    expect(node.handler.tally).to.include({ handled: 0, deadLettered: 1, duplicates: 0 });
+  });
+});
+
+describe('an event about something unknown', () => {
+  const unknownUntil = (known: () => boolean) => () => {
+    if (!known()) throw new UnknownSubjectError('order 1 is not known here');
+  };
+
+  it('is retried, and handled once that is known, without being counted as failed', () => {
+    let known = false;
+    const { clock, bus, balance, dead } = start({ react: unknownUntil(() => known) });
+    const delivery = bus.deliverEvent(order('1'));
+    clock.advance(60_000);
+    expect({ acks: delivery.acks(), dead: dead().length }).to.deep.equal({ acks: 0, dead: 0 });
+    known = true;
+    clock.advance(5_000);
+    expect(delivery.acks()).to.equal(1);
+    expect(balance()).to.equal(9 * placed.total);
+    expect(dead()).to.deep.equal([]);
+  });
+
+  it('holds nobody up meanwhile', () => {
+    const { clock, bus, balance } = start({
+      react: (event) => {
+        if (event.data.orderId.endsWith('1')) throw new UnknownSubjectError('order 1 is not known here');
+      },
+    });
+    bus.deliverEvent(order('1'));
+    const other = bus.deliverEvent(order('2'));
+    clock.turn();
+    expect(other.acks()).to.equal(1);
+    expect(balance()).to.equal(9 * placed.total);
+  });
+
+  it('is dead-lettered after the 30th attempt, about two minutes later, and its message is acked', () => {
+    let attempts = 0;
+    const { clock, bus, dead } = start({
+      react: () => {
+        attempts += 1;
+        throw new UnknownSubjectError('order 1 is not known here');
+      },
+    });
+    const delivery = bus.deliverEvent(order('1'));
+    clock.advance(100_000);
+    expect(delivery.acks()).to.equal(0);
+    clock.advance(60_000);
+    expect([attempts, delivery.acks()]).to.deep.equal([30, 1]);
+    expect(dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['unknown-subject']);
+  });
+});
+
+describe('the id of an answer', () => {
+  it('is made from its cause, so that a restored database publishes the same event again', () => {
+    const [one, other] = [start(), start()];
+    const event = order('1');
+    for (const { bus, clock } of [one, other]) {
+      bus.deliverEvent(event);
+      clock.turn();
+    }
+    const [first, second] = [one, other].map(({ answers }) => answers()[0]?.messageId);
+    expect(first)
+      .to.equal(causedEventId(event.id, 'payment-service', 'payment.completed'))
+      .and.to.equal(second);
+  });
+});
+
+describe('more events than are taken in hand', () => {
+  it('are decoded 512 at a time, and all handled in the end', () => {
+    let started = 0;
+    const { clock, bus, node, store } = start({
+      react: () => {
+        started += 1;
+      },
+    });
+    const deliveries = Array.from({ length: 2_000 }, (_, n) => bus.deliverEvent(order(String(10_000 + n))));
+    expect(node.handler.tally.delivered).to.equal(512);
+    clock.turn();
+    expect(deliveries.filter(({ acks }) => acks() === 1)).to.have.lengthOf(2_000);
+    expect(started).to.equal(2_000);
+    expect(store.totals().charged).to.equal(10 * placed.total);
+    expect(node.handler.idle).to.equal(true);
+  });
+});
+
+describe('a transient error', () => {
   it('acks nothing while it lasts, dead-letters nothing, and goes on by itself when it is over', () => {
     const { clock, bus, db, balance, dead, node } = start();
     db.pragma('query_only = 1');
@@ -331,7 +416,7 @@ describe('a fault that passes', () => {
     expect([...deliveries, unreadable].map(({ acks }) => acks())).to.deep.equal([1, 1, 1, 1]);
     expect(balance()).to.equal(7 * placed.total);
     expect(dead()).to.have.lengthOf(1);
-    expect(node.handler.tally).to.include({ delivered: 4, processed: 3, deadLettered: 1, duplicates: 0 });
+    expect(node.handler.tally).to.include({ delivered: 4, handled: 3, deadLettered: 1, duplicates: 0 });
     expect(node.handler.idle).to.equal(true);
   });
 
@@ -363,14 +448,11 @@ describe('a fault that passes', () => {
     expect(dead()).to.deep.equal([]);
   });
 
-  it('is told to whoever asked over HTTP, and nothing of it is stored', async () => {
+  it('rejects a command with it, and nothing of that is stored', async () => {
     const { clock, db, node } = start();
     const before = contentOf(db);
     db.pragma('query_only = 1');
-    const answer = node.transact(
-      (tx) => putAccount(node.parts.store, tx, 'bob', { balance: 1 }),
-      newCause('request', clock),
-    );
+    const answer = node.transact((tx) => putAccount(node.parts.store, tx, 'bob', { balance: 1 }), node.newCause());
     clock.turn();
     expect(await answer.catch((error: Error) => error.name)).to.equal('TransientError');
     db.pragma('query_only = 0');
@@ -386,100 +468,5 @@ describe('a node that is stopped', () => {
     clock.advance(60_000);
     expect(delivery.acks()).to.equal(0);
     expect(balance()).to.equal(10 * placed.total);
-  });
-});
-
-describe('the alarm of a node', () => {
-  function startOrders() {
-    const clock = new HandClock();
-    const bus = new FakeBus();
-    const definition: ServiceDefinition<'order-service', ReturnType<typeof orderService.build>> = orderService;
-    const db = openDatabase(':memory:', migrationsOf(definition));
-    const node = new ServiceNode(definition, { db, bus, clock, log: silentLog });
-    node.start();
-    const { store } = node.parts;
-    const place = (afterMs: number) => {
-      const placedAtMs = clock.nowMs();
-      const { items, total } = placed;
-      const orderId = clock.newId();
-      node.submit(
-        (tx) => {
-          store.insert({ orderId, userId, items, total, placedAtMs, deadlineAtMs: placedAtMs + afterMs });
-          tx.emit({ type: 'order.placed', data: { ...placed, orderId } });
-        },
-        newCause('request', clock),
-        () => {},
-      );
-      clock.turn();
-      return () => store.order(orderId)?.status;
-    };
-    return { clock, node, db, place };
-  }
-
-  it('rings in the millisecond of the deadline, and not one earlier', () => {
-    const { clock, place } = startOrders();
-    const status = place(30_000);
-    clock.advance(29_999);
-    expect(status()).to.equal('pending');
-    clock.advance(1);
-    expect(status()).to.equal('cancelling');
-  });
-
-  it('rings for an order whose deadline is earlier than that of one placed before', () => {
-    const { clock, place } = startOrders();
-    const late = place(30_000);
-    const early = place(1_000);
-    clock.advance(1_000);
-    expect([late(), early()]).to.deep.equal(['pending', 'cancelling']);
-    clock.advance(29_000);
-    expect(late()).to.equal('cancelling');
-  });
-
-  it('rings for 250 orders of the same millisecond', () => {
-    const { clock, place } = startOrders();
-    const all = Array.from({ length: 250 }, () => place(1_000));
-    clock.advance(1_000);
-    expect(all.filter((status) => status() === 'cancelling')).to.have.lengthOf(250);
-  });
-
-  it('notices within two seconds that the wall clock has jumped past a deadline', () => {
-    const { clock, place } = startOrders();
-    const status = place(3_600_000);
-    clock.jump(3_600_000);
-    clock.advance(2_000);
-    expect(status()).to.equal('cancelling');
-  });
-
-  it('waits longer when the wall clock was set back: the deadline is a time of day', () => {
-    const { clock, place } = startOrders();
-    const status = place(10_000);
-    clock.jump(-60_000);
-    clock.advance(69_999);
-    expect(status()).to.equal('pending');
-    clock.advance(2_000);
-    expect(status()).to.equal('cancelling');
-  });
-
-  it('is tried again every second while the database can not be written', () => {
-    const { clock, place, db } = startOrders();
-    const status = place(1_000);
-    db.pragma('query_only = 1');
-    clock.advance(10_000);
-    db.pragma('query_only = 0');
-    expect(status()).to.equal('pending');
-    clock.advance(1_000);
-    expect(status()).to.equal('cancelling');
-  });
-
-  it('looks at the start at what fell due while the process was away', () => {
-    const clock = new HandClock();
-    const db = openDatabase(':memory:', migrationsOf(orderService));
-    const { store } = new ServiceNode(orderService, { db, bus: new FakeBus(), clock, log: silentLog }).parts;
-    const { orderId, items, total } = placed;
-    store.insert({ orderId, userId, items, total, placedAtMs: 0, deadlineAtMs: clock.nowMs() - 1 });
-    const node = new ServiceNode(orderService, { db, bus: new FakeBus(), clock, log: silentLog });
-    node.start();
-    clock.advance(0);
-    expect(store.order(orderId)?.status).to.equal('cancelling');
   });
 });

@@ -14,7 +14,7 @@ import { HandClock } from '../support/hand-clock.ts';
 
 const schema = 'CREATE TABLE numbers (n INTEGER PRIMARY KEY, filling BLOB) STRICT;';
 
-/** Takes part, and writes down what it is told. */
+/** Takes part, and writes down what it sees. */
 class Diary implements GroupParticipant {
   readonly lines: string[] = [];
   begin(): void {
@@ -32,8 +32,9 @@ function open(path = ':memory:') {
   const db = openDatabase(path, [schema]);
   const clock = new HandClock();
   const diary = new Diary();
-  const reached: Failpoint[] = [];
-  const commit = new GroupCommit(db, clock, [diary], (point) => reached.push(point));
+  const hits: Failpoint[] = [];
+  const commit = new GroupCommit(db, clock, (point) => hits.push(point));
+  commit.join(diary);
   const insert = db.prepare('INSERT INTO numbers (n, filling) VALUES (?, zeroblob(?))');
   const results = new Map<number, Result<unknown>>();
   /** Work that stores n, then does what else it is told. */
@@ -44,21 +45,21 @@ function open(path = ':memory:') {
         return then();
       },
       (result) => {
-        if (results.has(n)) throw new Error(`${n} was settled twice`);
+        if (results.has(n)) throw new Error(`${n} was called back twice`);
         results.set(n, result);
       },
     );
-  return { db, clock, diary, reached, commit, results, submit };
+  return { db, clock, diary, hits, commit, results, submit };
 }
 
 function stored(db: Database): number[] {
   return db.prepare<[], number>('SELECT n FROM numbers ORDER BY n').pluck().all();
 }
 
-function expectPassingFaults(results: Map<number, Result<unknown>>, count: number): void {
+function expectTransientErrors(results: Map<number, Result<unknown>>, count: number): void {
   expect(results.size).to.equal(count);
   for (const result of results.values()) {
-    if (result.ok) expect.fail('one was told that it is stored');
+    if (result.ok) expect.fail('one was called back as stored');
     expect(result.error).to.be.instanceOf(TransientError);
   }
 }
@@ -67,7 +68,7 @@ describe('a group commit', () => {
   afterEach(removeDatabases);
 
   it('does nothing before its turn, then everything in one transaction, in order', () => {
-    const { db, clock, diary, results, submit, commit, reached } = open();
+    const { db, clock, diary, results, submit, commit, hits } = open();
     for (const n of [3, 1, 2]) submit(n);
     expect(stored(db)).to.deep.equal([]);
     expect(commit.idle).to.equal(false);
@@ -76,10 +77,10 @@ describe('a group commit', () => {
     expect([...results.keys()]).to.deep.equal([3, 1, 2]);
     expect(diary.lines).to.deep.equal(['begin', 'committed']);
     expect(commit.idle).to.equal(true);
-    expect(reached).to.deep.equal(['in-group', 'in-group', 'in-group', 'before-commit', 'after-commit']);
+    expect(hits).to.deep.equal(['in-group', 'in-group', 'in-group', 'before-commit', 'after-commit']);
   });
 
-  it('tells each what its work returned', () => {
+  it('calls each back with what its work returned', () => {
     const { clock, results, submit } = open();
     submit(1, () => 'one');
     submit(2, () => undefined);
@@ -126,7 +127,7 @@ describe('a group commit', () => {
     expect(diary.lines).to.deep.equal(['begin', 'committed', 'begin', 'committed']);
   });
 
-  it('puts work that is submitted by work, or by an answer, into the next group', () => {
+  it('puts work that is submitted by work, or by a callback, into the next group', () => {
     const { db, clock, diary, submit, commit } = open();
     submit(1, () => submit(2));
     commit.submit(
@@ -138,15 +139,28 @@ describe('a group commit', () => {
     expect(diary.lines.filter((line) => line === 'begin').length).to.be.within(2, 3);
   });
 
-  it('resolves or rejects as a promise', async () => {
-    const { clock, commit } = open();
-    const done = commit.run(() => 7);
-    const failed = commit.run(() => {
-      throw new Error('no');
+  it('tells its participants after each work whether it was kept', () => {
+    const { clock, diary, submit, commit } = open();
+    const kept: boolean[] = [];
+    commit.join({ begin() {}, worked: (good) => kept.push(good), committed() {}, rolledBack() {} });
+    submit(1);
+    submit(2, () => {
+      throw new Error('undone');
     });
+    submit(3);
     clock.turn();
-    expect(await done).to.equal(7);
-    expect(await failed.catch((error: unknown) => String(error))).to.equal('Error: no');
+    expect(kept).to.deep.equal([true, false, true]);
+    expect(diary.lines).to.deep.equal(['begin', 'committed']);
+  });
+
+  it('runs nothing and calls nobody back after it was closed', () => {
+    const { db, clock, results, submit, commit } = open();
+    submit(1);
+    commit.close();
+    submit(2);
+    clock.advance(60_000);
+    expect(stored(db)).to.deep.equal([]);
+    expect(results.size).to.equal(0);
   });
 
   it('fails as a whole when the disk is full in the middle, stores nothing, and works again once there is room', () => {
@@ -156,7 +170,7 @@ describe('a group commit', () => {
     submit(2, () => {}, 1_000_000);
     submit(3);
     clock.turn();
-    expectPassingFaults(results, 3);
+    expectTransientErrors(results, 3);
     expect(stored(db)).to.deep.equal([]);
     expect(db.inTransaction).to.equal(false);
     expect(diary.lines).to.deep.equal(['begin', 'rolled back']);
@@ -180,8 +194,8 @@ describe('a group commit', () => {
     });
     submit(3);
     clock.turn();
-    const told = [...results].filter(([, { ok }]) => ok).map(([n]) => n);
-    expect(stored(db)).to.deep.equal(told);
+    const kept = [...results].filter(([, { ok }]) => ok).map(([n]) => n);
+    expect(stored(db)).to.deep.equal(kept);
     expect(results.size).to.equal(3);
     expect(db.inTransaction).to.equal(false);
   });
@@ -191,7 +205,7 @@ describe('a group commit', () => {
     db.pragma('query_only = 1');
     for (const n of [1, 2]) submit(n);
     clock.turn();
-    expectPassingFaults(results, 2);
+    expectTransientErrors(results, 2);
     expect(diary.lines.at(-1)).to.equal('rolled back');
     db.pragma('query_only = 0');
     expect(stored(db)).to.deep.equal([]);
@@ -200,30 +214,11 @@ describe('a group commit', () => {
     expect(stored(db)).to.deep.equal([3]);
   });
 
-  it('fails as a whole while another process holds the lock, and works again afterwards', () => {
-    const path = newDatabasePath();
-    const { db, clock, diary, results, submit } = open(path);
-    db.pragma('busy_timeout = 0');
-    const other = new Sqlite(path);
-    other.exec('BEGIN IMMEDIATE; INSERT INTO numbers (n) VALUES (100)');
-    for (const n of [1, 2]) submit(n);
-    clock.turn();
-    expectPassingFaults(results, 2);
-    expect(diary.lines, 'it never began').to.deep.equal(['rolled back']);
-    other.exec('COMMIT');
-    other.close();
-    submit(3);
-    clock.turn();
-    expect(stored(db)).to.deep.equal([3, 100]);
-    db.close();
-  });
-
-  it('compensates what its participants wrote when it fails', () => {
+  it('undoes what its participants wrote when it fails', () => {
     const db = openDatabase(':memory:', [schema]);
     const clock = new HandClock();
-    const commit = new GroupCommit(db, clock, [
-      { begin: () => void db.exec('INSERT INTO numbers (n) VALUES (1)'), committed() {}, rolledBack() {} },
-    ]);
+    const commit = new GroupCommit(db, clock);
+    commit.join({ begin: () => void db.exec('INSERT INTO numbers (n) VALUES (1)'), committed() {}, rolledBack() {} });
     commit.submit(
       () => {
         throw new TransientError('for now');
@@ -234,22 +229,170 @@ describe('a group commit', () => {
     expect(stored(db)).to.deep.equal([]);
   });
 
-  it('tells nobody anything when it crashes before the commit, and nothing is stored', () => {
+  it('calls nobody back when it crashes before the commit, and nothing is stored', () => {
     const db = openDatabase(':memory:', [schema]);
     const clock = new HandClock();
     const crash = new Error('crash');
-    const commit = new GroupCommit(db, clock, [], (point) => {
+    const commit = new GroupCommit(db, clock, (point) => {
       if (point === 'before-commit') throw crash;
     });
-    let told = false;
+    let calledBack = false;
     commit.submit(
       () => db.exec('INSERT INTO numbers (n) VALUES (1)'),
       () => {
-        told = true;
+        calledBack = true;
       },
     );
     expect(() => clock.turn()).to.throw(crash);
-    expect(told).to.equal(false);
+    expect(calledBack).to.equal(false);
     expect(stored(db)).to.deep.equal([]);
+  });
+});
+
+describe('the lanes of a group commit', () => {
+  const lanesOf = (requests: number, events: number) => {
+    const { clock, commit, diary } = open();
+    const groups: string[][] = [];
+    commit.join({ begin: () => groups.push([]), committed() {}, rolledBack() {} });
+    for (let n = 0; n < events; n += 1)
+      commit.submit(
+        () => groups.at(-1)?.push('event'),
+        () => {},
+        'event',
+      );
+    for (let n = 0; n < requests; n += 1)
+      commit.submit(
+        () => groups.at(-1)?.push('request'),
+        () => {},
+        'request',
+      );
+    clock.turn();
+    expect(diary.lines.filter((line) => line === 'committed')).to.have.lengthOf(groups.length);
+    const count = (group: readonly string[], lane: string) => group.filter((one) => one === lane).length;
+    return groups.map((group) => [count(group, 'request'), count(group, 'event')]);
+  };
+
+  it('put a request into the very next group, though 10,000 events wait', () => {
+    const [first, second] = lanesOf(1, 10_000);
+    expect(first).to.deep.equal([1, 255]);
+    expect(second).to.deep.equal([0, 256]);
+  });
+
+  it('put an event into the very next group, though 10,000 requests wait', () => {
+    const [first] = lanesOf(10_000, 1);
+    expect(first).to.deep.equal([255, 1]);
+  });
+
+  it('share a group half and half when both are full', () => {
+    expect(lanesOf(300, 300)).to.deep.equal([
+      [128, 128],
+      [128, 128],
+      [44, 44],
+    ]);
+  });
+});
+
+describe('a work that always meets a transient error', () => {
+  it('does not hold up the others for longer than three groups, however often all of them are submitted again', () => {
+    const { db, clock, commit } = open();
+    const insert = db.prepare('INSERT INTO numbers (n) VALUES (?)');
+    let attemptsOfBad = 0;
+    let rounds = 0;
+    const submitAgain = (run: () => void): void =>
+      commit.submit(run, ({ ok }) => {
+        rounds += 1;
+        if (!ok && rounds < 1_000) submitAgain(run);
+      });
+    for (let n = 1; n <= 100; n += 1) {
+      submitAgain(() => {
+        if (n === 50) {
+          attemptsOfBad += 1;
+          throw new TransientError('the temporary disk is full for this one');
+        }
+        insert.run(n);
+      });
+    }
+    // Each failed group and each single work is a turn of its own.
+    for (let turns = 0; turns < 110 && stored(db).length < 99; turns += 1) clock.turnOnce();
+    expect(stored(db)).to.have.lengthOf(99).and.not.include(50);
+    expect(attemptsOfBad, 'three groups, then alone').to.be.within(4, 5);
+  });
+
+  it('is followed by whole groups again once it has been given up', () => {
+    const { clock, diary, submit, commit, results } = open();
+    for (let failures = 0; failures < 3; failures += 1) {
+      commit.submit(
+        () => {
+          throw new TransientError('for now');
+        },
+        () => {},
+      );
+      clock.turn();
+    }
+    expect(commit.lastError).to.equal('for now');
+    submit(1);
+    clock.turn();
+    expect(commit.lastError).to.equal(undefined);
+    diary.lines.length = 0;
+    for (const n of [2, 3, 4]) submit(n);
+    clock.turn();
+    expect(diary.lines).to.deep.equal(['begin', 'committed']);
+    expect([...results.values()].every(({ ok }) => ok)).to.equal(true);
+  });
+});
+
+describe('a group commit while another process holds the lock', () => {
+  afterEach(removeDatabases);
+
+  function locked() {
+    const path = newDatabasePath();
+    const opened = open(path);
+    const other = new Sqlite(path);
+    other.exec('BEGIN IMMEDIATE');
+    return { ...opened, other };
+  }
+
+  it('waits without blocking, and stores everything in order once the lock is released', () => {
+    const { db, clock, results, submit, commit, other } = locked();
+    for (const n of [1, 2]) submit(n);
+    clock.advance(700);
+    submit(3);
+    clock.advance(700);
+    expect(results.size).to.equal(0);
+    expect(commit.idle).to.equal(false);
+    other.exec('COMMIT');
+    clock.advance(15);
+    expect(stored(db)).to.deep.equal([1, 2, 3]);
+    expect([...results.keys()]).to.deep.equal([1, 2, 3]);
+    expect(commit.idle).to.equal(true);
+    expect(commit.lastError).to.equal(undefined);
+  });
+
+  it('gives up after a second and a half and not one millisecond earlier, however much waits', () => {
+    const { db, clock, results, submit, commit, other } = locked();
+    for (let n = 1; n <= 300; n += 1) submit(n);
+    clock.advance(1_499);
+    expect(results.size, 'called back before').to.equal(0);
+    clock.advance(1);
+    expectTransientErrors(results, 256);
+    expect(commit.lastError).to.match(/locked/);
+    other.exec('COMMIT');
+    other.close();
+    clock.advance(15);
+    expect(stored(db)).to.have.lengthOf(44);
+    expect(commit.lastError).to.equal(undefined);
+    db.close();
+  });
+
+  it('tries every 15 milliseconds, not in every turn of the event loop, also when more work arrives', () => {
+    const { clock, diary, submit } = locked();
+    for (let n = 1; n <= 300; n += 1) submit(n);
+    clock.turn();
+    submit(301);
+    clock.turn();
+    const attempts = () => diary.lines.filter((line) => line === 'rolled back').length;
+    expect(attempts()).to.equal(1);
+    clock.advance(150);
+    expect(attempts()).to.equal(11);
   });
 });

@@ -1,5 +1,6 @@
-// Is it alive, can it take work; and what it answers when it can't.
+// Is it alive, can it take work; and what it answers when it cannot.
 import { expect } from 'chai';
+import { TransientError } from '../../shared/runtime/storage/database.ts';
 import { samples } from '../support/events.ts';
 import { expectProblem, type Served, serveInventory, serveOrders, servePayments } from '../support/serve.ts';
 
@@ -18,7 +19,7 @@ for (const [name, serve] of [
     after(() => served.close());
 
     for (const prefix of ['', `/${name}`])
-      it(`is told by ${prefix}/health_check, ${prefix}/livez and ${prefix}/readyz`, async () => {
+      it(`is answered by ${prefix}/health_check, ${prefix}/livez and ${prefix}/readyz`, async () => {
         expect((await served.get(`${prefix}/health_check`)).body).to.deep.equal({ status: 'ok', service: name });
         expect((await served.get(`${prefix}/livez`)).body).to.deep.equal({ status: 'alive' });
         const ready = await served.get(`${prefix}/readyz`);
@@ -34,12 +35,17 @@ for (const [name, serve] of [
       expect(ready.body.broker).to.include({ publisher: 'connecting' });
     });
 
-    it('is not ready while its database can only be read, but alive; and ready again afterwards', async () => {
+    it('is not ready after a write that failed, but alive; and ready again after one that did not', async () => {
+      const write = () => served.node.transact(() => served.db.exec('DELETE FROM suspects'), served.node.newCause());
       served.db.pragma('query_only = 1');
+      const failure = await write().catch((error: unknown) => error);
       const during = await served.get('/readyz');
       const alive = await served.get('/livez');
       served.db.pragma('query_only = 0');
+      expect(failure).to.be.instanceOf(TransientError);
       expect([during.status, during.body.database, alive.status]).to.deep.equal([503, 'unavailable', 200]);
+      expect(during.body.warnings.join()).to.match(/the database cannot be written: .*readonly/);
+      await write();
       expect((await served.get('/readyz')).status).to.equal(200);
     });
 
@@ -50,17 +56,17 @@ for (const [name, serve] of [
     });
   });
 
-describe('order-service when it can not take an order on', () => {
+describe('order-service when it cannot take an order on', () => {
   let orders: Served;
   beforeEach(async () => {
     orders = await serveOrders();
-    await orders.hearOfProduct();
+    await orders.consumeProduct();
   });
   afterEach(() => orders.close());
 
   const place = (headers: Readonly<Record<string, string>> = {}) => orders.post('/ann/orders', line, headers);
 
-  it('says so while the database can not be written, stores nothing, still answers reads, and recovers', async () => {
+  it('answers so while the database cannot be written, stores nothing, still answers reads, and recovers', async () => {
     const { orderId } = (await place()).body;
     await orders.bus.next('order.placed', orderId);
     const before = orders.stored()['orders'];
@@ -75,7 +81,7 @@ describe('order-service when it can not take an order on', () => {
     expect((await place({ 'idempotency-key': 'k' })).status, 'the same key once it works').to.equal(202);
   });
 
-  it('accepts while the broker is away until the outbox is full, then says when to try again, and recovers', async () => {
+  it('accepts while the broker is away until the outbox is full, then answers when to try again, and recovers', async () => {
     orders.bus.disconnect();
     for (let count = 0; count <= 50; count += 1) expect((await place()).status, `order ${count}`).to.equal(202);
     const refused = await place();
@@ -89,17 +95,17 @@ describe('order-service when it can not take an order on', () => {
     orders.bus.connect();
     await orders.drained();
     expect((await place()).status).to.equal(202);
-    expect(orders.said()).to.have.lengthOf(52);
+    expect(orders.published()).to.have.lengthOf(52);
   });
 
   it('counts the messages that nobody has a queue for', async () => {
-    orders.bus.answer = 'unroutable';
+    orders.bus.autoAnswer = 'unroutable';
     await place();
     await orders.bus.next('order.placed');
-    await orders.bus.settled();
+    await orders.bus.answered();
     expect((await orders.get('/readyz')).body.outbox).to.deep.equal({
       waiting: 1,
-      unroutable: { 'order.events/order.placed': 1 },
+      unroutable: { 'order.placed': 1 },
     });
   });
 
@@ -118,7 +124,7 @@ describe('the trace of a request', () => {
   it('is carried into the event, and the id of the request is its cause', async () => {
     const orders = await serveOrders();
     try {
-      await orders.hearOfProduct();
+      await orders.consumeProduct();
       const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
       await orders.post('/ann/orders', line, { traceparent, 'x-request-id': 'request-7' });
       const event = await orders.bus.next('order.placed');

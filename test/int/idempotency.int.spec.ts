@@ -1,7 +1,7 @@
 // The same request again, and again: one effect, and the very first answer.
 import { connect } from 'node:net';
 import { expect } from 'chai';
-import { anyEventOf, samples } from '../support/events.ts';
+import { eventOf, samples } from '../support/events.ts';
 import {
   type Answer,
   expectProblem,
@@ -17,7 +17,7 @@ describe('an Idempotency-Key over HTTP', () => {
   let orders: Served;
   beforeEach(async () => {
     orders = await serveOrders();
-    await orders.hearOfProduct();
+    await orders.consumeProduct();
   });
   afterEach(() => orders.close());
 
@@ -32,7 +32,7 @@ describe('an Idempotency-Key over HTTP', () => {
     expect(new Set(answers.map(({ text }) => text)).size).to.equal(1);
     expect(new Set(answers.map(({ headers }) => headers.location)).size).to.equal(1);
     expect(ordersStored()).to.equal(1);
-    expect(orders.said()).to.have.lengthOf(1);
+    expect(orders.published()).to.have.lengthOf(1);
   });
 
   it('100 at once with 100 keys are 100 orders', async () => {
@@ -50,7 +50,7 @@ describe('an Idempotency-Key over HTTP', () => {
     ])
       expectProblem(await place('k', other), 422, 'idempotency-key-reused');
     expect(ordersStored()).to.equal(1);
-    expect(orders.said()).to.have.lengthOf(1);
+    expect(orders.published()).to.have.lengthOf(1);
   });
 
   it('takes the same content for the same request, however it is written, quoted or not', async () => {
@@ -66,8 +66,8 @@ describe('an Idempotency-Key over HTTP', () => {
   it('gets the very first answer even when the order has ended since and the price has changed', async () => {
     const first = await place('k');
     const { orderId } = first.body;
-    await orders.hear(anyEventOf('payment.failed', { ...samples['payment.failed'], orderId }));
-    await orders.hearOfProduct({ version: 2, unitPrice: 9999, available: false });
+    await orders.consume(eventOf('payment.failed', { ...samples['payment.failed'], orderId }));
+    await orders.consumeProduct({ version: 2, unitPrice: 9999, available: false });
     const again = await place('k');
     expect([again.status, again.text, again.headers.location]).to.deep.equal([
       first.status,
@@ -80,7 +80,7 @@ describe('an Idempotency-Key over HTTP', () => {
   it('of a request that was refused can be used again once it is right', async () => {
     const dear = { ...body, items: [{ productId: 'later', qty: 1 }] };
     expectProblem(await place('k', dear), 422, 'unknown-product');
-    await orders.hearOfProduct({ productId: 'later' });
+    await orders.consumeProduct({ productId: 'later' });
     expect((await place('k', dear)).status).to.equal(202);
     expect(ordersStored()).to.equal(1);
   });

@@ -51,7 +51,7 @@ function run(db: Database = openDatabase(':memory:', [outboxSchema]), bus = new 
     /** Rows that are stored. */
     rows: () => db.prepare<[], string>('SELECT message_id FROM outbox ORDER BY seq').pluck().all(),
     sent: () => bus.published.map(({ message }) => message.messageId),
-    settle: (outcome: PublishOutcome) => bus.settleOpen(outcome),
+    settle: (outcome: PublishOutcome) => bus.answerOpen(outcome),
   };
 }
 
@@ -157,8 +157,8 @@ describe('the relay', () => {
   it('forgets the ones that are confirmed out of order, and no others', () => {
     const { write, bus, rows, clock } = run();
     write(3);
-    bus.published[2]?.settle('confirmed');
-    bus.published[0]?.settle('confirmed');
+    bus.published[2]?.answer('confirmed');
+    bus.published[0]?.answer('confirmed');
     clock.advance(20);
     expect(rows()).to.deep.equal(['order.placed#2']);
   });
@@ -166,14 +166,14 @@ describe('the relay', () => {
   it('keeps what is unroutable, counts it, warns once, and delivers it in order once there is a queue', () => {
     const { write, bus, rows, clock, relay, sent, warnings } = run();
     write(2);
-    bus.settleOpen('unroutable');
+    bus.answerOpen('unroutable');
     write(1);
     write(1, 'order.withdrawn');
     expect(relay.status()).to.deep.equal({ waiting: 4, unroutable: { 'order.events/order.placed': 3 } });
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     for (let attempt = 0; attempt < 5; attempt += 1) {
       clock.advance(5_000);
-      bus.settleOpen('unroutable');
+      bus.answerOpen('unroutable');
     }
     expect(rows()).to.have.lengthOf(3);
     expect(warnings).to.have.lengthOf(1);
@@ -183,9 +183,9 @@ describe('the relay', () => {
 
     const before = bus.published.length;
     clock.advance(5_000);
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     expect(sent().slice(before)).to.deep.equal(['order.placed#1', 'order.placed#2', 'order.placed#3']);
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(20);
     expect(rows()).to.deep.equal([]);
     expect(relay.status()).to.deep.equal({ waiting: 0, unroutable: {} });
@@ -194,7 +194,7 @@ describe('the relay', () => {
   it('lets other routing keys pass while one is unroutable', () => {
     const { write, bus, sent } = run();
     write();
-    bus.settleOpen('unroutable');
+    bus.answerOpen('unroutable');
     write(1, 'order.withdrawn');
     expect(sent()).to.deep.equal(['order.placed#1', 'order.withdrawn#2']);
   });
@@ -203,13 +203,13 @@ describe('the relay', () => {
     const { write, bus, rows, clock } = run();
     write();
     for (const delayMs of [200, 400, 800]) {
-      bus.settleOpen('nacked');
+      bus.answerOpen('nacked');
       clock.advance(delayMs - 1);
       expect(bus.open, `open one millisecond before ${delayMs}`).to.have.lengthOf(0);
       clock.advance(1);
       expect(bus.open, `open after ${delayMs}`).to.have.lengthOf(1);
     }
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(20);
     expect(rows()).to.deep.equal([]);
   });
@@ -223,7 +223,7 @@ describe('the relay', () => {
     expect(sent()).to.have.lengthOf(3);
     bus.connect();
     expect(sent().slice(3)).to.deep.equal([1, 2, 3, 4].map((n) => `order.placed#${n}`));
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(20);
     expect(rows()).to.deep.equal([]);
   });
@@ -231,7 +231,7 @@ describe('the relay', () => {
   it('publishes again what was lost, and not what was confirmed before the connection broke', () => {
     const { write, bus, sent } = run();
     write(3);
-    bus.published[1]?.settle('confirmed');
+    bus.published[1]?.answer('confirmed');
     bus.disconnect();
     bus.connect();
     expect(sent().slice(3)).to.deep.equal(['order.placed#1', 'order.placed#3']);
@@ -240,14 +240,14 @@ describe('the relay', () => {
   it('takes up what was unroutable when the connection broke meanwhile', () => {
     const { write, bus, rows, clock } = run();
     write(2);
-    bus.settleOpen('unroutable');
+    bus.answerOpen('unroutable');
     bus.disconnect();
     clock.advance(manyMs);
     bus.connect();
     clock.advance(5_000);
     expect(bus.open.map(({ message }) => message.messageId)).to.deep.equal(['order.placed#1']);
-    bus.settleOpen('confirmed');
-    bus.settleOpen('confirmed');
+    bus.answerOpen('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(20);
     expect(rows()).to.deep.equal([]);
   });
@@ -256,7 +256,7 @@ describe('the relay', () => {
     const { write, bus, sent } = run();
     write(1_001);
     expect(bus.open).to.have.lengthOf(1_000);
-    bus.published[0]?.settle('confirmed');
+    bus.published[0]?.answer('confirmed');
     expect(bus.open).to.have.lengthOf(1_000);
     expect(sent().at(-1)).to.equal('order.placed#1001');
   });
@@ -265,9 +265,9 @@ describe('the relay', () => {
     const { write, bus } = run();
     write(12, 'order.placed', 1024 * 1024);
     expect(bus.open).to.have.lengthOf(9);
-    bus.published[0]?.settle('confirmed');
+    bus.published[0]?.answer('confirmed');
     expect(bus.open).to.have.lengthOf(9);
-    for (let rounds = 0; rounds < 12; rounds += 1) bus.settleOpen('confirmed');
+    for (let rounds = 0; rounds < 12; rounds += 1) bus.answerOpen('confirmed');
     expect(bus.published).to.have.lengthOf(12);
   });
 
@@ -301,7 +301,7 @@ describe('the relay', () => {
     const path = newDatabasePath();
     const first = run(openDatabase(path, [outboxSchema]));
     first.write(3);
-    first.bus.published[0]?.settle('confirmed');
+    first.bus.published[0]?.answer('confirmed');
     first.clock.advance(20);
     first.relay.stop();
     first.db.close();
@@ -309,7 +309,7 @@ describe('the relay', () => {
     const second = run(openDatabase(path, [outboxSchema]));
     expect(second.sent()).to.deep.equal(['order.placed#2', 'order.placed#3']);
     expect(second.relay.waiting).to.equal(2);
-    second.settle('confirmed');
+    second.answer('confirmed');
     second.clock.advance(20);
     expect(second.rows()).to.deep.equal([]);
     expect(second.relay.drained).to.equal(true);
@@ -320,7 +320,7 @@ describe('the relay', () => {
     const path = newDatabasePath();
     const first = run(openDatabase(path, [outboxSchema]));
     first.write();
-    first.settle('confirmed');
+    first.answer('confirmed');
     first.relay.stop();
     first.db.close();
     const second = run(openDatabase(path, [outboxSchema]));
@@ -361,9 +361,9 @@ describe('the relay', () => {
     expect(other.sent(), 'each begins with what it has written itself').to.have.lengthOf(1);
     clock.advance(30_000);
     expect(other.sent(), 'its look at the whole table has found the other row, too').to.have.lengthOf(2);
-    other.settle('confirmed');
+    other.answer('confirmed');
     clock.advance(20);
-    one.settle('confirmed');
+    one.answer('confirmed');
     clock.advance(30_000);
     expect(one.rows()).to.deep.equal([]);
     expect([one.relay.waiting, other.relay.waiting]).to.deep.equal([0, 0]);

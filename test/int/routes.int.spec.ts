@@ -1,6 +1,6 @@
 // What the routes of each service answer when all is well.
 import { expect } from 'chai';
-import { anyEventOf, samples } from '../support/events.ts';
+import { eventOf, samples } from '../support/events.ts';
 import { expectProblem, type Served, serveInventory, serveOrders, servePayments } from '../support/serve.ts';
 
 const unknownOrder = '01900000-0000-7000-8000-0000000000ff';
@@ -10,14 +10,14 @@ describe('order-service over HTTP', () => {
   let orders: Served;
   beforeEach(async () => {
     orders = await serveOrders();
-    await orders.hearOfProduct();
+    await orders.consumeProduct();
   });
   afterEach(() => orders.close());
 
   const place = (body: object = {}, headers = {}) =>
     orders.post('/orders', { userId: 'ann', items: [{ productId, qty: 2 }], ...body }, headers);
 
-  it('accepts an order, says where to look, and says order.placed', async () => {
+  it('accepts an order, answers where to look, and publishes order.placed', async () => {
     const placed = await place();
     expect(placed.status).to.equal(202);
     expect(placed.headers.location).to.equal(`/orders/${placed.body.orderId}`);
@@ -30,7 +30,7 @@ describe('order-service over HTTP', () => {
       },
     ]);
     expect((await orders.get(placed.headers.location ?? '')).body).to.deep.equal(placed.body);
-    expect(orders.said().map(({ type, subject }) => [type, subject])).to.deep.equal([
+    expect(orders.published().map(({ type, subject }) => [type, subject])).to.deep.equal([
       ['order.placed', placed.body.orderId],
     ]);
   });
@@ -48,9 +48,9 @@ describe('order-service over HTTP', () => {
 
   it('tells the status and timeline of an order that was confirmed, with the cause of each event', async () => {
     const { orderId } = (await place()).body;
-    const paid = anyEventOf('payment.completed', { ...samples['payment.completed'], orderId });
-    await orders.hear(paid);
-    await orders.hear(anyEventOf('inventory.reserved', { ...samples['inventory.reserved'], orderId }));
+    const paid = eventOf('payment.completed', { ...samples['payment.completed'], orderId });
+    await orders.consume(paid);
+    await orders.consume(eventOf('inventory.reserved', { ...samples['inventory.reserved'], orderId }));
     const order = (await orders.get(`/orders/${orderId}`)).body;
     expect(order).to.deep.include({ status: 'confirmed', waitsFor: [] });
     const { status, events } = (await orders.get(`/orders/${orderId}/timeline`)).body;
@@ -69,10 +69,10 @@ describe('order-service over HTTP', () => {
     expect(first.body).to.include({ status: 'cancelling', reason: 'customer' });
     const again = await orders.post(`/orders/${orderId}/cancel`);
     expect(again.body).to.deep.equal(first.body);
-    expect(orders.said().map(({ type }) => type)).to.deep.equal(['order.placed', 'order.withdrawn']);
+    expect(orders.published().map(({ type }) => type)).to.deep.equal(['order.placed', 'order.withdrawn']);
 
     const confirmed = (await place()).body.orderId;
-    await orders.hear(anyEventOf('inventory.reserved', { ...samples['inventory.reserved'], orderId: confirmed }));
+    await orders.consume(eventOf('inventory.reserved', { ...samples['inventory.reserved'], orderId: confirmed }));
     expectProblem(await orders.post(`/orders/${confirmed}/cancel`), 409, 'order-confirmed');
   });
 
@@ -87,7 +87,7 @@ describe('order-service over HTTP', () => {
     // The order is there when order.placed has reached the broker.
     const event = await orders.bus.next('order.placed');
     const orderId = event.subject;
-    await orders.hear(anyEventOf('payment.failed', { ...samples['payment.failed'], orderId }));
+    await orders.consume(eventOf('payment.failed', { ...samples['payment.failed'], orderId }));
     const answer = await waiting;
     expect(answer.status).to.equal(200);
     expect(answer.headers['preference-applied']).to.equal('wait=10');
@@ -143,7 +143,7 @@ describe('order-service over HTTP', () => {
   });
 
   it('lists its copy of the catalogue and its totals', async () => {
-    await orders.hearOfProduct({ productId: 'CATALOG-002' });
+    await orders.consumeProduct({ productId: 'CATALOG-002' });
     await place();
     const catalogue = (await orders.get(`/products?limit=1&after=${productId}`)).body.products;
     expect(catalogue).to.deep.equal([{ ...samples['product.updated'], productId: 'CATALOG-002' }]);
@@ -193,9 +193,9 @@ describe('payment-service over HTTP', () => {
     await payments.put('/accounts/ann', { balance: 3000 });
     const [one, two] = [1, 2].map((n) => ({ ...samples['order.placed'], orderId: `${unknownOrder.slice(0, -1)}${n}` }));
     if (!one || !two) return expect.fail('no orders');
-    await payments.hear(anyEventOf('order.placed', one));
-    await payments.hear(anyEventOf('order.placed', two));
-    await payments.hear(anyEventOf('order.withdrawn', { ...samples['order.withdrawn'], orderId: unknownOrder }));
+    await payments.consume(eventOf('order.placed', one));
+    await payments.consume(eventOf('order.placed', two));
+    await payments.consume(eventOf('order.withdrawn', { ...samples['order.withdrawn'], orderId: unknownOrder }));
     const of = async (orderId: string) => (await payments.get(`/payments/${orderId}`)).body;
     expect(await of(one.orderId)).to.include({ status: 'completed', amount: 3000, userId: 'ann' });
     expect(await of(two.orderId)).to.include({ status: 'failed', reason: 'insufficient_funds' });
@@ -226,7 +226,7 @@ describe('inventory-service over HTTP', () => {
     const restocked = await inventory.post('/products/berlin/restocks', { qty: 2 });
     expect([restocked.status, restocked.body.stock]).to.deep.equal([201, 5]);
     expect((await inventory.get('/products/berlin')).body.stock).to.equal(5);
-    expect(inventory.said().map(({ type }) => type)).to.deep.equal(['product.updated', 'product.updated']);
+    expect(inventory.published().map(({ type }) => type)).to.deep.equal(['product.updated', 'product.updated']);
   });
 
   it('lists products in pages in the order of their ids', async () => {
@@ -245,9 +245,9 @@ describe('inventory-service over HTTP', () => {
       orderId: `${unknownOrder.slice(0, -1)}${n}`,
     }));
     if (!one || !two) return expect.fail('no orders');
-    await inventory.hear(anyEventOf('payment.completed', one));
-    await inventory.hear(anyEventOf('payment.completed', two));
-    await inventory.hear(anyEventOf('order.withdrawn', { ...samples['order.withdrawn'], orderId: unknownOrder }));
+    await inventory.consume(eventOf('payment.completed', one));
+    await inventory.consume(eventOf('payment.completed', two));
+    await inventory.consume(eventOf('order.withdrawn', { ...samples['order.withdrawn'], orderId: unknownOrder }));
     const of = async (orderId: string) => (await inventory.get(`/reservations/${orderId}`)).body;
     expect((await of(one.orderId)).status).to.equal('reserved');
     expect((await of(two.orderId)).shortages).to.deep.equal([{ productId, wanted: 2, available: 0 }]);

@@ -1,7 +1,7 @@
 // Events as they come in: a sample of each type of the contract, and the envelope around it.
 import { v7 as uuidv7 } from 'uuid';
-import { choreography, type DataOf, type EventType } from '../../shared/contract/choreography.ts';
-import { type AnyEvent, type CloudEvent, dataSchemaOf } from '../../shared/contract/cloud-event.ts';
+import { choreography, type DataOf, type EventOf, type EventType } from '../../shared/contract/choreography.ts';
+import { type CloudEvent, createEvent } from '../../shared/contract/cloud-event.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 
 export const orderId = '01900000-0000-7000-8000-00000000a11c';
@@ -34,32 +34,26 @@ export const samples: { readonly [T in EventType]: DataOf<T> } = {
 
 export const eventTypes = Object.keys(samples) as EventType[];
 
-/** An event with everything around it that a service would have put there. */
+/** What a test may want otherwise in an envelope. */
+type Changes = Partial<Omit<CloudEvent, 'type' | 'data'>> & { readonly position?: number };
+
+/** An event with everything around it that its publisher would have put there. */
 export function eventOf<T extends EventType>(
   type: T,
   data: DataOf<T> = samples[type],
-  envelope: Partial<CloudEvent<T>> = {},
-): CloudEvent<T> {
-  const spec = choreography.events[type];
-  const subject = String((data as Record<string, unknown>)[spec.subject]);
-  return {
-    specversion: '1.0',
-    id: uuidv7(),
-    type,
-    source: spec.by,
-    subject,
-    time: isoTime(Date.UTC(2030, 0, 1)),
-    datacontenttype: 'application/json',
-    dataschema: dataSchemaOf(type),
-    correlationid: subject,
-    causationid: uuidv7(),
-    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    data,
-    ...envelope,
-  };
-}
-
-/** The same as a member of the union that narrows on `type`. */
-export function anyEventOf<T extends EventType>(type: T, data: DataOf<T> = samples[type]): AnyEvent {
-  return eventOf(type, data) as unknown as AnyEvent;
+  { position, ...changes }: Changes = {},
+): EventOf<T> {
+  const event = createEvent(
+    choreography,
+    { type, data },
+    {
+      id: uuidv7(),
+      source: choreography.events[type].by,
+      time: isoTime(Date.UTC(2030, 0, 1)),
+      causationId: uuidv7(),
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      ...(position === undefined ? {} : { position }),
+    },
+  );
+  return { ...event, ...changes, type, data };
 }

@@ -1,11 +1,5 @@
-// A broker that does what a test tells it: it keeps what is published until the test says what became of it.
-
-import {
-  type AnyEvent,
-  type CloudEvent,
-  cloudEventContentType,
-  encodeEvent,
-} from '../../shared/contract/cloud-event.ts';
+// A broker that does what a test asks of it: it keeps what is published until the test decides what became of it.
+import { type CloudEvent, cloudEventContentType, encodeEvent } from '../../shared/contract/cloud-event.ts';
 import { exchangeOf } from '../../shared/contract/topology.ts';
 import type {
   Bus,
@@ -19,12 +13,13 @@ import type {
 interface Published {
   readonly message: OutgoingMessage;
   outcome: PublishOutcome | undefined;
-  settle(outcome: PublishOutcome): void;
+  answer(outcome: PublishOutcome): void;
 }
 
 /** A delivery and what came of it. */
 export interface Delivered extends Delivery {
   readonly acks: () => number;
+  readonly rejects: () => number;
   /** Resolves with the first ack. */
   readonly acked: Promise<void>;
 }
@@ -33,7 +28,9 @@ export class FakeBus implements Bus {
   /** Everything that was ever published, oldest first. */
   readonly published: Published[] = [];
   /** Set: this is what becomes of every message, in the next turn of the event loop. */
-  answer: PublishOutcome | undefined;
+  autoAnswer: PublishOutcome | undefined;
+  /** Messages that wait in the service's queue; undefined: it cannot be told. */
+  waiting: number | undefined = 0;
   readonly #notices = new Set<() => void>();
   #listener: BusListener | undefined;
   #connected = true;
@@ -46,21 +43,25 @@ export class FakeBus implements Bus {
     return this.#connected;
   }
 
-  publish(message: OutgoingMessage, settled: (outcome: PublishOutcome) => void): void {
+  publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void {
     if (!this.#connected) throw new Error('published while canPublish() is false');
     const published: Published = {
       message,
       outcome: undefined,
-      settle: (outcome) => {
-        if (published.outcome) throw new Error(`settled twice: ${published.outcome}, then ${outcome}`);
+      answer: (outcome) => {
+        if (published.outcome) throw new Error(`answered twice: ${published.outcome}, then ${outcome}`);
         published.outcome = outcome;
-        settled(outcome);
+        done(outcome);
       },
     };
     this.published.push(published);
     for (const notice of [...this.#notices]) notice();
-    const { answer } = this;
-    if (answer) setImmediate(() => published.settle(answer));
+    const { autoAnswer } = this;
+    if (autoAnswer) setImmediate(() => published.answer(autoAnswer));
+  }
+
+  backlog(done: (messages: number | undefined) => void): void {
+    done(this.#connected ? this.waiting : undefined);
   }
 
   status(): BusStatus {
@@ -74,14 +75,14 @@ export class FakeBus implements Bus {
 
   // ---- what a test does
 
-  /** Published and not settled yet, oldest first. */
+  /** Published and without an answer yet, oldest first. */
   get open(): readonly Published[] {
     return this.published.filter(({ outcome }) => outcome === undefined);
   }
 
-  /** Settles everything that is open now; not what is published because of that. */
-  settleOpen(outcome: PublishOutcome): void {
-    for (const { settle } of this.open) settle(outcome);
+  /** Answers everything that is open now; not what is published because of that. */
+  answerOpen(outcome: PublishOutcome): void {
+    for (const { answer } of this.open) answer(outcome);
   }
 
   /** The first event of this type, about this subject if one is given, that is or will be published. */
@@ -106,33 +107,36 @@ export class FakeBus implements Bus {
   }
 
   /** Resolves once it is known what became of everything that was published. */
-  async settled(): Promise<void> {
+  async answered(): Promise<void> {
     while (this.open.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   /** The connection breaks: what is open is lost. */
   disconnect(): void {
     this.#connected = false;
-    this.settleOpen('lost');
+    this.answerOpen('lost');
     this.#listener?.publishingChanged();
   }
 
   connect(): void {
     this.#connected = true;
     this.#listener?.publishingChanged();
+    this.#listener?.consumingBegan?.();
   }
 
-  /** Hands an event over, as the broker does after its publisher has said it. */
-  deliverEvent(event: AnyEvent | CloudEvent): Delivered {
-    return this.deliver(encodeEvent(event as CloudEvent), {
+  /** Hands an event over, as the broker does after its publisher has published it. */
+  deliverEvent(event: CloudEvent, properties: Partial<Delivery> = {}): Delivered {
+    return this.deliver(encodeEvent(event), {
       messageId: event.id,
       exchange: exchangeOf(event.source),
       routingKey: event.type,
+      ...properties,
     });
   }
 
   deliver(body: Buffer, properties: Partial<Delivery> = {}): Delivered {
     let acks = 0;
+    let rejects = 0;
     let resolve: () => void = () => {};
     const acked = new Promise<void>((done) => {
       resolve = done;
@@ -145,12 +149,17 @@ export class FakeBus implements Bus {
       routingKey: 'order.placed',
       headers: {},
       redelivered: false,
+      returns: 0,
       ...properties,
       acked,
       acks: () => acks,
+      rejects: () => rejects,
       ack: () => {
         acks += 1;
         resolve();
+      },
+      reject: () => {
+        rejects += 1;
       },
     };
     this.#listener?.delivered(delivered);

@@ -1,4 +1,5 @@
-// given / when / emits: what a service knows, what happens, what it says. Over the real tables in memory, no broker.
+// given / when / publishes: what a service knows, what happens, what it publishes. Over the real tables in memory, without
+// a broker.
 import { expect } from 'chai';
 import {
   type ConsumedBy,
@@ -9,15 +10,19 @@ import {
   type PublishedBy,
   type ServiceName,
 } from '../../shared/contract/choreography.ts';
-import type { AnyEvent } from '../../shared/contract/cloud-event.ts';
+import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
 import type { SilentOutcome } from '../../shared/contract/language.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
-import { migrationsOf, type ServiceDefinition, type ServiceParts } from '../../shared/runtime/node/service-node.ts';
-import type { Transaction } from '../../shared/runtime/node/transaction.ts';
+import type { Reaction } from '../../shared/runtime/messaging/event-handler.ts';
+import type { Moment } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
+import type { ServiceDefinition, ServiceParts, Transaction } from '../../shared/saga.ts';
 import { eventOf } from './events.ts';
 import { HandClock } from './hand-clock.ts';
+
+/** An event that was published, or a silent outcome. */
+type Outcome = { readonly type: string; readonly data: unknown } | string;
 
 /** A service of which nothing is known yet. */
 export function given<S extends ServiceName, P extends ServiceParts<S>>(
@@ -34,7 +39,7 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
 
   constructor(definition: ServiceDefinition<S, P>) {
     this.#name = definition.name;
-    this.#db = openDatabase(':memory:', migrationsOf(definition));
+    this.#db = openDatabase(':memory:', definition.migrations);
     this.parts = definition.build(this.#db);
   }
 
@@ -44,27 +49,27 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
     return this;
   }
 
-  /** What has happened elsewhere before. */
-  heard<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): this {
+  /** An event that was consumed before. */
+  consumed<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): this {
     this.#react(type, data);
     return this;
   }
 
-  /** Something happens elsewhere. */
+  /** An event is consumed. */
   when<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): Result<S, P> {
     return this.#result(() => this.#react(type, data));
   }
 
-  /** Somebody asks for something, or a time has come. */
+  /** A command runs: somebody asks for something, or its time has come. */
   whenAsked(command: (parts: P, tx: Transaction<S>) => unknown): Result<S, P> {
     return this.#result(() => {
-      const said: Emission[] = [];
-      this.#db.transaction(() => command(this.parts, this.#transaction(said)))();
-      return said;
+      const published: Outcome[] = [];
+      this.#db.transaction(() => command(this.parts, this.#transaction(published)))();
+      return published;
     });
   }
 
-  #result(run: () => readonly (Emission | string)[]): Result<S, P> {
+  #result(run: () => readonly Outcome[]): Result<S, P> {
     try {
       return new Result(this, run(), undefined);
     } catch (error) {
@@ -72,42 +77,40 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
     }
   }
 
-  #react<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): readonly (Emission | string)[] {
-    const reactions = this.parts.reactions as unknown as Record<string, (event: AnyEvent, at: unknown) => unknown>;
+  #react<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): readonly Outcome[] {
+    const reactions: Readonly<Record<string, Reaction>> = this.parts.reactions;
     const event = eventOf(type, data, { id: this.clock.newId(), time: isoTime(this.clock.nowMs()) });
     return this.#db.transaction(() => {
-      const outcome = reactions[type]?.(event as unknown as AnyEvent, this.#moment()) as Emission | string;
+      const outcome = reactions[type]?.(event, this.#moment());
+      if (outcome === undefined) throw new Error(`${this.#name} has no reaction to ${type}`);
       const name = typeof outcome === 'string' ? outcome : outcome.type;
-      const declared = (choreography.events[type as EventType].reactions as Record<string, readonly string[]>)[
-        this.#name
-      ];
-      expect(declared, `outcomes that the contract declares for ${this.#name} and ${type}`).to.include(name);
-      if (typeof outcome !== 'string') this.#say(outcome);
+      const declared: Readonly<Record<string, readonly string[]>> = choreography.events[type].reactions;
+      expect(declared[this.#name], `outcomes that the contract declares for ${this.#name} and ${type}`).to.include(
+        name,
+      );
+      if (typeof outcome !== 'string') this.#publish(outcome as Emission);
       return [outcome];
     })();
   }
 
-  #say(emission: Emission): AnyEvent {
-    choreography.events[emission.type].data.parse(emission.data);
-    const event = eventOf(emission.type, emission.data, {
-      id: this.clock.newId(),
-      time: isoTime(this.clock.nowMs()),
-    }) as unknown as AnyEvent;
-    this.parts.record?.(event);
+  #publish({ type, data }: Emission): CloudEvent {
+    choreography.events[type].data.parse(data);
+    const event = eventOf(type, data, { id: this.clock.newId(), time: isoTime(this.clock.nowMs()) });
+    this.parts.published?.(event);
     return event;
   }
 
-  #moment(): { nowMs: number; now: string } {
+  #moment(): Moment {
     return { nowMs: this.clock.nowMs(), now: isoTime(this.clock.nowMs()) };
   }
 
-  #transaction(said: Emission[]): Transaction<S> {
+  #transaction(published: Outcome[]): Transaction<S> {
     return {
       ...this.#moment(),
       newId: () => this.clock.newId(),
-      emit: (emission) => {
-        said.push(emission as Emission);
-        return this.#say(emission as Emission);
+      publish: (emission) => {
+        published.push(emission);
+        return this.#publish(emission as Emission);
       },
     };
   }
@@ -115,45 +118,45 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
 
 class Result<S extends ServiceName, P extends ServiceParts<S>> {
   readonly #given: Given<S, P>;
-  readonly #said: readonly (Emission | string)[];
+  readonly #outcomes: readonly Outcome[];
   readonly #error: unknown;
 
-  constructor(known: Given<S, P>, said: readonly (Emission | string)[], error: unknown) {
+  constructor(known: Given<S, P>, outcomes: readonly Outcome[], error: unknown) {
     this.#given = known;
-    this.#said = said;
+    this.#outcomes = outcomes;
     this.#error = error;
   }
 
   /** Exactly this event, and no other. */
-  emits<T extends EventType & PublishedBy<S>>(type: T, data: DataOf<T>): this {
+  publishes<T extends EventType & PublishedBy<S>>(type: T, data: DataOf<T>): this {
     this.#succeeded();
-    expect(this.#said).to.deep.equal([{ type, data }]);
+    expect(this.#outcomes).to.deep.equal([{ type, data }]);
     return this;
   }
 
-  /** One event of this type; its data is checked by the contract's schema only. */
-  emitsA(type: EventType & PublishedBy<S>, count = 1): this {
+  /** One event of this type, or as many as it says; the data is checked by the contract's schema only. */
+  publishesA(type: EventType & PublishedBy<S>, count = 1): this {
     this.#succeeded();
-    expect(this.#said.map((said) => (typeof said === 'string' ? said : said.type))).to.deep.equal(
+    expect(this.#outcomes.map((outcome) => (typeof outcome === 'string' ? outcome : outcome.type))).to.deep.equal(
       Array.from({ length: count }, () => type),
     );
     return this;
   }
 
-  /** Nothing follows, for a reason that the contract knows. */
-  says(outcome: SilentOutcome): this {
+  /** No event, for a reason that the contract declares. */
+  isSilent(outcome: SilentOutcome): this {
     this.#succeeded();
-    expect(this.#said).to.deep.equal([outcome]);
+    expect(this.#outcomes).to.deep.equal([outcome]);
     return this;
   }
 
-  emitsNothing(): this {
+  publishesNothing(): this {
     this.#succeeded();
-    expect(this.#said).to.deep.equal([]);
+    expect(this.#outcomes).to.deep.equal([]);
     return this;
   }
 
-  /** The sender did something wrong and is told so. */
+  /** The sender did something wrong, and the answer names it. */
   refuses(status: number, code: string, extras: Readonly<Record<string, unknown>> = {}): this {
     expect(this.#error).to.be.instanceOf(ProblemError);
     const problem = this.#error as ProblemError;
@@ -162,9 +165,9 @@ class Result<S extends ServiceName, P extends ServiceParts<S>> {
     return this;
   }
 
-  /** Something that can't be: the message will be dead-lettered. */
-  breaks(message: RegExp): this {
-    expect(this.#error).to.be.instanceOf(Error).and.not.to.be.instanceOf(ProblemError);
+  /** Something that cannot be: the message is retried or dead-lettered, depending on the class of the error. */
+  throws(message: RegExp, errorClass: abstract new (...parameters: never[]) => Error = Error): this {
+    expect(this.#error).to.be.instanceOf(errorClass).and.not.to.be.instanceOf(ProblemError);
     expect((this.#error as Error).message).to.match(message);
     return this;
   }

@@ -35,7 +35,12 @@ export class HandClock implements Clock {
 
   /** Runs what is to run soon, and what that leads to. */
   turn(): void {
-    while (this.#soon.length > 0) for (const run of this.#soon.splice(0)) run();
+    while (this.#soon.length > 0) this.turnOnce();
+  }
+
+  /** Runs what is to run soon, and leaves what that leads to for later. */
+  turnOnce(): void {
+    for (const run of this.#soon.splice(0)) run();
   }
 
   /** Lets time pass; what is due happens at its time. */

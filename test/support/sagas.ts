@@ -2,25 +2,25 @@
 import type { OrderStatus } from '../../order-service/order.ts';
 import type { ConsumedBy, EventType } from '../../shared/contract/choreography.ts';
 
-export type Heard = Exclude<ConsumedBy<'order-service'>, 'product.updated'>;
+export type Consumed = Exclude<ConsumedBy<'order-service'>, 'product.updated'>;
 
 interface Ending {
   readonly withdrawn: boolean;
-  /** What order-service hears, in the usual order. */
-  readonly heard: readonly Heard[];
+  /** What order-service consumes, in the usual order. */
+  readonly consumed: readonly Consumed[];
   /** The same with its own facts. */
   readonly facts: readonly EventType[];
   readonly end: OrderStatus;
 }
 
-const straight: readonly (readonly [OrderStatus, readonly Heard[]])[] = [
+const straight: readonly (readonly [OrderStatus, readonly Consumed[]])[] = [
   ['confirmed', ['payment.completed', 'inventory.reserved']],
   ['cancelled', ['payment.failed']],
   ['cancelled', ['payment.completed', 'inventory.rejected', 'payment.refunded']],
 ];
 
 /** A withdrawal meets payment-service and inventory-service each before or after their own step. */
-const withdrawn: readonly (readonly Heard[])[] = [
+const withdrawn: readonly (readonly Consumed[])[] = [
   ['payment.voided', 'inventory.voided'],
   ['payment.failed', 'inventory.voided'],
   ['payment.completed', 'payment.refunded', 'inventory.voided'],
@@ -29,12 +29,14 @@ const withdrawn: readonly (readonly Heard[])[] = [
 ];
 
 export const endings: readonly Ending[] = [
-  ...straight.map(([end, heard]): Ending => ({ withdrawn: false, heard, facts: ['order.placed', ...heard], end })),
+  ...straight.map(
+    ([end, consumed]): Ending => ({ withdrawn: false, consumed, facts: ['order.placed', ...consumed], end }),
+  ),
   ...withdrawn.map(
-    (heard): Ending => ({
+    (consumed): Ending => ({
       withdrawn: true,
-      heard,
-      facts: ['order.placed', 'order.withdrawn', ...heard],
+      consumed,
+      facts: ['order.placed', 'order.withdrawn', ...consumed],
       end: 'cancelled',
     }),
   ),

@@ -1,44 +1,27 @@
-// The real HTTP side of a service over its real node, with a database in memory and a broker that takes everything.
+// The real HTTP side of a service over its real node, put together as in a process, with a broker that takes everything.
 // Every answer is held against the service's own OpenAPI document.
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { expect } from 'chai';
-import { z } from 'zod';
 import { inventoryRoutes } from '../../inventory-service/routes.ts';
 import { inventoryService } from '../../inventory-service/service.ts';
 import { orderRoutes } from '../../order-service/routes.ts';
 import { orderService } from '../../order-service/service.ts';
 import { paymentRoutes } from '../../payment-service/routes.ts';
 import { paymentService } from '../../payment-service/service.ts';
-import type { DataOf, ServiceName } from '../../shared/contract/choreography.ts';
-import type { AnyEvent } from '../../shared/contract/cloud-event.ts';
-import { systemClock } from '../../shared/runtime/environment/clock.ts';
+import type { AnyEvent, DataOf, ServiceName } from '../../shared/contract/choreography.ts';
+import { type Clock, systemClock } from '../../shared/runtime/environment/clock.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
-import { healthRoutes } from '../../shared/runtime/http/health.ts';
-import { createHttpServer } from '../../shared/runtime/http/http-app.ts';
-import { openApiDocument } from '../../shared/runtime/http/openapi.ts';
-import { type ProblemError, unavailable } from '../../shared/runtime/http/problem.ts';
-import type { Route } from '../../shared/runtime/http/route.ts';
-import {
-  migrationsOf,
-  type ServiceDefinition,
-  ServiceNode,
-  type ServiceParts,
-} from '../../shared/runtime/node/service-node.ts';
+import type { ServiceParts } from '../../shared/runtime/node/service.ts';
+import type { ServiceNode } from '../../shared/runtime/node/service-node.ts';
+import { assembleService, type ServiceProgram } from '../../shared/runtime/process/service-program.ts';
 import { readSettings } from '../../shared/runtime/process/settings.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
-import { anyEventOf, samples } from './events.ts';
+import { eventOf, samples } from './events.ts';
 import { FakeBus } from './fake-bus.ts';
 import { contentOf } from './files.ts';
+import { type Answer, checkAgainst, type Document } from './openapi-answers.ts';
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-  /** Of JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes, and the document checks each
-  readonly body: any;
-}
+export { type Answer, type Document, expectProblem } from './openapi-answers.ts';
 
 export interface Question {
   readonly body?: unknown;
@@ -47,56 +30,59 @@ export interface Question {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** OpenAPI as far as the tests read it. */
-export interface Document {
-  readonly paths: Record<string, Record<string, Operation>>;
-  readonly components: { readonly schemas: Record<string, object> };
-}
-
-interface Operation {
-  readonly operationId: string;
-  readonly parameters: readonly { name: string; in: string; required: boolean }[];
-  readonly requestBody?: unknown;
-  readonly responses: Record<string, { readonly content?: Record<string, { readonly schema?: object }> }>;
+export interface ServeOptions {
+  /** Settings beside those that every test has. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** A database file. Left out: in memory. */
+  readonly path?: string;
+  readonly clock?: Clock;
 }
 
 const waitMs = 10_000;
+
+interface Assembled {
+  readonly name: ServiceName;
+  readonly db: Database;
+  readonly bus: FakeBus;
+  readonly node: ServiceNode;
+  readonly server: Server;
+  readonly document: Document;
+  readonly stopping: AbortController;
+}
 
 export class Served {
   readonly name: ServiceName;
   readonly db: Database;
   readonly bus: FakeBus;
+  readonly node: ServiceNode;
   readonly document: Document;
   readonly port: number;
-  /** Aborted: the process has been told to stop. */
+  /** Aborted: the process has been asked to stop. */
   readonly stopping: AbortController;
-  /** Set: every request that changes something is refused with it. */
-  refusal: ProblemError | undefined;
-  readonly #relay: { readonly drained: boolean };
-  readonly #close: () => Promise<void>;
+  readonly #server: Server;
 
-  constructor(
-    name: ServiceName,
-    db: Database,
-    bus: FakeBus,
-    document: Document,
-    port: number,
-    stopping: AbortController,
-    relay: { readonly drained: boolean },
-    close: () => Promise<void>,
-  ) {
+  constructor({ name, db, bus, node, server, document, stopping }: Assembled) {
     this.name = name;
     this.db = db;
     this.bus = bus;
+    this.node = node;
     this.document = document;
-    this.port = port;
     this.stopping = stopping;
-    this.#relay = relay;
-    this.#close = close;
+    this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
   }
 
-  close(): Promise<void> {
-    return this.#close();
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async close(): Promise<void> {
+    this.node.stop();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+    this.node.commit.close();
+    this.db.close();
   }
 
   get(path: string, question: Question = {}): Promise<Answer> {
@@ -175,22 +161,22 @@ export class Served {
     return contentOf(this.db);
   }
 
-  /** What the service has said so far, by event type. */
-  said(): AnyEvent[] {
+  /** The events that the service has published so far. */
+  published(): AnyEvent[] {
     return this.bus.published.map(({ message }) => JSON.parse(message.body.toString()) as AnyEvent);
   }
 
   /** Resolves when the broker has everything and the outbox is empty. */
   async drained(): Promise<void> {
     const endMs = performance.now() + waitMs;
-    while (!this.#relay.drained) {
+    while (!this.node.relay.drained) {
       if (performance.now() > endMs) throw new Error(`waited ${waitMs} ms for the outbox to be empty`);
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
 
-  /** An event arrives; resolves once it is handled. */
-  hear(event: AnyEvent): Promise<void> {
+  /** An event is delivered; resolves once it is handled. */
+  consume(event: AnyEvent): Promise<void> {
     const { acked } = this.bus.deliverEvent(event);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
@@ -200,142 +186,50 @@ export class Served {
   }
 
   /** Order-service: a product that it may sell. */
-  hearOfProduct(product: Partial<DataOf<'product.updated'>> = {}): Promise<void> {
-    return this.hear(anyEventOf('product.updated', { ...samples['product.updated'], ...product }));
+  consumeProduct(product: Partial<DataOf<'product.updated'>> = {}): Promise<void> {
+    return this.consume(eventOf('product.updated', { ...samples['product.updated'], ...product }));
   }
 }
 
-/** What a problem answer must be. */
-export function expectProblem(answer: Answer, status: number, code: string): void {
-  expect({ status: answer.status, type: answer.body?.type }, answer.text.slice(0, 500)).to.deep.equal({
-    status,
-    type: `urn:problem:${code}`,
-  });
-  expect(answer.headers['content-type']).to.match(/^application\/problem\+json/);
-  expect(answer.body.status).to.equal(status);
-  expect(answer.body.title).to.be.a('string').with.property('length').greaterThan(3);
-  expect(answer.body.detail).to.be.a('string').with.property('length').within(10, 1_000);
-  expect(answer.body.requestId).to.equal(answer.headers['x-request-id']).and.to.be.a('string');
-  expect(answer.text.length, 'length of the whole answer').to.be.lessThan(10_000);
+export function serveOrders(options?: ServeOptions): Promise<Served> {
+  return serve('order-service', { definition: orderService, description: 'For tests.', routes: orderRoutes }, options);
 }
 
-export function serveOrders(): Promise<Served> {
-  const settings = readSettings({}, { PORT: '0', DATABASE_PATH: ':memory:' });
-  return serve(orderService, (node) => orderRoutes(node, settings));
+export function servePayments(options?: ServeOptions): Promise<Served> {
+  return serve(
+    'payment-service',
+    { definition: paymentService, description: 'For tests.', routes: paymentRoutes },
+    options,
+  );
 }
 
-export function servePayments(): Promise<Served> {
-  return serve(paymentService, paymentRoutes);
+export function serveInventory(options?: ServeOptions): Promise<Served> {
+  return serve(
+    'inventory-service',
+    { definition: inventoryService, description: 'For tests.', routes: inventoryRoutes },
+    options,
+  );
 }
 
-export function serveInventory(): Promise<Served> {
-  return serve(inventoryService, inventoryRoutes);
-}
-
-/** As run-service.ts puts it together, without the process around it. */
-async function serve<S extends ServiceName, P extends ServiceParts<S>>(
-  definition: ServiceDefinition<S, P>,
-  routesOf: (node: ServiceNode<S, P>) => Route[],
+async function serve<P extends ServiceParts>(
+  name: ServiceName,
+  program: ServiceProgram<P>,
+  { settings: given = {}, path = ':memory:', clock = systemClock }: ServeOptions = {},
 ): Promise<Served> {
-  const { name } = definition;
-  const db = openDatabase(':memory:', migrationsOf(definition));
+  const settings = readSettings(
+    { OUTBOX_MAX: '50', EVENT_BATCH_MAX: '1', ...given },
+    { PORT: '0', DATABASE_PATH: path },
+  );
+  const db = openDatabase(path, program.definition.migrations);
   const bus = new FakeBus();
-  bus.answer = 'confirmed';
-  const node = new ServiceNode(definition, { db, bus, clock: systemClock, log: silentLog });
-  const own = routesOf(node);
-  const outboxMax = 50;
+  bus.autoAnswer = 'confirmed';
   const stopping = new AbortController();
-  const health = healthRoutes({
-    service: name,
-    db,
-    outboxMax,
-    relay: () => node.relay.status(),
-    bus: () => bus.status(),
-    stopping: () => stopping.signal.aborted,
-  });
-  const document = openApiDocument(name, 'For tests.', [...own, ...health]) as unknown as Document;
-  let served: Served | undefined;
-  const server = createHttpServer({
-    routes: [...health, ...own],
-    prefixes: [`/${name}`],
-    clock: systemClock,
-    log: silentLog,
-    stopping: stopping.signal,
-    refuse: () => {
-      if (served?.refusal) return served.refusal;
-      return node.relay.waiting > outboxMax ? unavailable('outbox-full', 'the broker is away', 5) : undefined;
-    },
-  });
+  const environment = { settings, db, bus, clock, log: silentLog, stopping: stopping.signal };
+  const { node, server, document } = assembleService(program, environment);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   node.start();
   // Slow requests are cut off as in a process, only sooner.
   server.headersTimeout = 300;
   server.requestTimeout = 500;
-  served = new Served(
-    name,
-    db,
-    bus,
-    document,
-    (server.address() as AddressInfo).port,
-    stopping,
-    node.relay,
-    async () => {
-      node.stop();
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-      while (!node.commit.idle) await new Promise<void>((resolve) => setImmediate(resolve));
-      db.close();
-    },
-  );
-  return served;
-}
-
-// ---- the document
-
-const schemas = new WeakMap<object, z.ZodType>();
-
-function schemaOf(document: Document, schema: object): z.ZodType {
-  const known = schemas.get(schema);
-  if (known) return known;
-  const reference = (schema as { $ref?: string }).$ref;
-  const resolved = reference ? document.components.schemas[reference.split('/').at(-1) ?? ''] : schema;
-  if (!resolved) throw new Error(`no schema ${reference}`);
-  const made = z.fromJSONSchema(resolved as Parameters<typeof z.fromJSONSchema>[0]);
-  schemas.set(schema, made);
-  return made;
-}
-
-/** The operation of the document that a request is for, if it is for one. */
-function operationOf(document: Document, name: ServiceName, method: string, path: string): Operation | undefined {
-  const [bare = ''] = path.split('?');
-  const own = bare.startsWith(`/${name}/`) ? bare.slice(name.length + 1) : bare;
-  const matches = Object.entries(document.paths).filter(([template]) =>
-    new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(own),
-  );
-  // A path in full comes before one with a parameter in its place.
-  matches.sort(([a], [b]) => a.split('{').length - b.split('{').length);
-  return matches.map(([, operations]) => operations[method.toLowerCase()]).find((operation) => operation);
-}
-
-/** Fails when the answer is not one that the document promises for its route. */
-export function checkAgainst(
-  document: Document,
-  name: ServiceName,
-  method: string,
-  path: string,
-  answer: Answer,
-): void {
-  const operation = operationOf(document, name, method, path);
-  if (!operation) return;
-  const what = `the answer ${answer.status} to ${method} ${path.slice(0, 100)}`;
-  const response = operation.responses[String(answer.status)];
-  if (!response) expect.fail(`${what} is not in the OpenAPI document: ${answer.text.slice(0, 300)}`);
-  const [type = ''] = (answer.headers['content-type'] ?? '').split(';');
-  const content = response.content?.[type];
-  if (!content)
-    expect.fail(`${what} has content type '${type}'; the document has ${Object.keys(response.content ?? {})}`);
-  if (!content.schema) return;
-  const result = schemaOf(document, content.schema).safeParse(answer.body);
-  if (!result.success)
-    expect.fail(`${what} is not what its schema says: ${z.prettifyError(result.error)}\n${answer.text}`);
+  return new Served({ name, db, bus, node, server, document: document as unknown as Document, stopping });
 }

@@ -2,22 +2,33 @@
 import { expect } from 'chai';
 import { HTTP, CloudEvent as PlainCloudEvent } from 'cloudevents';
 import fc from 'fast-check';
+import { choreography } from '../../shared/contract/choreography.ts';
 import {
-  type AnyEvent,
+  batchEventsMax,
   type CloudEvent,
+  cloudEventBatchContentType,
   cloudEventContentType,
+  createEvent,
   dataSchemaOf,
   decodeEvent,
+  decodeMessage,
+  encodeBatch,
   encodeEvent,
+  messageBytesMax,
+  positionOf,
   type UnreadableCause,
   UnreadableEventError,
 } from '../../shared/contract/cloud-event.ts';
-import { anyEventOf, eventOf, eventTypes, samples } from '../support/events.ts';
+import { eventOf, eventTypes, samples } from '../support/events.ts';
 
 const placed = eventOf('order.placed');
 
-function decode(content: unknown, contentType: string | undefined = cloudEventContentType): AnyEvent {
-  return decodeEvent(Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content)), contentType);
+function decode(content: unknown, contentType: string | undefined = cloudEventContentType): CloudEvent {
+  return decodeEvent(
+    Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content)),
+    contentType,
+    choreography,
+  );
 }
 
 /** The bytes are refused with this cause, and the message says what is wrong. */
@@ -29,24 +40,24 @@ function refused(cause: UnreadableCause, message: RegExp, read: () => unknown): 
     error = thrown;
   }
   expect(error, 'what decodeEvent throws').to.be.instanceOf(UnreadableEventError);
-  const { code, message: said } = error as UnreadableEventError;
+  const { code, message: detail } = error as UnreadableEventError;
   expect(code).to.equal(cause);
-  expect(said).to.match(message);
-  expect(said.length, 'length of the detail').to.be.lessThan(1_000);
+  expect(detail).to.match(message);
+  expect(detail.length, 'length of the detail').to.be.lessThan(1_000);
 }
 
 describe('an event on the wire', () => {
   for (const type of eventTypes) {
     it(`comes back as it went: ${type}`, () => {
-      const event = anyEventOf(type);
-      expect(decode(encodeEvent(event as CloudEvent))).to.deep.equal(event);
+      const event = eventOf(type);
+      expect(decode(encodeEvent(event))).to.deep.equal(event);
     });
 
     it(`is a valid CloudEvents 1.0 event to a plain reader: ${type}`, () => {
       const event = eventOf(type);
       const read = HTTP.toEvent<unknown>({
         headers: { 'content-type': cloudEventContentType },
-        body: encodeEvent(event as unknown as CloudEvent).toString(),
+        body: encodeEvent(event).toString(),
       });
       if (!(read instanceof PlainCloudEvent)) return expect.fail('one event was sent, something else was read');
       expect(read.validate()).to.equal(true);
@@ -79,14 +90,14 @@ describe('an event on the wire', () => {
 
 describe('a message that is no event is refused', () => {
   it('as wrong-content-type when there is none, or another', () => {
-    const body = encodeEvent(placed as unknown as CloudEvent);
-    refused('wrong-content-type', /is missing/, () => decodeEvent(body, undefined));
+    const body = encodeEvent(placed);
+    refused('wrong-content-type', /is missing/, () => decodeEvent(body, undefined, choreography));
     for (const type of ['application/json', 'application/cloudevents-batch+json', ''])
-      refused('wrong-content-type', /not application\/cloudevents\+json/, () => decodeEvent(body, type));
+      refused('wrong-content-type', /not application\/cloudevents\+json/, () => decodeEvent(body, type, choreography));
   });
 
   it('as not-json when it is empty, cut off, or text', () => {
-    const body = encodeEvent(placed as unknown as CloudEvent);
+    const body = encodeEvent(placed);
     for (const bytes of [Buffer.alloc(0), body.subarray(0, -1), Buffer.from('hello')])
       refused('not-json', /./, () => decode(bytes));
   });
@@ -136,7 +147,7 @@ describe('a message that is no event is refused', () => {
     for (const dataschema of wrong) refused('not-a-cloudevent', /dataschema/, () => decode({ ...placed, dataschema }));
   });
 
-  it('as wrong-source when another service than its publisher says it', () => {
+  it('as wrong-source when it names another source than its publisher', () => {
     refused('wrong-source', /comes from order-service/, () => decode({ ...placed, source: 'payment-service' }));
   });
 
@@ -174,11 +185,72 @@ describe('a message that is no event is refused', () => {
       }),
     );
   });
+});
 
-  it('when it is nested 100,000 deep, as when it is not', () => {
-    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
-    refused('not-a-cloudevent', /./, () => decode(Buffer.from(deep)));
-    const inside = JSON.stringify({ ...placed, extra: 0 }).replace('"extra":0', `"extra":${deep}`);
-    expect(decode(Buffer.from(inside)).id).to.equal(placed.id);
+describe('the bounds of a message', () => {
+  const nested = (levels: number, inside = '') => '['.repeat(levels) + inside + ']'.repeat(levels);
+  const read = (body: Buffer | string, contentType = cloudEventContentType) =>
+    decodeMessage(Buffer.from(body), contentType, choreography).map((one) =>
+      'event' in one ? one.event.type : one.error.code,
+    );
+  const withExtra = (json: string) => JSON.stringify({ ...placed, extra: 0 }).replace('"extra":0', `"extra":${json}`);
+
+  it('are 64 levels of JSON and not 65, wherever they are', () => {
+    expect(read(withExtra(nested(63)))).to.deep.equal(['order.placed']);
+    expect(read(withExtra(nested(64)))).to.deep.equal(['too-deep']);
+    expect(read(nested(64))).to.deep.equal(['not-a-cloudevent']);
+    expect(read(nested(65))).to.deep.equal(['too-deep']);
+  });
+
+  it('do not count brackets in text, also after an escaped quote', () => {
+    const text = JSON.stringify(`"${'['.repeat(100)}\\"{`);
+    expect(read(withExtra(text))).to.deep.equal(['order.placed']);
+  });
+
+  it('refuse 6,000 and 100,000 levels with a cause instead of a stack overflow', () => {
+    for (const levels of [6_000, 100_000]) {
+      expect(read(withExtra(nested(levels)))).to.deep.equal(['too-deep']);
+      expect(read(`[${withExtra(nested(levels))}]`, cloudEventBatchContentType)).to.deep.equal(['too-deep']);
+    }
+  });
+
+  it('are 1 MiB and not one byte more', () => {
+    const filled = (bytes: number) => withExtra(`"${'x'.repeat(bytes - withExtra('""').length)}"`);
+    expect(read(filled(messageBytesMax))).to.deep.equal(['order.placed']);
+    expect(read(filled(messageBytesMax + 1))).to.deep.equal(['too-large']);
+  });
+
+  it('are 1,000 events in a batch and not 1,001', () => {
+    const batch = (count: number) => encodeBatch(Array.from({ length: count }, () => Buffer.from('{}')));
+    expect(read(batch(batchEventsMax), cloudEventBatchContentType)).to.have.lengthOf(1_000);
+    expect(read(batch(batchEventsMax + 1), cloudEventBatchContentType)).to.deep.equal(['too-many-events']);
+  });
+});
+
+describe('the sequence of an event', () => {
+  const at = (position?: number) => eventOf('order.placed', undefined, position === undefined ? {} : { position });
+
+  it('is its position in the journal with 16 digits, so that text and number sort alike', () => {
+    expect(at(7).sequence).to.equal('0000000000000007');
+    expect(positionOf(at(Number.MAX_SAFE_INTEGER))).to.equal(Number.MAX_SAFE_INTEGER);
+    expect([at(10), at(9)].map(({ sequence = '' }) => sequence).sort()).to.deep.equal([
+      at(9).sequence,
+      at(10).sequence,
+    ]);
+  });
+
+  it('survives the wire, and may be missing, as from a publisher without a journal', () => {
+    expect(positionOf(decode(encodeEvent(at(7))))).to.equal(7);
+    expect(positionOf(decode(encodeEvent(at())))).to.equal(undefined);
+  });
+
+  it('is refused when it is no number', () => {
+    for (const sequence of ['', '-1', 'a', '1'.repeat(17), 1])
+      refused('not-a-cloudevent', /sequence/, () => decode({ ...placed, sequence }));
+  });
+
+  it('belongs to an event of the contract: another cannot be created', () => {
+    const envelope = { id: placed.id, source: 'x', time: placed.time, causationId: 'c', traceparent: 't' };
+    expect(() => createEvent(choreography, { type: 'order.eaten', data: {} }, envelope)).to.throw(/order\.eaten/);
   });
 });

@@ -9,7 +9,7 @@ import {
   type PublishedBy,
   type ServiceName,
 } from '../../shared/contract/choreography.ts';
-import type { Reactions } from '../../shared/runtime/node/service-node.ts';
+import type { Reactions } from '../../shared/saga.ts';
 
 declare const refunded: DataOf<'payment.refunded'>;
 declare const completed: DataOf<'payment.completed'>;
@@ -32,19 +32,19 @@ export const missingReaction: Reactions<'payment-service'> = {
 
 export const undeclaredEvent: Reactions<'payment-service'> = {
   ...whole,
-  // An event that payment-service may say, but not on this one.
+  // An event that payment-service may publish, but not because of this one.
   // @ts-expect-error
   'order.placed': () => emit('payment.refunded', refunded),
 };
 
 export const foreignEvent: Reactions<'payment-service'> = {
   ...whole,
-  // An event that only another service may say.
+  // An event that only another service may publish.
   // @ts-expect-error
   'order.placed': () => emit('order.confirmed', confirmed),
 };
 
-export const undeclaredSilence: Reactions<'payment-service'> = {
+export const undeclaredSilentOutcome: Reactions<'payment-service'> = {
   ...whole,
   // A silent outcome that the contract does not declare for this reaction.
   // @ts-expect-error
@@ -65,9 +65,9 @@ export const asyncReaction: Reactions<'payment-service'> = {
   'order.placed': async () => 'fenced',
 };
 
-export const unheard: Reactions<'payment-service'> = {
+export const notConsumed: Reactions<'payment-service'> = {
   ...whole,
-  // An event that payment-service does not hear.
+  // An event that payment-service does not subscribe to.
   // @ts-expect-error
   'order.confirmed': () => 'noted',
 };
@@ -105,7 +105,7 @@ export const wrongField: Reactions<'payment-service'> = {
   },
 };
 
-// An event said of one's own accord that belongs to another service.
+// An event published of one's own accord that belongs to another service.
 // @ts-expect-error
 export const stolen: Emission<PublishedBy<'payment-service'>> = emit('order.confirmed', confirmed);
 
@@ -120,6 +120,6 @@ export const exactly: [
   Same<ServiceName, 'order-service' | 'payment-service' | 'inventory-service'>,
   Same<ConsumedBy<'payment-service'>, 'order.placed' | 'inventory.rejected' | 'order.withdrawn'>,
   Same<PublishedBy<'payment-service'>, 'payment.completed' | 'payment.failed' | 'payment.refunded' | 'payment.voided'>,
-  Same<Outcome<'order-service', 'payment.completed'>, 'noted'>,
+  Same<Outcome<'order-service', 'payment.completed'>, 'noted' | 'recovered'>,
   Same<Outcome<'order-service', 'payment.failed'>, Emission<'order.cancelled'>>,
 ] = [true, true, true, true, true];

@@ -1,9 +1,10 @@
-// What inventory-service does when it hears something: all lines or none, never below zero.
+// What inventory-service does when it consumes an event: all lines or none, never below zero.
 import { expect } from 'chai';
 import { putProduct, restock } from '../../inventory-service/commands.ts';
 import { shortagesOf } from '../../inventory-service/reservation.ts';
 import { type InventoryParts, inventoryService } from '../../inventory-service/service.ts';
 import { quantityMax } from '../../shared/contract/event-data.ts';
+import { ContradictoryEventError } from '../../shared/runtime/messaging/event-handler.ts';
 import { orderId, samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
 
@@ -34,32 +35,32 @@ function stockIs(expected: Record<string, number>) {
   };
 }
 
-describe('inventory-service hears that an order is paid', () => {
+describe('inventory-service, when an order is paid,', () => {
   it('sets aside exactly the last unit', () => {
     withStock({ berlin: 3 })
       .when('payment.completed', paid({ berlin: 3 }))
-      .emits('inventory.reserved', { orderId, items: [{ productId: 'berlin', qty: 3 }] })
+      .publishes('inventory.reserved', { orderId, items: [{ productId: 'berlin', qty: 3 }] })
       .leaving(stockIs({ berlin: 0 }));
   });
 
-  it('refuses when it is one short, says how much there is, and takes nothing', () => {
+  it('refuses when it is one short, names how much there is, and takes nothing', () => {
     withStock({ berlin: 3 })
       .when('payment.completed', paid({ berlin: 4 }))
-      .emits('inventory.rejected', { orderId, shortages: [{ productId: 'berlin', wanted: 4, available: 3 }] })
+      .publishes('inventory.rejected', { orderId, shortages: [{ productId: 'berlin', wanted: 4, available: 3 }] })
       .leaving(stockIs({ berlin: 3 }));
   });
 
   it('takes no line when one of three is one short, and names only that one', () => {
     withStock({ a: 5, b: 1, c: 5 })
       .when('payment.completed', paid({ a: 5, b: 2, c: 5 }))
-      .emits('inventory.rejected', { orderId, shortages: [{ productId: 'b', wanted: 2, available: 1 }] })
+      .publishes('inventory.rejected', { orderId, shortages: [{ productId: 'b', wanted: 2, available: 1 }] })
       .leaving(stockIs({ a: 5, b: 1, c: 5 }));
   });
 
   it('names every line that is short', () => {
     withStock({ a: 0, b: 9 })
       .when('payment.completed', paid({ a: 1, b: 10 }))
-      .emits('inventory.rejected', {
+      .publishes('inventory.rejected', {
         orderId,
         shortages: [
           { productId: 'a', wanted: 1, available: 0 },
@@ -71,23 +72,29 @@ describe('inventory-service hears that an order is paid', () => {
   it('has none of a product that it does not know, and takes none of the others', () => {
     withStock({ a: 1 })
       .when('payment.completed', paid({ a: 1, nothing: 1 }))
-      .emits('inventory.rejected', { orderId, shortages: [{ productId: 'nothing', wanted: 1, available: 0 }] })
+      .publishes('inventory.rejected', { orderId, shortages: [{ productId: 'nothing', wanted: 1, available: 0 }] })
       .leaving(stockIs({ a: 1 }));
+  });
+
+  it('passes on no prices: they are not its own', () => {
+    withStock({ berlin: 1 })
+      .when('payment.completed', { ...paid({}), items: [{ productId: 'berlin', qty: 1, unitPrice: 100 }] })
+      .publishes('inventory.reserved', { orderId, items: [{ productId: 'berlin', qty: 1 }] });
   });
 
   it('takes nothing when the withdrawal came first: it left a fence', () => {
     withStock({ berlin: 3 })
-      .heard('order.withdrawn', withdrawn)
+      .consumed('order.withdrawn', withdrawn)
       .when('payment.completed', paid({ berlin: 3 }))
-      .says('fenced')
+      .isSilent('fenced')
       .leaving(stockIs({ berlin: 3 }));
   });
 
-  it('breaks when it was asked already under another event id, and takes once', () => {
+  it('throws when it was asked already under another event id, and takes once', () => {
     withStock({ berlin: 3 })
-      .heard('payment.completed', paid({ berlin: 1 }))
+      .consumed('payment.completed', paid({ berlin: 1 }))
       .when('payment.completed', paid({ berlin: 1 }))
-      .breaks(/reservation is reserved already/)
+      .throws(/reservation is reserved already/, ContradictoryEventError)
       .leaving(stockIs({ berlin: 2 }));
   });
 
@@ -96,17 +103,17 @@ describe('inventory-service hears that an order is paid', () => {
     for (let count = 0; count < 11; count += 1)
       known
         .when('payment.completed', { ...paid({ berlin: 1 }), orderId: orderId.slice(0, -2) + (10 + count) })
-        .emitsA(count < 10 ? 'inventory.reserved' : 'inventory.rejected');
+        .publishesA(count < 10 ? 'inventory.reserved' : 'inventory.rejected');
     stockIs({ berlin: 0 })(known.parts);
   });
 });
 
-describe('inventory-service hears of a withdrawal', () => {
+describe('inventory-service, when an order is withdrawn,', () => {
   it('puts every line back', () => {
     withStock({ a: 5, b: 5 })
-      .heard('payment.completed', paid({ a: 2, b: 5 }))
+      .consumed('payment.completed', paid({ a: 2, b: 5 }))
       .when('order.withdrawn', withdrawn)
-      .emits('inventory.released', {
+      .publishes('inventory.released', {
         orderId,
         items: [
           { productId: 'a', qty: 2 },
@@ -117,32 +124,60 @@ describe('inventory-service hears of a withdrawal', () => {
   });
 
   it('makes sure that nothing will ever be set aside when it has not been asked yet', () => {
-    given(inventoryService).when('order.withdrawn', withdrawn).emits('inventory.voided', { orderId });
+    given(inventoryService).when('order.withdrawn', withdrawn).publishes('inventory.voided', { orderId });
   });
 
-  it('says nothing more when it refused, put back, or voided before', () => {
+  it('publishes nothing more when it refused, put back, or voided before', () => {
     withStock({})
-      .heard('payment.completed', paid({ a: 1 }))
+      .consumed('payment.completed', paid({ a: 1 }))
       .when('order.withdrawn', withdrawn)
-      .says('compensated');
-    given(inventoryService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('compensated');
+      .isSilent('compensated');
+    given(inventoryService)
+      .consumed('order.withdrawn', withdrawn)
+      .when('order.withdrawn', withdrawn)
+      .isSilent('compensated');
     withStock({ a: 1 })
-      .heard('payment.completed', paid({ a: 1 }))
-      .heard('order.withdrawn', withdrawn)
+      .consumed('payment.completed', paid({ a: 1 }))
+      .consumed('order.withdrawn', withdrawn)
       .when('order.withdrawn', withdrawn)
-      .says('compensated')
+      .isSilent('compensated')
       .leaving(stockIs({ a: 1 }));
   });
 
   it('puts back what is no longer for sale, and what was restocked to the bound meanwhile', () => {
-    const known = withStock({ berlin: 1 }).heard('payment.completed', paid({ berlin: 1 }));
+    const known = withStock({ berlin: 1 }).consumed('payment.completed', paid({ berlin: 1 }));
     known.has(({ store }, tx) => {
       putProduct(store, tx, 'berlin', { name: 'berlin', unitPrice: 100, stock: quantityMax, available: false });
     });
     known
       .when('order.withdrawn', withdrawn)
-      .emitsA('inventory.released')
+      .publishesA('inventory.released')
       .leaving(stockIs({ berlin: quantityMax + 1 }));
+  });
+
+  describe('and asked again, since an answer is missing,', () => {
+    const again = { ...withdrawn, attempt: 2 };
+
+    it('answers as before after a release, and puts nothing back twice', () => {
+      withStock({ berlin: 3 })
+        .consumed('payment.completed', paid({ berlin: 2 }))
+        .consumed('order.withdrawn', withdrawn)
+        .when('order.withdrawn', again)
+        .publishes('inventory.released', { orderId, items: [{ productId: 'berlin', qty: 2 }] })
+        .leaving(stockIs({ berlin: 3 }));
+    });
+
+    it('answers that the reservation is void after a fence, and after a refusal', () => {
+      given(inventoryService)
+        .consumed('order.withdrawn', withdrawn)
+        .when('order.withdrawn', again)
+        .publishes('inventory.voided', { orderId });
+      withStock({ berlin: 1 })
+        .consumed('payment.completed', paid({ berlin: 2 }))
+        .when('order.withdrawn', again)
+        .publishes('inventory.voided', { orderId })
+        .leaving(stockIs({ berlin: 1 }));
+    });
   });
 });
 
@@ -152,7 +187,7 @@ describe('a product', () => {
   it('is announced with version 1 when it is created: nothing in stock, for sale', () => {
     given(inventoryService)
       .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', berlin))
-      .emits('product.updated', { productId: 'berlin', ...berlin, available: true, version: 1 })
+      .publishes('product.updated', { productId: 'berlin', ...berlin, available: true, version: 1 })
       .leaving(stockIs({ berlin: 0 }));
   });
 
@@ -160,14 +195,20 @@ describe('a product', () => {
     given(inventoryService)
       .has(({ store }, tx) => void putProduct(store, tx, 'berlin', berlin))
       .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { ...berlin, unitPrice: 1501 }))
-      .emits('product.updated', { productId: 'berlin', name: 'Berlin', unitPrice: 1501, available: true, version: 2 });
+      .publishes('product.updated', {
+        productId: 'berlin',
+        name: 'Berlin',
+        unitPrice: 1501,
+        available: true,
+        version: 2,
+      });
   });
 
   it('is not announced when only its stock changes', () => {
     given(inventoryService)
       .has(({ store }, tx) => void putProduct(store, tx, 'berlin', berlin))
       .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { ...berlin, stock: 7 }))
-      .emitsNothing()
+      .publishesNothing()
       .leaving(stockIs({ berlin: 7 }));
   });
 
@@ -175,20 +216,20 @@ describe('a product', () => {
     const known = withStock({ berlin: quantityMax - 1 });
     known
       .whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1))
-      .emitsNothing()
+      .publishesNothing()
       .leaving(stockIs({ berlin: quantityMax }));
     known.whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1)).refuses(422, 'stock-too-high');
     known.whenAsked(({ store }, tx) => restock(store, tx, 'lisbon', 1)).refuses(404, 'no-such-product');
   });
 
-  it('can not go below zero, or be set aside twice for an order, whatever the code above asks', () => {
+  it('cannot go below zero, or be set aside twice for an order, whatever the code above asks', () => {
     const known = withStock({ berlin: 2 });
     const reserve = (qty: number) =>
       known.whenAsked(({ store }, tx) => store.move('berlin', 'reserve', -qty, orderId, tx.nowMs));
-    reserve(3).breaks(/CHECK constraint/);
-    reserve(1).emitsNothing();
+    reserve(3).throws(/CHECK constraint/);
+    reserve(1).publishesNothing();
     reserve(1)
-      .breaks(/UNIQUE constraint/)
+      .throws(/UNIQUE constraint/)
       .leaving(stockIs({ berlin: 1 }));
   });
 });
@@ -198,7 +239,7 @@ describe('the shortages of an order', () => {
     expect(shortagesOf([{ productId: 'a', qty: 1 }], () => 1)).to.deep.equal([]);
   });
 
-  it('count a product that nobody knows as none in stock', () => {
+  it('count a product that is unknown as none in stock', () => {
     expect(shortagesOf([{ productId: 'a', qty: 1 }], () => undefined)).to.deep.equal([
       { productId: 'a', wanted: 1, available: 0 },
     ]);

@@ -1,15 +1,16 @@
-// What order-service does when it hears something, and when somebody asks it for something.
+// What order-service does when it consumes an event, when somebody asks it for something, and when a time has come.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { cancelOrder, expireOrders, placeOrder } from '../../order-service/commands.ts';
+import { cancelOrder, meetDeadline, placeOrder } from '../../order-service/commands.ts';
 import { type OrderParts, orderService } from '../../order-service/service.ts';
 import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
-import type { Transaction } from '../../shared/runtime/node/transaction.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/event-handler.ts';
+import type { Transaction } from '../../shared/saga.ts';
 import { samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
-import { endings, type Heard } from '../support/sagas.ts';
+import { type Consumed, endings } from '../support/sagas.ts';
 
 const deadlineMs = 30_000;
 const berlin = samples['product.updated'];
@@ -22,7 +23,7 @@ function place(parts: OrderParts, tx: Tx, qty = 2): void {
 /** One order of two pieces at 1500, pending. */
 function placedOrder() {
   const known = given(orderService)
-    .heard('product.updated', berlin)
+    .consumed('product.updated', berlin)
     .has((parts, tx) => place(parts, tx));
   const orderId = known.parts.store.ordersOf(userId, 1)?.[0]?.orderId ?? '';
   const about = <T extends EventType>(type: T): DataOf<T> => ({ ...samples[type], orderId }) as DataOf<T>;
@@ -34,85 +35,103 @@ function withdraw({ known, orderId }: ReturnType<typeof placedOrder>) {
   return known.has(({ store }, tx) => void cancelOrder(store, tx, orderId));
 }
 
-describe('order-service hears', () => {
+describe('order-service consumes', () => {
   it('a payment, notes it, and the order stays pending', () => {
     const { known, about, order } = placedOrder();
-    known.when('payment.completed', about('payment.completed')).says('noted');
+    known.when('payment.completed', about('payment.completed')).isSilent('noted');
     expect(order()?.status).to.equal('pending');
   });
 
-  it('that stock is reserved, and confirms', () => {
+  it('the news that stock is reserved, and confirms', () => {
     const { known, orderId, about } = placedOrder();
     known
-      .heard('payment.completed', about('payment.completed'))
+      .consumed('payment.completed', about('payment.completed'))
       .when('inventory.reserved', about('inventory.reserved'))
-      .emits('order.confirmed', { orderId, userId, total: 3000 });
+      .publishes('order.confirmed', { orderId, userId, total: 3000 });
   });
 
-  it('that stock is reserved before it hears of the payment, and confirms all the same', () => {
+  it('the news that stock is reserved before that of the payment, and confirms all the same', () => {
     const { known, about, order } = placedOrder();
-    known.when('inventory.reserved', about('inventory.reserved')).emitsA('order.confirmed');
-    known.when('payment.completed', about('payment.completed')).says('noted');
+    known.when('inventory.reserved', about('inventory.reserved')).publishesA('order.confirmed');
+    known.when('payment.completed', about('payment.completed')).isSilent('noted');
     expect(order()?.status).to.equal('confirmed');
   });
 
-  it('that a payment failed, and cancels with the reason of the refusal', () => {
+  it('the news that a payment failed, and cancels with the reason of the refusal', () => {
     const { known, orderId, about } = placedOrder();
     known
       .when('payment.failed', about('payment.failed'))
-      .emits('order.cancelled', { orderId, userId, reason: 'insufficient_funds' });
+      .publishes('order.cancelled', { orderId, userId, reason: 'insufficient_funds' });
   });
 
-  it('that stock is refused, waits for the money, and cancels once that is back', () => {
+  it('the news that stock is refused, waits for the money, and cancels once that is back', () => {
     const { known, orderId, about } = placedOrder();
     known
-      .heard('payment.completed', about('payment.completed'))
+      .consumed('payment.completed', about('payment.completed'))
       .when('inventory.rejected', about('inventory.rejected'))
-      .says('waits');
+      .isSilent('waits');
     known
       .when('payment.refunded', { ...about('payment.refunded'), because: 'inventory.rejected' })
-      .emits('order.cancelled', { orderId, userId, reason: 'out_of_stock' });
+      .publishes('order.cancelled', { orderId, userId, reason: 'out_of_stock' });
   });
 
   it('a success that lost against the withdrawal, and leaves it at that', () => {
     const order = placedOrder();
-    withdraw(order).when('inventory.reserved', order.about('inventory.reserved')).says('withdrawn');
+    withdraw(order).when('inventory.reserved', order.about('inventory.reserved')).isSilent('withdrawn');
     expect(order.order()?.status).to.equal('cancelling');
   });
 
   it('an undoing on one side after a withdrawal, and waits for the other', () => {
     const order = placedOrder();
-    withdraw(order).when('payment.refunded', order.about('payment.refunded')).says('waits');
+    withdraw(order).when('payment.refunded', order.about('payment.refunded')).isSilent('waits');
     order.known
       .when('inventory.released', order.about('inventory.released'))
-      .emits('order.cancelled', { orderId: order.orderId, userId, reason: 'customer' });
+      .publishes('order.cancelled', { orderId: order.orderId, userId, reason: 'customer' });
   });
 
   it('a void of stock after a withdrawal that met a failed payment, and the order had ended', () => {
     const order = placedOrder();
-    withdraw(order).when('payment.failed', order.about('payment.failed')).emitsA('order.cancelled');
-    order.known.when('inventory.voided', order.about('inventory.voided')).says('ended');
+    withdraw(order).when('payment.failed', order.about('payment.failed')).publishesA('order.cancelled');
+    order.known.when('inventory.voided', order.about('inventory.voided')).isSilent('ended');
   });
 
-  it('of an order that was never placed here, and breaks: it must be dead-lettered', () => {
+  it('an event about an order that is unknown here, and throws: it is retried, since the order may be restored', () => {
     given(orderService)
-      .when('payment.completed', samples['payment.completed'])
-      .breaks(/was never placed here/);
+      .when('inventory.reserved', samples['inventory.reserved'])
+      .throws(/is not known here/, UnknownSubjectError);
   });
 
-  it('a second success of a confirmed order under another id, and breaks', () => {
+  it('a second success of a confirmed order under another id, and throws', () => {
     const { known, about } = placedOrder();
     known
-      .heard('inventory.reserved', about('inventory.reserved'))
+      .consumed('inventory.reserved', about('inventory.reserved'))
       .when('inventory.reserved', about('inventory.reserved'))
-      .breaks(/confirmed already/);
+      .throws(/is confirmed/, ContradictoryEventError);
   });
 
-  it('everything in any order, and says the end exactly once, the same one each time', () => {
+  it('a payment of another amount or of another user than the order is of, and throws', () => {
+    for (const other of [{ amount: 2999 }, { userId: 'bob' }]) {
+      const { known, about } = placedOrder();
+      known
+        .when('payment.completed', { ...about('payment.completed'), ...other })
+        .throws(/names .+; order .+ is of ann over 3000/, ContradictoryEventError);
+    }
+  });
+
+  it('a refund of a confirmed order, and throws: the order stays confirmed', () => {
+    const { known, about, order } = placedOrder();
+    known
+      .consumed('inventory.reserved', about('inventory.reserved'))
+      .when('payment.refunded', { ...about('payment.refunded'), because: 'order.withdrawn' })
+      .throws(/which is confirmed/, ContradictoryEventError);
+    expect(order()?.status).to.equal('confirmed');
+  });
+
+  it('everything in any order, and publishes the end exactly once, the same one each time', () => {
     const runs = fc.constantFrom(...endings).chain((ending) =>
       fc.record({
         ending: fc.constant(ending),
-        arrivals: fc.shuffledSubarray([...ending.heard], { minLength: ending.heard.length }),
+        arrivals: fc.shuffledSubarray([...ending.consumed], { minLength: ending.consumed.length }),
         withdrawFirst: fc.boolean(),
       }),
     );
@@ -132,18 +151,83 @@ describe('order-service hears', () => {
           // A withdrawal happens while the order is pending: at the latest before what would end that.
           if (type !== 'payment.completed') withdrawOnce();
           const before = order.order()?.status;
-          known.heard(type satisfies Heard, about(type));
+          known.consumed(type satisfies Consumed, about(type));
           const after = order.order()?.status;
           if (after !== before && (after === 'confirmed' || after === 'cancelled')) ends.push(after);
         }
         expect(ends).to.deep.equal([ending.end]);
-        const said = known.parts.store
+        const own = known.parts.store
           .facts(orderId)
           .filter(({ type }) => type === 'order.confirmed' || type === 'order.cancelled');
-        expect(said.map(({ type }) => type)).to.deep.equal([`order.${ending.end}`]);
+        expect(own.map(({ type }) => type)).to.deep.equal([`order.${ending.end}`]);
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('an order that this database has lost', () => {
+  const { orderId } = samples['order.placed'];
+  const items = [{ productId: berlin.productId, qty: 2, unitPrice: 1500 }];
+  const paid = { ...samples['payment.completed'], items };
+  /** The first 48 bits of the order's id. */
+  const placedAtMs = 0x0190_0000_0000;
+
+  it('is rebuilt from its payment, with its lines, its total and the time of its id', () => {
+    given(orderService)
+      .when('payment.completed', paid)
+      .isSilent('recovered')
+      .leaving(({ store }) => {
+        expect(store.order(orderId)).to.deep.equal({
+          orderId,
+          userId,
+          status: 'pending',
+          reason: undefined,
+          items,
+          total: 3000,
+          placedAtMs,
+          deadlineAtMs: placedAtMs,
+        });
+        expect(store.facts(orderId).map(({ type, source }) => [type, source])).to.deep.equal([
+          ['order.placed', 'order-service'],
+          ['payment.completed', 'payment-service'],
+        ]);
+        expect(store.ordersOf(userId, 1)?.[0]?.orderId).to.equal(orderId);
+      });
+  });
+
+  it('goes on as if it had never been lost', () => {
+    given(orderService)
+      .consumed('payment.completed', paid)
+      .when('inventory.reserved', samples['inventory.reserved'])
+      .publishes('order.confirmed', { orderId, userId, total: 3000 });
+  });
+
+  it('is withdrawn by its deadline, which is the time of placing, when nothing more comes', () => {
+    given(orderService)
+      .consumed('payment.completed', paid)
+      .whenAsked(({ store }, tx) => {
+        expect(store.due(tx.nowMs, 10)).to.deep.equal([orderId]);
+        meetDeadline(store, tx, orderId);
+      })
+      .publishes('order.withdrawn', { orderId, userId, reason: 'deadline' });
+  });
+
+  it('is rebuilt from a failed payment, and cancelled with its reason', () => {
+    given(orderService)
+      .when('payment.failed', { ...samples['payment.failed'], items })
+      .publishes('order.cancelled', { orderId, userId, reason: 'insufficient_funds' });
+  });
+
+  it('cannot be rebuilt when one line has no price, as from an earlier version: the event is retried', () => {
+    const unpriced = [...items, { productId: 'CATALOG-002', qty: 1 }];
+    given(orderService)
+      .when('payment.completed', { ...paid, items: unpriced })
+      .throws(/does not say enough/, UnknownSubjectError)
+      .leaving(({ store }) => expect(store.order(orderId)).to.equal(undefined));
+    given(orderService)
+      .when('payment.failed', samples['payment.failed'])
+      .throws(/does not say enough/, UnknownSubjectError);
   });
 });
 
@@ -152,22 +236,22 @@ describe('the catalogue of order-service', () => {
 
   it('keeps the highest version, whichever comes first', () => {
     const known = given(orderService);
-    known.when('product.updated', at(2, 2000)).says('noted');
+    known.when('product.updated', at(2, 2000)).isSilent('noted');
     known
       .when('product.updated', at(1, 1000))
-      .says('outdated')
+      .isSilent('outdated')
       .leaving(({ store }) => expect(store.entry(berlin.productId)?.unitPrice).to.equal(2000));
     known
       .when('product.updated', at(3, 3000))
-      .says('noted')
+      .isSilent('noted')
       .leaving(({ store }) => expect(store.entry(berlin.productId)?.unitPrice).to.equal(3000));
   });
 
   it('does not take the same version twice', () => {
     given(orderService)
-      .heard('product.updated', at(1, 1000))
+      .consumed('product.updated', at(1, 1000))
       .when('product.updated', at(1, 9999))
-      .says('outdated')
+      .isSilent('outdated')
       .leaving(({ store }) => expect(store.entry(berlin.productId)?.unitPrice).to.equal(1000));
   });
 
@@ -176,7 +260,7 @@ describe('the catalogue of order-service', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray(updates, { minLength: 5 }), (arrivals) => {
         const known = given(orderService);
-        for (const update of arrivals) known.heard('product.updated', update);
+        for (const update of arrivals) known.consumed('product.updated', update);
         expect(known.parts.store.entry(berlin.productId)).to.deep.equal(updates[4]);
       }),
       { numRuns: 30 },
@@ -186,15 +270,15 @@ describe('the catalogue of order-service', () => {
 
 describe('placing an order', () => {
   const items = [{ productId: berlin.productId, qty: 2 }];
-  const withBerlin = () => given(orderService).heard('product.updated', berlin);
+  const withBerlin = () => given(orderService).consumed('product.updated', berlin);
 
-  it('says order.placed with the price of the catalogue, the total and the deadline', () => {
+  it('publishes order.placed with the price of the catalogue, the total and the deadline', () => {
     const known = withBerlin();
     const nowMs = known.clock.nowMs();
     const result = known.whenAsked(({ store }, tx) => placeOrder(store, tx, { userId, items, deadlineMs }));
     const orderId = known.parts.store.ordersOf(userId, 1)?.[0]?.orderId ?? '';
     result
-      .emits('order.placed', {
+      .publishes('order.placed', {
         orderId,
         userId,
         items: [{ productId: berlin.productId, qty: 2, unitPrice: 1500 }],
@@ -213,10 +297,10 @@ describe('placing an order', () => {
           deadlineMs,
         }),
       )
-      .emitsA('order.placed');
+      .publishesA('order.placed');
   });
 
-  it('tells both prices when the price is one more than the customer saw', () => {
+  it('names both prices when the price is one more than the customer saw', () => {
     withBerlin()
       .whenAsked(({ store }, tx) =>
         placeOrder(store, tx, {
@@ -228,7 +312,7 @@ describe('placing an order', () => {
       .refuses(409, 'price-changed', { productId: berlin.productId, unitPriceSeen: 1499, unitPrice: 1500 });
   });
 
-  it('refuses a product that nobody has told of, even beside one that is known, and stores nothing', () => {
+  it('refuses a product that is unknown, even beside one that is known, and stores nothing', () => {
     withBerlin()
       .whenAsked(({ store }, tx) =>
         placeOrder(store, tx, { userId, items: [...items, { productId: 'nobody-knows', qty: 1 }], deadlineMs }),
@@ -239,22 +323,22 @@ describe('placing an order', () => {
 
   it('refuses a product that is not for sale now', () => {
     given(orderService)
-      .heard('product.updated', { ...berlin, available: false })
+      .consumed('product.updated', { ...berlin, available: false })
       .whenAsked((parts, tx) => place(parts, tx))
       .refuses(422, 'product-unavailable', { productId: berlin.productId });
   });
 
   it('accepts a total of exactly the bound', () => {
     given(orderService)
-      .heard('product.updated', { ...berlin, unitPrice: moneyMax / 1000 })
+      .consumed('product.updated', { ...berlin, unitPrice: moneyMax / 1000 })
       .whenAsked((parts, tx) => place(parts, tx, 1000))
-      .emitsA('order.placed')
+      .publishesA('order.placed')
       .leaving(({ store }) => expect(store.ordersOf(userId, 1)?.[0]?.total).to.equal(moneyMax));
   });
 
   it('refuses a total that is one piece above the bound', () => {
     given(orderService)
-      .heard('product.updated', { ...berlin, unitPrice: moneyMax / 1000 })
+      .consumed('product.updated', { ...berlin, unitPrice: moneyMax / 1000 })
       .whenAsked((parts, tx) => place(parts, tx, 1001))
       .refuses(400, 'order-too-expensive');
   });
@@ -262,8 +346,8 @@ describe('placing an order', () => {
   it('refuses lines that are each within the bound but not together', () => {
     const other = { ...berlin, productId: 'CATALOG-002', unitPrice: 1 };
     given(orderService)
-      .heard('product.updated', { ...berlin, unitPrice: moneyMax })
-      .heard('product.updated', other)
+      .consumed('product.updated', { ...berlin, unitPrice: moneyMax })
+      .consumed('product.updated', other)
       .whenAsked(({ store }, tx) =>
         placeOrder(store, tx, {
           userId,
@@ -279,7 +363,7 @@ describe('placing an order', () => {
 
   it('refuses the largest price times the largest quantity, beyond what a number holds exactly', () => {
     given(orderService)
-      .heard('product.updated', { ...berlin, unitPrice: moneyMax })
+      .consumed('product.updated', { ...berlin, unitPrice: moneyMax })
       .whenAsked((parts, tx) => place(parts, tx, 1_000_000))
       .refuses(400, 'order-too-expensive');
   });
@@ -292,38 +376,50 @@ describe('cancelling an order', () => {
   it('withdraws one that is pending', () => {
     const order = placedOrder();
     cancel(order)
-      .emits('order.withdrawn', { orderId: order.orderId, userId, reason: 'customer' })
+      .publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'customer' })
       .leaving(() => expect(order.order()).to.include({ status: 'cancelling', reason: 'customer' }));
   });
 
   it('withdraws one that is paid but not confirmed', () => {
     const order = placedOrder();
-    order.known.heard('payment.completed', order.about('payment.completed'));
-    cancel(order).emitsA('order.withdrawn');
+    order.known.consumed('payment.completed', order.about('payment.completed'));
+    cancel(order).publishesA('order.withdrawn');
   });
 
-  it('says nothing more when it is being cancelled already', () => {
+  it('publishes nothing more when it was withdrawn less than a second ago', () => {
     const order = placedOrder();
     withdraw(order);
-    cancel(order).emitsNothing();
+    order.known.clock.advance(999);
+    cancel(order).publishesNothing();
   });
 
-  it('says nothing when the stock was refused and the refund is on its way', () => {
+  it('asks again when it was withdrawn a second ago and is still being cancelled', () => {
     const order = placedOrder();
-    order.known.heard('inventory.rejected', order.about('inventory.rejected'));
-    cancel(order).emitsNothing();
+    withdraw(order);
+    order.known.clock.advance(1_000);
+    cancel(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'customer', attempt: 2 });
+    order.known.clock.advance(999);
+    cancel(order).publishesNothing();
+    order.known.clock.advance(1);
+    cancel(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'customer', attempt: 3 });
+  });
+
+  it('publishes order.withdrawn with attempt 2 when the stock was refused and the refund is on its way', () => {
+    const order = placedOrder();
+    order.known.consumed('inventory.rejected', order.about('inventory.rejected'));
+    cancel(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'deadline', attempt: 2 });
     expect(order.order()).to.include({ status: 'cancelling', reason: 'out_of_stock' });
   });
 
-  it('says nothing when it is cancelled', () => {
+  it('publishes nothing when it is cancelled', () => {
     const order = placedOrder();
-    order.known.heard('payment.failed', order.about('payment.failed'));
-    cancel(order).emitsNothing();
+    order.known.consumed('payment.failed', order.about('payment.failed'));
+    cancel(order).publishesNothing();
   });
 
   it('is refused once it is confirmed', () => {
     const order = placedOrder();
-    order.known.heard('inventory.reserved', order.about('inventory.reserved'));
+    order.known.consumed('inventory.reserved', order.about('inventory.reserved'));
     cancel(order).refuses(409, 'order-confirmed', { orderId: order.orderId });
     expect(order.order()?.status).to.equal('confirmed');
   });
@@ -336,51 +432,96 @@ describe('cancelling an order', () => {
 });
 
 describe('the deadline of an order', () => {
-  const expire = ({ known }: ReturnType<typeof placedOrder>) =>
-    known.whenAsked(({ store }, tx) => expireOrders(store, tx));
-
-  it('is what the alarm is set to, and nothing is once no order is pending', () => {
-    const order = placedOrder();
-    const { alarm } = order.known.parts;
-    expect(alarm?.nextAtMs()).to.equal(order.known.clock.nowMs() + deadlineMs);
-    withdraw(order);
-    expect(alarm?.nextAtMs()).to.equal(undefined);
-  });
+  type Placed = ReturnType<typeof placedOrder>;
+  const dueNow = ({ known }: Placed) => known.parts.deadlines?.due(known.clock.nowMs(), 1_000);
+  const meet = ({ known, orderId }: Placed) => known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId));
 
   it('has not passed one millisecond before it', () => {
     const order = placedOrder();
     order.known.clock.advance(deadlineMs - 1);
-    expire(order).emitsNothing();
+    expect(dueNow(order)).to.deep.equal([]);
   });
 
   it('withdraws the order in its very millisecond', () => {
     const order = placedOrder();
+    expect(order.known.parts.deadlines?.nextAtMs()).to.equal(order.known.clock.nowMs() + deadlineMs);
     order.known.clock.advance(deadlineMs);
-    expire(order).emits('order.withdrawn', { orderId: order.orderId, userId, reason: 'deadline' });
+    expect(dueNow(order)).to.deep.equal([order.orderId]);
+    meet(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'deadline' });
     expect(order.order()).to.include({ status: 'cancelling', reason: 'deadline' });
   });
 
-  it('does not withdraw twice', () => {
+  it('does nothing to an order that ended in time, and nothing is due for it', () => {
     const order = placedOrder();
-    order.known.clock.advance(deadlineMs);
-    expire(order).emitsA('order.withdrawn');
-    expire(order).emitsNothing();
-  });
-
-  it('does nothing to an order that ended in time', () => {
-    const order = placedOrder();
-    order.known.heard('inventory.reserved', order.about('inventory.reserved'));
+    order.known.consumed('inventory.reserved', order.about('inventory.reserved'));
     order.known.clock.advance(deadlineMs + 1);
-    expire(order).emitsNothing();
+    expect(dueNow(order)).to.deep.equal([]);
+    meet(order).publishesNothing();
   });
 
-  it('withdraws 100 at a time, and the 101st with the next', () => {
+  it('is due for the most urgent order first, and for no more orders than were asked for', () => {
     const order = placedOrder();
+    order.known.clock.advance(1);
     order.known.has((parts, tx) => {
       for (let count = 1; count <= 100; count += 1) place(parts, tx);
     });
     order.known.clock.advance(deadlineMs);
-    expire(order).emitsA('order.withdrawn', 100);
-    expire(order).emitsA('order.withdrawn', 1);
+    const { deadlines, store } = order.known.parts;
+    const due = deadlines?.due(order.known.clock.nowMs(), 100);
+    expect(due).to.have.lengthOf(100);
+    expect(due?.[0]).to.equal(order.orderId);
+    expect(store.ordersOf(userId, 1_000)).to.have.lengthOf(101);
+  });
+});
+
+describe('an order whose cancellation does not end', () => {
+  type Placed = ReturnType<typeof placedOrder>;
+  const dueNow = ({ known }: Placed) => known.parts.deadlines?.due(known.clock.nowMs(), 1_000);
+  const meet = ({ known, orderId }: Placed) => known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId));
+
+  it('asks again after 10 seconds and not one millisecond earlier, then after 20, 40, and never later than 10 minutes', () => {
+    const order = placedOrder();
+    withdraw(order);
+    let attempt = 1;
+    for (const delayMs of [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000]) {
+      order.known.clock.advance(delayMs - 1);
+      expect(dueNow(order), `one millisecond before ${delayMs}`).to.deep.equal([]);
+      order.known.clock.advance(1);
+      expect(dueNow(order), `after ${delayMs}`).to.deep.equal([order.orderId]);
+      attempt += 1;
+      meet(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'customer', attempt });
+    }
+  });
+
+  it('asks no more once every answer is there', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known
+      .consumed('payment.voided', order.about('payment.voided'))
+      .consumed('inventory.voided', order.about('inventory.voided'));
+    order.known.clock.advance(10_000);
+    expect(order.order()?.status).to.equal('cancelled');
+    expect(dueNow(order)).to.deep.equal([]);
+    expect(order.known.parts.deadlines?.nextAtMs()).to.equal(undefined);
+  });
+
+  it('asks at its deadline for a refund that was lost, and its reason stays that of the refused stock', () => {
+    const order = placedOrder();
+    order.known.consumed('inventory.rejected', order.about('inventory.rejected'));
+    order.known.clock.advance(deadlineMs);
+    expect(dueNow(order)).to.deep.equal([order.orderId]);
+    meet(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'deadline', attempt: 2 });
+    order.known
+      .when('payment.refunded', { ...order.about('payment.refunded'), because: 'order.withdrawn' })
+      .publishes('order.cancelled', { orderId: order.orderId, userId, reason: 'out_of_stock' });
+  });
+
+  it('ignores an answer that comes twice', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('payment.voided', order.about('payment.voided'));
+    order.known.when('payment.voided', order.about('payment.voided')).isSilent('waits');
+    order.known.when('inventory.voided', order.about('inventory.voided')).publishesA('order.cancelled');
+    order.known.when('inventory.voided', order.about('inventory.voided')).isSilent('ended');
   });
 });

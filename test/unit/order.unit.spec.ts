@@ -25,7 +25,7 @@ describe('the status of an order', () => {
     expect(status('order.placed', 'payment.completed')).to.equal('pending');
   });
 
-  it('is confirmed once the stock is reserved, even when that is heard before the payment', () => {
+  it('is confirmed once the stock is reserved, even when that is known before the payment', () => {
     expect(status('order.placed', 'inventory.reserved')).to.equal('confirmed');
     expect(status('order.placed', 'payment.completed', 'inventory.reserved')).to.equal('confirmed');
   });
@@ -38,7 +38,7 @@ describe('the status of an order', () => {
     expect(status('order.placed', 'payment.completed', 'inventory.rejected')).to.equal('cancelling');
   });
 
-  it('is cancelling when the refund is heard before the refusal that led to it', () => {
+  it('is cancelling when the refund is known before the refusal that led to it', () => {
     expect(status('order.placed', 'payment.completed', 'payment.refunded')).to.equal('cancelling');
   });
 
@@ -46,7 +46,7 @@ describe('the status of an order', () => {
     expect(status('order.placed', 'inventory.rejected', 'payment.refunded')).to.equal('cancelled');
   });
 
-  it('is cancelling after a withdrawal until both sides are settled, and not when only one is', () => {
+  it('is cancelling after a withdrawal until both sides are closed, and not when only one is', () => {
     expect(status('order.placed', 'order.withdrawn')).to.equal('cancelling');
     for (const one of ['payment.refunded', 'payment.voided', 'inventory.released', 'inventory.voided'] as const)
       expect(status('order.placed', 'order.withdrawn', one), one).to.equal('cancelling');
@@ -71,7 +71,7 @@ describe('the status of an order', () => {
     );
   });
 
-  it('does not depend on what order-service itself has said about the end', () => {
+  it('does not depend on what order-service itself has published about the end', () => {
     for (const { facts } of endings)
       for (const subset of possibleSubsets(facts))
         for (const own of ['order.confirmed', 'order.cancelled'] as const)
@@ -99,9 +99,14 @@ describe('the reason of a cancellation', () => {
     expect(reasonOf([factOf('order.placed'), factOf('payment.failed')])).to.equal('insufficient_funds');
   });
 
-  it('is out_of_stock when the stock was refused, also when only the refund is known yet', () => {
+  it('is out_of_stock when the stock was refused; when only the refund is known yet, what that names', () => {
     expect(reasonOf([factOf('inventory.rejected')])).to.equal('out_of_stock');
-    expect(reasonOf([factOf('payment.refunded')])).to.equal('out_of_stock');
+    const because = (why: string) => ({
+      ...factOf('payment.refunded'),
+      data: { ...samples['payment.refunded'], because: why },
+    });
+    expect(reasonOf([because('inventory.rejected')])).to.equal('out_of_stock');
+    expect(reasonOf([because('order.withdrawn')])).to.equal('customer');
   });
 
   it('is that of the withdrawal when one met a refusal, whichever is listed first', () => {
@@ -109,6 +114,17 @@ describe('the reason of a cancellation', () => {
       expect(reasonOf([factOf(refusal), factOf('order.withdrawn')])).to.equal('customer');
       expect(reasonOf([factOf('order.withdrawn'), factOf(refusal)])).to.equal('customer');
     }
+  });
+
+  it('is that of the refused stock when a withdrawal only asked again for what was missing', () => {
+    const again = { ...factOf('order.withdrawn'), data: { ...samples['order.withdrawn'], attempt: 2 } };
+    expect(reasonOf([again, factOf('inventory.rejected')])).to.equal('out_of_stock');
+    expect(reasonOf([again])).to.equal('customer');
+  });
+
+  it('is a withdrawal by the customer when only its consequences are known: this database has lost it', () => {
+    for (const type of ['payment.voided', 'inventory.released', 'inventory.voided'] as const)
+      expect(reasonOf([factOf(type)]), type).to.equal('customer');
   });
 
   it('is known in every state that is not pending or confirmed', () => {
@@ -125,7 +141,7 @@ describe('what an order waits for', () => {
   const waits = (...types: EventType[]) =>
     awaitedBy(types.map((type, index) => factOf(type, `2030-01-01T00:00:0${index}.000Z`)));
 
-  it('is a word of payment-service once it is placed, since the time of placing', () => {
+  it('is an answer of payment-service once it is placed, since the time of placing', () => {
     expect(waits('order.placed')).to.deep.equal([
       {
         service: 'payment-service',
@@ -135,7 +151,7 @@ describe('what an order waits for', () => {
     ]);
   });
 
-  it('is a word of inventory-service once it is paid, since the time of the payment', () => {
+  it('is an answer of inventory-service once it is paid, since the time of the payment', () => {
     expect(waits('order.placed', 'payment.completed')).to.deep.equal([
       {
         service: 'inventory-service',
@@ -145,16 +161,28 @@ describe('what an order waits for', () => {
     ]);
   });
 
-  it('is the refund once the stock is refused', () => {
+  it('is whatever closes the payment once the stock is refused', () => {
     expect(waits('order.placed', 'payment.completed', 'inventory.rejected')).to.deep.equal([
-      { service: 'payment-service', events: ['payment.refunded'], since: '2030-01-01T00:00:02.000Z' },
+      {
+        service: 'payment-service',
+        events: ['payment.failed', 'payment.refunded', 'payment.voided'],
+        since: '2030-01-01T00:00:02.000Z',
+      },
     ]);
   });
 
   it('is both sides after a withdrawal, then only the one that has not answered', () => {
     const since = '2030-01-01T00:00:01.000Z';
-    const payment = { service: 'payment-service', events: ['payment.refunded', 'payment.voided'], since };
-    const inventory = { service: 'inventory-service', events: ['inventory.released', 'inventory.voided'], since };
+    const payment = {
+      service: 'payment-service',
+      events: ['payment.failed', 'payment.refunded', 'payment.voided'],
+      since,
+    };
+    const inventory = {
+      service: 'inventory-service',
+      events: ['inventory.rejected', 'inventory.released', 'inventory.voided'],
+      since,
+    };
     expect(waits('order.placed', 'order.withdrawn')).to.deep.equal([payment, inventory]);
     expect(waits('order.placed', 'order.withdrawn', 'payment.voided')).to.deep.equal([inventory]);
     expect(waits('order.placed', 'order.withdrawn', 'inventory.voided')).to.deep.equal([payment]);
@@ -165,7 +193,7 @@ describe('what an order waits for', () => {
     for (const { facts } of endings) expect(waits(...facts), facts.join()).to.deep.equal([]);
   });
 
-  it('is something in every possible state that is no end: no order waits for nobody', () => {
+  it('is something in every possible state that is no end: an order always waits for somebody', () => {
     for (const { facts } of endings)
       for (const subset of possibleSubsets(facts)) {
         const ended = ['confirmed', 'cancelled'].includes(status(...subset));

@@ -1,9 +1,10 @@
-// What payment-service does when it hears something: at most one charge and one refund per order, whatever comes first.
+// What payment-service does when it consumes an event: at most one charge and one refund per order, whatever comes first.
 import { expect } from 'chai';
 import { deposit, putAccount } from '../../payment-service/commands.ts';
 import { refusalOf } from '../../payment-service/payment.ts';
 import { type PaymentParts, paymentService } from '../../payment-service/service.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
+import { ContradictoryEventError } from '../../shared/runtime/messaging/event-handler.ts';
 import { orderId, samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
 
@@ -27,149 +28,185 @@ function entries({ store }: PaymentParts) {
   return store.entries(userId, 10)?.map(({ kind }) => kind);
 }
 
-describe('payment-service hears that an order is placed', () => {
+describe('payment-service, when an order is placed,', () => {
   it('takes the money when the balance is exactly enough', () => {
     withAccount({ balance: amount })
       .when('order.placed', placed)
-      .emits('payment.completed', { ...taken, items: [{ productId: 'CATALOG-001', qty: 2 }] })
+      .publishes('payment.completed', { ...taken, items: placed.items })
       .leaving(balanceIs(0));
   });
 
   it('declines when the balance is one short, and takes nothing', () => {
     withAccount({ balance: amount - 1 })
       .when('order.placed', placed)
-      .emits('payment.failed', { ...taken, reason: 'insufficient_funds' })
+      .publishes('payment.failed', { ...taken, items: placed.items, reason: 'insufficient_funds' })
       .leaving(balanceIs(amount - 1));
   });
 
   it('declines without an account', () => {
     given(paymentService)
       .when('order.placed', placed)
-      .emits('payment.failed', { ...taken, reason: 'no_such_account' });
+      .publishes('payment.failed', { ...taken, items: placed.items, reason: 'no_such_account' });
   });
 
   it('declines when the account is blocked, however much is in it', () => {
     withAccount({ balance: moneyMax, blocked: true })
       .when('order.placed', placed)
-      .emits('payment.failed', { ...taken, reason: 'account_blocked' })
+      .publishes('payment.failed', { ...taken, items: placed.items, reason: 'account_blocked' })
       .leaving(balanceIs(moneyMax));
   });
 
-  it('takes nothing for an order that costs nothing, and says that it is paid', () => {
+  it('takes nothing for an order that costs nothing, and publishes that it is paid', () => {
     withAccount({ balance: 0 })
       .when('order.placed', { ...placed, total: 0 })
-      .emitsA('payment.completed')
+      .publishesA('payment.completed')
       .leaving(balanceIs(0));
   });
 
   it('takes nothing when the withdrawal came first: it left a fence', () => {
     withAccount({ balance: amount })
-      .heard('order.withdrawn', samples['order.withdrawn'])
+      .consumed('order.withdrawn', samples['order.withdrawn'])
       .when('order.placed', placed)
-      .says('fenced')
+      .isSilent('fenced')
       .leaving(balanceIs(amount));
   });
 
-  it('breaks when the order was paid already under another event id, and charges once', () => {
+  it('throws when the order was paid already under another event id, and charges once', () => {
     withAccount({ balance: 2 * amount })
-      .heard('order.placed', placed)
+      .consumed('order.placed', placed)
       .when('order.placed', placed)
-      .breaks(/payment is completed already/)
+      .throws(/payment is completed already/, ContradictoryEventError)
       .leaving(balanceIs(amount));
   });
 
-  it('breaks when the order was refused already, even if the money is there by now', () => {
-    const known = withAccount({ balance: 0 }).heard('order.placed', placed);
+  it('throws when the order was refused already, even if the money is there by now', () => {
+    const known = withAccount({ balance: 0 }).consumed('order.placed', placed);
     known.has(({ store }, tx) => void deposit(store, tx, userId, amount));
     known
       .when('order.placed', placed)
-      .breaks(/payment is failed already/)
+      .throws(/payment is failed already/, ContradictoryEventError)
       .leaving(balanceIs(amount));
   });
 
   it('charges two orders on the same account until nothing is left, and declines the third', () => {
     const other = (tail: string) => ({ ...placed, orderId: orderId.slice(0, -1) + tail });
     const known = withAccount({ balance: 2 * amount });
-    known.when('order.placed', other('1')).emitsA('payment.completed');
-    known.when('order.placed', other('2')).emitsA('payment.completed');
-    known.when('order.placed', other('3')).emitsA('payment.failed').leaving(balanceIs(0));
+    known.when('order.placed', other('1')).publishesA('payment.completed');
+    known.when('order.placed', other('2')).publishesA('payment.completed');
+    known.when('order.placed', other('3')).publishesA('payment.failed').leaving(balanceIs(0));
   });
 });
 
-describe('payment-service hears that stock was refused', () => {
+describe('payment-service, when stock was refused,', () => {
   const refused = samples['inventory.rejected'];
 
   it('gives the money back', () => {
     withAccount({ balance: amount })
-      .heard('order.placed', placed)
+      .consumed('order.placed', placed)
       .when('inventory.rejected', refused)
-      .emits('payment.refunded', { ...taken, because: 'inventory.rejected' })
+      .publishes('payment.refunded', { ...taken, because: 'inventory.rejected' })
       .leaving(balanceIs(amount));
   });
 
   it('gives nothing back when a withdrawal has done so', () => {
     withAccount({ balance: amount })
-      .heard('order.placed', placed)
-      .heard('order.withdrawn', samples['order.withdrawn'])
+      .consumed('order.placed', placed)
+      .consumed('order.withdrawn', samples['order.withdrawn'])
       .when('inventory.rejected', refused)
-      .says('compensated')
+      .isSilent('compensated')
       .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
   });
 
-  it('breaks for an order that it has not heard of: stock is only asked for after a payment', () => {
+  it('throws for an order that is unknown here: stock is only asked for after a payment', () => {
     given(paymentService)
       .when('inventory.rejected', refused)
-      .breaks(/payment is unknown/);
+      .throws(/payment is unknown/, ContradictoryEventError);
   });
 
-  it('breaks for an order whose payment failed', () => {
+  it('throws for an order whose payment failed', () => {
     given(paymentService)
-      .heard('order.placed', placed)
+      .consumed('order.placed', placed)
       .when('inventory.rejected', refused)
-      .breaks(/payment is failed/);
+      .throws(/payment is failed/, ContradictoryEventError);
   });
 });
 
-describe('payment-service hears of a withdrawal', () => {
+describe('payment-service, when an order is withdrawn,', () => {
   const withdrawn = samples['order.withdrawn'];
 
   it('gives back what it took', () => {
     withAccount({ balance: amount })
-      .heard('order.placed', placed)
+      .consumed('order.placed', placed)
       .when('order.withdrawn', withdrawn)
-      .emits('payment.refunded', { ...taken, because: 'order.withdrawn' })
+      .publishes('payment.refunded', { ...taken, because: 'order.withdrawn' })
       .leaving(balanceIs(amount));
   });
 
   it('gives back to an account that was blocked meanwhile', () => {
-    const known = withAccount({ balance: amount }).heard('order.placed', placed);
+    const known = withAccount({ balance: amount }).consumed('order.placed', placed);
     known.has(({ store }, tx) => void putAccount(store, tx, userId, { blocked: true }));
-    known.when('order.withdrawn', withdrawn).emitsA('payment.refunded').leaving(balanceIs(amount));
+    known.when('order.withdrawn', withdrawn).publishesA('payment.refunded').leaving(balanceIs(amount));
     expect(known.parts.store.account(userId)?.blocked).to.equal(true);
   });
 
   it('gives back to an account that has reached the highest balance meanwhile', () => {
-    const known = withAccount({ balance: amount }).heard('order.placed', placed);
+    const known = withAccount({ balance: amount }).consumed('order.placed', placed);
     known.has(({ store }, tx) => void putAccount(store, tx, userId, { balance: moneyMax }));
     known
       .when('order.withdrawn', withdrawn)
-      .emitsA('payment.refunded')
+      .publishesA('payment.refunded')
       .leaving(balanceIs(moneyMax + amount));
   });
 
-  it('makes sure that nothing will ever be taken when it has not heard of the order', () => {
-    given(paymentService).when('order.withdrawn', withdrawn).emits('payment.voided', { orderId });
+  it('makes sure that nothing will ever be taken when the order is unknown here', () => {
+    given(paymentService).when('order.withdrawn', withdrawn).publishes('payment.voided', { orderId });
   });
 
-  it('says nothing more when nothing was taken, or everything was given back', () => {
-    given(paymentService).heard('order.placed', placed).when('order.withdrawn', withdrawn).says('compensated');
-    given(paymentService).heard('order.withdrawn', withdrawn).when('order.withdrawn', withdrawn).says('compensated');
-    withAccount({ balance: amount })
-      .heard('order.placed', placed)
-      .heard('inventory.rejected', samples['inventory.rejected'])
+  it('publishes nothing more when nothing was taken, or everything was given back', () => {
+    given(paymentService).consumed('order.placed', placed).when('order.withdrawn', withdrawn).isSilent('compensated');
+    given(paymentService)
+      .consumed('order.withdrawn', withdrawn)
       .when('order.withdrawn', withdrawn)
-      .says('compensated')
+      .isSilent('compensated');
+    withAccount({ balance: amount })
+      .consumed('order.placed', placed)
+      .consumed('inventory.rejected', samples['inventory.rejected'])
+      .when('order.withdrawn', withdrawn)
+      .isSilent('compensated')
       .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
+  });
+
+  describe('and asked again, since an answer is missing,', () => {
+    const again = { ...withdrawn, attempt: 2 };
+
+    it('answers as before after a refund, and gives nothing back twice', () => {
+      withAccount({ balance: amount })
+        .consumed('order.placed', placed)
+        .consumed('order.withdrawn', withdrawn)
+        .when('order.withdrawn', again)
+        .publishes('payment.refunded', { ...taken, because: 'order.withdrawn' })
+        .leaving(balanceIs(amount));
+    });
+
+    it('answers that the payment is void after a fence, and after a refusal', () => {
+      given(paymentService)
+        .consumed('order.withdrawn', withdrawn)
+        .when('order.withdrawn', again)
+        .publishes('payment.voided', { orderId });
+      withAccount({ balance: 0 })
+        .consumed('order.placed', placed)
+        .when('order.withdrawn', again)
+        .publishes('payment.voided', { orderId })
+        .leaving(balanceIs(0));
+    });
+
+    it('gives back what it took when the first question was lost', () => {
+      withAccount({ balance: amount })
+        .consumed('order.placed', placed)
+        .when('order.withdrawn', again)
+        .publishes('payment.refunded', { ...taken, because: 'order.withdrawn' })
+        .leaving(balanceIs(amount));
+    });
   });
 });
 
@@ -179,14 +216,14 @@ describe('an account', () => {
     expect(refusalOf({ userId, balance: 10, blocked: false }, 11)).to.equal('insufficient_funds');
   });
 
-  it('is told that it is blocked rather than that it is short', () => {
+  it('is refused for being blocked rather than for being short', () => {
     expect(refusalOf({ userId, balance: 0, blocked: true }, 1)).to.equal('account_blocked');
   });
 
   it('takes a deposit up to the highest balance, and refuses one more', () => {
     withAccount({ balance: moneyMax - 1 })
       .whenAsked(({ store }, tx) => deposit(store, tx, userId, 1))
-      .emitsNothing()
+      .publishesNothing()
       .leaving(balanceIs(moneyMax))
       .whenAsked(({ store }, tx) => deposit(store, tx, userId, 1))
       .refuses(422, 'balance-too-high', { balance: moneyMax });
@@ -201,14 +238,14 @@ describe('an account', () => {
     expect(known.parts.store.account(userId)?.blocked, 'what is left out stays').to.equal(true);
   });
 
-  it('can not be charged twice for an order, or go below zero, whatever the code above asks', () => {
+  it('cannot be charged twice for an order, or go below zero, whatever the code above asks', () => {
     const known = withAccount({ balance: 10 });
     const charge = (qty: number) =>
       known.whenAsked(({ store }, tx) => store.enter(userId, 'charge', -qty, orderId, tx.nowMs));
-    charge(11).breaks(/CHECK constraint/);
-    charge(1).emitsNothing();
+    charge(11).throws(/CHECK constraint/);
+    charge(1).publishesNothing();
     charge(1)
-      .breaks(/UNIQUE constraint/)
+      .throws(/UNIQUE constraint/)
       .leaving(balanceIs(9));
   });
 });

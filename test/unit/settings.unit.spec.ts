@@ -30,7 +30,10 @@ describe('the settings of a service', () => {
       EVENT_BATCH_MAX: 100,
       OUTBOX_MAX: 100_000,
       SHUTDOWN_MS: 10_000,
+      RECONCILE_INTERVAL_MS: 10_000,
+      JOURNAL_RETENTION_MS: 30 * 86_400_000,
       ORDER_DEADLINE_MS: 30_000,
+      serviceUrls: {},
     });
   });
 
@@ -59,7 +62,10 @@ describe('the settings of a service', () => {
     ['PREFETCH', ['10001'], /at most 10000/],
     ['OUTBOX_MAX', ['0'], /at least 1/],
     ['SHUTDOWN_MS', ['600001'], /at most 600000/],
+    ['RECONCILE_INTERVAL_MS', ['99'], /at least 100/],
+    ['JOURNAL_RETENTION_MS', ['3599999'], /at least 3600000/],
     ['ORDER_DEADLINE_MS', ['99'], /at least 100/],
+    ['PAYMENT_SERVICE_URL', ['payment:3002', 'http://a,', 'http://?x'], /must look like http:\/\/host:3002/],
     ['ORDER_DEADLINE_MS', ['soon'], /whole number from 100 to 86400000/],
   ];
   for (const [name, values, right] of wrong)
@@ -75,6 +81,18 @@ describe('the settings of a service', () => {
   it('are accepted at both ends of their ranges', () => {
     expect(read({ PORT: '65535', PREFETCH: '1', ORDER_DEADLINE_MS: '100', SHUTDOWN_MS: '0' }).PORT).to.equal(65_535);
     expect(read({ PREFETCH: '10000', ORDER_DEADLINE_MS: '86400000' }).PREFETCH).to.equal(10_000);
+  });
+
+  it('give the addresses of other services, several for processes that share a journal', () => {
+    const env = {
+      PAYMENT_SERVICE_URL: 'http://a:3002/, https://b',
+      NEW_SHIPPING_SERVICE_URL: 'http://c',
+      SERVICE_URL: 'x',
+    };
+    expect(read(env).serviceUrls).to.deep.equal({
+      'payment-service': ['http://a:3002', 'https://b'],
+      'new-shipping-service': ['http://c'],
+    });
   });
 
   it('are all named when several are wrong at once, one line each', () => {

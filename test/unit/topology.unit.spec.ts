@@ -5,15 +5,20 @@ import { choreography } from '../../shared/contract/choreography.ts';
 import type { Choreography } from '../../shared/contract/language.ts';
 import { type Topology, topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
 
-const exchanges = ['order.events', 'payment.events', 'inventory.events'];
+const exchanges = [
+  { name: 'order.events', type: 'topic' },
+  { name: 'payment.events', type: 'topic' },
+  { name: 'inventory.events', type: 'topic' },
+  { name: 'dead-letters', type: 'direct' },
+];
 
 const queues = [
   {
     name: 'order-service',
     arguments: {
       'x-queue-type': 'quorum',
-      'x-delivery-limit': 20,
-      'x-dead-letter-exchange': '',
+      'x-delivery-limit': 1000000,
+      'x-dead-letter-exchange': 'dead-letters',
       'x-dead-letter-routing-key': 'order-service.dead-letters',
       'x-dead-letter-strategy': 'at-least-once',
       'x-overflow': 'reject-publish',
@@ -27,8 +32,8 @@ const queues = [
     name: 'payment-service',
     arguments: {
       'x-queue-type': 'quorum',
-      'x-delivery-limit': 20,
-      'x-dead-letter-exchange': '',
+      'x-delivery-limit': 1000000,
+      'x-dead-letter-exchange': 'dead-letters',
       'x-dead-letter-routing-key': 'payment-service.dead-letters',
       'x-dead-letter-strategy': 'at-least-once',
       'x-overflow': 'reject-publish',
@@ -42,8 +47,8 @@ const queues = [
     name: 'inventory-service',
     arguments: {
       'x-queue-type': 'quorum',
-      'x-delivery-limit': 20,
-      'x-dead-letter-exchange': '',
+      'x-delivery-limit': 1000000,
+      'x-dead-letter-exchange': 'dead-letters',
       'x-dead-letter-routing-key': 'inventory-service.dead-letters',
       'x-dead-letter-strategy': 'at-least-once',
       'x-overflow': 'reject-publish',
@@ -71,6 +76,9 @@ const bindings = [
   'inventory.events inventory.released order-service',
   'inventory.events inventory.voided order-service',
   'inventory.events product.updated order-service',
+  'dead-letters order-service.dead-letters order-service.dead-letters',
+  'dead-letters payment-service.dead-letters payment-service.dead-letters',
+  'dead-letters inventory-service.dead-letters inventory-service.dead-letters',
 ];
 
 function bindingLines(topology: Topology): string[] {
@@ -78,22 +86,22 @@ function bindingLines(topology: Topology): string[] {
 }
 
 describe('the topology at the broker', () => {
-  it('has exactly these exchanges', () => expect(wholeTopology().exchanges).to.deep.equal(exchanges));
+  it('has exactly these exchanges', () => expect(wholeTopology(choreography).exchanges).to.deep.equal(exchanges));
   it('has exactly these queues, with exactly these arguments', () =>
-    expect(wholeTopology().queues).to.deep.equal(queues));
-  it('has exactly these bindings', () => expect(bindingLines(wholeTopology())).to.deep.equal(bindings));
+    expect(wholeTopology(choreography).queues).to.deep.equal(queues));
+  it('has exactly these bindings', () => expect(bindingLines(wholeTopology(choreography))).to.deep.equal(bindings));
 
   for (const service of ['order-service', 'payment-service', 'inventory-service']) {
-    // Each of the three is heard by both others, or hears them: so each declares all of it, and may start first.
+    // Each of the three subscribes to both others, or they to it: so each declares all of it, and may start first.
     it(`${service} declares all of it, so that it may start before the others`, () => {
-      const topology = topologyFor(service);
+      const topology = topologyFor(service, choreography);
       expect(topology.exchanges).to.deep.equal(exchanges);
       expect(topology.queues).to.deep.equal(queues);
       expect(bindingLines(topology)).to.deep.equal(bindings);
     });
   }
 
-  describe('with a service that only listens at the end', () => {
+  describe('with a service that only subscribes to the end', () => {
     const contract: Choreography = {
       ...choreography,
       events: {
@@ -101,24 +109,31 @@ describe('the topology at the broker', () => {
         'order.confirmed': { ...choreography.events['order.confirmed'], reactions: { 'shipping-service': ['noted'] } },
       },
     };
-    const added = 'order.events order.confirmed shipping-service';
+    const added = [
+      'order.events order.confirmed shipping-service',
+      'dead-letters shipping-service.dead-letters shipping-service.dead-letters',
+    ];
 
     it('that service declares its own queues, and what it takes to fill them', () => {
       const topology = topologyFor('shipping-service', contract);
-      expect(topology.exchanges).to.deep.equal(['order.events', 'shipping.events']);
+      expect(topology.exchanges.map(({ name }) => name)).to.deep.equal([
+        'order.events',
+        'shipping.events',
+        'dead-letters',
+      ]);
       expect(topology.queues.map(({ name }) => name)).to.deep.equal([
         'shipping-service',
         'shipping-service.dead-letters',
       ]);
-      expect(bindingLines(topology)).to.deep.equal([added]);
+      expect(bindingLines(topology)).to.deep.equal(added);
     });
-    it('the service that it listens to declares its queue too, so nothing is lost before it has ever started', () => {
+    it('the service that it subscribes to declares its queue too, so nothing is lost before it has ever started', () => {
       const topology = topologyFor('order-service', contract);
       expect(topology.queues.map(({ name }) => name)).to.include.members([
         'shipping-service',
         'shipping-service.dead-letters',
       ]);
-      expect(bindingLines(topology)).to.have.members([...bindings, added]);
+      expect(bindingLines(topology)).to.have.members([...bindings, ...added]);
     });
     it('the others leave it alone', () => {
       const topology = topologyFor('payment-service', contract);

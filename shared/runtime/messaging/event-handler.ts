@@ -87,6 +87,8 @@ export interface EventHandlerOptions {
 interface Message {
   readonly delivery: Pick<Delivery, 'exchange' | 'routingKey' | 'redelivered' | 'messageId'>;
   left: number;
+  /** One of its parts could not even be stored as a dead letter. */
+  rejected: boolean;
   readonly done: () => void;
   /** Leaves it to the broker to dead-letter the message as it is. */
   readonly reject: (() => void) | undefined;
@@ -193,7 +195,7 @@ export class EventHandler {
       const parts = decodeMessage(body, cloudEventContentType, this.#options.contract).map((one) => this.#part(one));
       const routingKey = parts[0]?.event?.type ?? '';
       const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
-      const message: Message = { delivery, left: parts.length, done: doneOne, reject: undefined };
+      const message: Message = { delivery, left: parts.length, rejected: false, done: doneOne, reject: undefined };
       this.#inHand += parts.length;
       for (const part of parts) {
         this.#submit(this.#job(part, message, cloudEventContentType, { id: eventId, position, source }));
@@ -223,7 +225,7 @@ export class EventHandler {
     const parts = condemned
       ? [{ bytes: () => delivery.body, event: undefined, deadLetter: condemned }]
       : decodeMessage(delivery.body, delivery.contentType, contract).map((decoded) => this.#part(decoded));
-    const message: Message = { delivery, left: parts.length, done, reject: () => delivery.reject() };
+    const message: Message = { delivery, left: parts.length, rejected: false, done, reject: () => delivery.reject() };
     const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
     this.tally.delivered += parts.length;
     this.#inHand += parts.length;
@@ -363,21 +365,22 @@ export class EventHandler {
   }
 
   #reject(job: Job, reason: string, detail: string): void {
-    const { delivery, reject } = job.message;
+    const { delivery } = job.message;
     this.#log.write(
       'error',
       { eventId: delivery.messageId, routingKey: delivery.routingKey, reason, detail },
       'rejected: the broker dead-letters this message',
     );
     this.tally.deadLettered += 1;
-    this.#finish(job, () => (reject ?? job.message.done)());
+    job.message.rejected = true;
+    this.#finish(job);
   }
 
   #done(job: Job, outcome: string): void {
     const { hit, log, clock } = this.#options;
     this.#faults = 0;
     hit?.('before-ack');
-    this.#finish(job, job.message.done);
+    this.#finish(job);
     const { event } = job;
     if (!event) return;
     log.info(
@@ -393,10 +396,10 @@ export class EventHandler {
     );
   }
 
-  #finish(job: Job, end: () => void): void {
+  #finish({ message }: Job): void {
     this.#inHand -= 1;
-    job.message.left -= 1;
-    if (job.message.left === 0) end();
+    message.left -= 1;
+    if (message.left === 0) (message.rejected && message.reject ? message.reject : message.done)();
     this.#pump();
   }
 

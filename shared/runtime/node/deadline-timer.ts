@@ -77,10 +77,11 @@ export class DeadlineTimer implements GroupParticipant {
   /** Those that failed lately are left out, also when they fill the first page. */
   #dueNow(deadlines: Deadlines, nowMs: number): string[] {
     const waits = (key: string): boolean => (this.#failed.get(key)?.notBeforeMs ?? 0) > nowMs;
-    return deadlines
-      .due(nowMs, dueMax + this.#failed.size)
-      .filter((key) => !waits(key))
-      .slice(0, dueMax);
+    const limit = dueMax + this.#failed.size;
+    const due = deadlines.due(nowMs, limit);
+    // What is no longer due has been done in another way.
+    if (due.length < limit) for (const key of this.#failed.keys()) if (!due.includes(key)) this.#failed.delete(key);
+    return due.filter((key) => !waits(key)).slice(0, dueMax);
   }
 
   #meet(deadlines: Deadlines, key: string): void {

@@ -132,7 +132,6 @@ export class GroupCommit {
   #flush(): void {
     const group = this.#take();
     if (group.length === 0) return;
-    if (!this.idle) this.#schedule();
     let results: Result<unknown>[];
     try {
       results = this.#transaction(group);
@@ -144,12 +143,14 @@ export class GroupCommit {
       // A failpoint may end this object in the simulator; then nobody is called back.
       if (!isTransient(error)) throw error;
       if (this.#waitForLock(error, group)) return;
+      if (!this.idle) this.#schedule();
       this.#failedGroups += 1;
       this.#lastError = error instanceof Error ? error.message : String(error);
       const fault = new TransientError(this.#lastError, { cause: error });
       for (const { done } of group) done({ ok: false, error: fault });
       return;
     }
+    if (!this.idle) this.#schedule();
     this.#hit('after-commit');
     for (const participant of this.#participants) participant.committed();
     group.forEach(({ done }, index) => {
