@@ -6,7 +6,7 @@ import type { Timing } from '../local/audit/finding.ts';
 import { repair } from '../local/audit/repair.ts';
 import { jsonReport, textReport } from '../local/audit/report.ts';
 import { AuditError } from '../local/audit/service-client.ts';
-import { addresses, Services } from '../local/audit/services.ts';
+import { Services } from '../local/audit/services.ts';
 import { urlsFrom } from '../local/audit/urls.ts';
 import { UsageError } from '../local/backup/selection.ts';
 import { StartError } from '../local/ports.ts';
@@ -61,16 +61,14 @@ async function main(): Promise<number> {
     graceMs: secondsIn('grace', values.grace),
     settleMs: secondsIn('settle', values.settle),
   };
-  const urls = urlsFrom(values.url, process.env);
-  const services = new Services(urls, timing.delay);
+  const services = new Services(urlsFrom(values.url, process.env), timing.delay);
   try {
     return await run({ services, timing, repair: values.repair, json: values.json });
   } catch (error) {
     if (!(error instanceof AuditError)) throw error;
     const start = values.compose ? 'docker compose up -d' : 'npm start';
     throw new AuditError(
-      `${error.message}\nThe addresses were: ${addresses(urls)}\n` +
-        `Start the services (${start}), or name their addresses: --url order-service=http://HOST:PORT`,
+      `${error.message}\nStart the services (${start}), or name their addresses: --url order-service=http://HOST:PORT`,
     );
   }
 }

@@ -1,5 +1,5 @@
 // The routes of the three services that the audit reads.
-import { type PerService, perService, serviceNames } from '../../services.ts';
+import { type PerService, perService } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import {
   type HeldByAll,
@@ -110,11 +110,6 @@ export class Services {
   cancel(orderId: string): Promise<Answer> {
     return this.#order.post(`/orders/${encodeURIComponent(orderId)}/cancel`);
   }
-}
-
-/** The addresses for a person: which service where. */
-export function addresses(urls: PerService<string>): string {
-  return serviceNames.map((service) => `${service} ${urls[service]}`).join(', ');
 }
 
 function productsOf(client: ServiceClient): AsyncGenerator<Entry<HeldProduct>> {
