@@ -36,7 +36,8 @@ export function selectionFrom(only: readonly string[], databases: readonly strin
   return { services, pathOf: (service) => paths.get(service) ?? resolve(join(dataDir, `${service}.db`)) };
 }
 
-function serviceNamed(name: string): ServiceName {
+/** @throws UsageError */
+export function serviceNamed(name: string): ServiceName {
   const service = serviceNames.find((known) => known === name);
   if (service) return service;
   throw new UsageError(`there is no service '${name}'; there are ${serviceNames.join(', ')}`);
