@@ -1,13 +1,14 @@
 // The command line and the environment of a service process, the same for the demo, the tests and the benchmark.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ServiceName } from '../shared/contract/choreography.ts';
 
 /** dist/, where this file itself is when it runs. */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 export interface ServiceLaunchOptions {
-  readonly service: ServiceName;
+  readonly service: string;
+  /** Its compiled main file, from dist/. Left out: that of the service in the project's folder. */
+  readonly main?: string | undefined;
   readonly amqpUrl: string;
   readonly databasePath: string;
   /** 0: any free port. */
@@ -26,10 +27,10 @@ export interface ServiceLaunch {
 }
 
 export function serviceLaunch(options: ServiceLaunchOptions): ServiceLaunch {
-  const { service, amqpUrl, databasePath, port, env, nodeOptions = [] } = options;
+  const { service, main = `${service}/main.js`, amqpUrl, databasePath, port, env, nodeOptions = [] } = options;
   return {
     command: process.execPath,
-    args: [...nodeOptions, '--enable-source-maps', join(root, service, 'main.js')],
+    args: [...nodeOptions, '--enable-source-maps', join(root, main)],
     env: { ...process.env, AMQP_URL: amqpUrl, DATABASE_PATH: databasePath, PORT: String(port), ...env },
   };
 }

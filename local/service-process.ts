@@ -3,14 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ServiceName } from '../shared/contract/choreography.ts';
 import { serviceLaunch } from './service-launch.ts';
 
 const startTimeoutMs = 30_000;
 const lastLinesMax = 30;
 
 export interface ServiceOptions {
-  readonly service: ServiceName;
+  readonly service: string;
+  /** Its compiled main file, from dist/. Left out: that of the service in the project's folder. */
+  readonly main?: string;
   readonly amqpUrl: string;
   /** Folder for the service's database. */
   readonly dataDir: string;
@@ -36,7 +37,7 @@ export class ServiceStartError extends Error {
 }
 
 export class ServiceProcess {
-  readonly service: ServiceName;
+  readonly service: string;
   readonly databasePath: string;
   readonly #options: ServiceOptions;
   #child: ChildProcess | undefined;
@@ -72,10 +73,10 @@ export class ServiceProcess {
 
   /** Resolves when the service listens. @throws ServiceStartError when it does not */
   async start(): Promise<void> {
-    const { service, amqpUrl, dataDir, env } = this.#options;
+    const { service, main, amqpUrl, dataDir, env } = this.#options;
     mkdirSync(dataDir, { recursive: true });
     this.#lastLines = [];
-    const launch = serviceLaunch({ service, amqpUrl, databasePath: this.databasePath, port: this.#port, env });
+    const launch = serviceLaunch({ service, main, amqpUrl, databasePath: this.databasePath, port: this.#port, env });
     const child = spawn(launch.command, launch.args, {
       // A group of its own: Ctrl-C in the terminal reaches the parent only, which then stops things in order.
       detached: true,

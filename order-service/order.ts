@@ -41,41 +41,47 @@ export interface Fact {
 
 export type FactTypes = ReadonlySet<EventType>;
 
-/** The services that hold something for an order until it is confirmed or given back. */
-type Participant = Exclude<ServiceName, 'order-service'>;
+type Events = (typeof choreography)['events'];
+type Having<Property> = { [T in EventType]: Events[T] extends Property ? T : never }[EventType];
 
-/** A participant is closed when any of these is known: it holds nothing of this order and never will. */
-const closedBy: { readonly [S in Participant]: readonly PublishedBy<S>[] } = {
-  'payment-service': ['payment.failed', 'payment.refunded', 'payment.voided'],
-  'inventory-service': ['inventory.rejected', 'inventory.released', 'inventory.voided'],
+/** The services that may hold something for an order: all that subscribe to its withdrawal. */
+export type Participant = keyof Events['order.withdrawn']['reactions'];
+/** The steps of the saga: the events that another event compensates. */
+type Step = Extract<Events[Having<{ compensates: string }>], { compensates: string }>['compensates'];
+/** The other events of participants about an order: refusals and compensations. */
+export type ClosingEvent = Exclude<PublishedBy<Participant>, Step | Having<{ standalone: true }>>;
+
+/**
+ * The participants that hold nothing of an order, and never will, once an event is known. An event closes its publisher,
+ * and a refusal also those that are never asked because of it. An event of the contract that is missing here does not
+ * compile, and a test holds each line to the contract.
+ */
+export const closes: { readonly [T in ClosingEvent]: readonly Participant[] } = {
+  'payment.failed': ['payment-service', 'inventory-service'],
+  'payment.refunded': ['payment-service'],
+  'payment.voided': ['payment-service'],
+  'inventory.rejected': ['inventory-service'],
+  'inventory.released': ['inventory-service'],
+  'inventory.voided': ['inventory-service'],
 };
-const participants = Object.keys(closedBy) as Participant[];
+const closingEvents = Object.keys(closes) as ClosingEvent[];
+const participants = [...new Set(Object.values(closes).flat())];
 
 function isClosed(service: Participant, facts: FactTypes): boolean {
-  // Without a payment, inventory-service is never asked.
-  if (service === 'inventory-service' && facts.has('payment.failed')) return true;
-  return closedBy[service].some((type) => facts.has(type));
+  return closingEvents.some((type) => facts.has(type) && closes[type].includes(service));
 }
 
-/** Each of these is published only because of a withdrawal, whether or not that is known here. */
-const impliesWithdrawal: readonly EventType[] = [
-  'order.withdrawn',
-  'payment.voided',
-  'inventory.released',
-  'inventory.voided',
-];
+/** Whether an order of which this is known can only be cancelled. A compensation can arrive before what caused it. */
+function isFailure(type: EventType): boolean {
+  return type === 'order.withdrawn' || Object.hasOwn(closes, type);
+}
 
 /**
  * A withdrawal can only become a fact while the order is pending, so a set that holds both it and `inventory.reserved`
  * means that the withdrawal came first.
  */
 export function statusOf(facts: FactTypes): OrderStatus {
-  const withdrawn = impliesWithdrawal.some((type) => facts.has(type));
-  // Stock was reserved and yet the money went back: only a withdrawal does that.
-  if (facts.has('inventory.reserved') && !withdrawn && !facts.has('payment.refunded')) return 'confirmed';
-  const failed =
-    withdrawn || facts.has('payment.failed') || facts.has('inventory.rejected') || facts.has('payment.refunded');
-  if (!failed) return 'pending';
+  if (![...facts].some(isFailure)) return facts.has('inventory.reserved') ? 'confirmed' : 'pending';
   return participants.every((service) => isClosed(service, facts)) ? 'cancelled' : 'cancelling';
 }
 
@@ -83,18 +89,32 @@ export function hasEnded(status: OrderStatus): boolean {
   return status === 'confirmed' || status === 'cancelled';
 }
 
+/** The closing events that do not answer a withdrawal. */
+type Refusal = Exclude<ClosingEvent, Events['order.withdrawn']['reactions'][Participant][number]>;
+
+/** The reason that a refusal gives; its data is undefined while only a compensation that names the refusal is known. */
+const reasons: { readonly [T in Refusal]: (data: DataOf<T> | undefined) => Reason | undefined } = {
+  'payment.failed': (data) => data?.reason,
+  'inventory.rejected': () => 'out_of_stock',
+};
+
 /** Why an order is not confirmed. Its withdrawal, if there is one, counts more than a refusal that it crossed. */
 export function reasonOf(facts: readonly Pick<Fact, 'type' | 'data'>[]): Reason | undefined {
-  const find = (type: EventType) => facts.find((fact) => fact.type === type);
-  const withdrawn = find('order.withdrawn')?.data as DataOf<'order.withdrawn'> | undefined;
+  const dataOf = <T extends EventType>(type: T) =>
+    facts.find((fact) => fact.type === type)?.data as DataOf<T> | undefined;
+  const withdrawn = dataOf('order.withdrawn');
   // A withdrawal that only asked again for what was missing is not the reason.
   if (withdrawn && withdrawn.attempt === undefined) return withdrawn.reason;
-  const failed = find('payment.failed')?.data as DataOf<'payment.failed'> | undefined;
-  if (failed) return failed.reason;
-  const refunded = find('payment.refunded')?.data as DataOf<'payment.refunded'> | undefined;
-  if (find('inventory.rejected') || refunded?.because === 'inventory.rejected') return 'out_of_stock';
+  const reasonGivenBy = <T extends Refusal>(refusal: T) => reasons[refusal](dataOf(refusal));
+  const refusal = (Object.keys(reasons) as Refusal[]).find((type) => facts.some((fact) => shows(fact, type)));
+  if (refusal) return reasonGivenBy(refusal);
   if (withdrawn) return withdrawn.reason;
-  return impliesWithdrawal.some(find) || refunded ? 'customer' : undefined;
+  return facts.some(({ type }) => isFailure(type)) ? 'customer' : undefined;
+}
+
+/** Whether the fact is this refusal, or a compensation because of it. */
+function shows({ type, data }: Pick<Fact, 'type' | 'data'>, refusal: Refusal): boolean {
+  return type === refusal || (data as { readonly because?: string }).because === refusal;
 }
 
 /** Something that an order cannot go on without. */
@@ -127,9 +147,13 @@ function awaitedWhilePending(facts: readonly Pick<Fact, 'type' | 'time'>[], type
 
 /** From everyone who is not closed, whatever would close it. */
 function awaitedWhileCancelling(facts: readonly Pick<Fact, 'type' | 'time'>[], types: FactTypes): Awaited[] {
-  const began = facts.filter(({ type }) => type !== 'order.placed' && type !== 'payment.completed');
-  const since = began.map(({ time }) => time).reduce((a, b) => (a < b ? a : b));
+  const failures = facts.filter(({ type }) => isFailure(type));
+  const since = failures.map(({ time }) => time).reduce((a, b) => (a < b ? a : b));
   return participants
     .filter((service) => !isClosed(service, types))
-    .map((service) => ({ service, events: closedBy[service], since }));
+    .map((service) => ({
+      service,
+      events: closingEvents.filter((type) => choreography.events[type].by === service),
+      since,
+    }));
 }

@@ -1,5 +1,5 @@
 // What the services' databases hold about each order, put together by order id.
-import { type PerService, serviceNames } from '../../services.ts';
+import { type PerSagaService, type PerService, serviceNames } from '../../services.ts';
 import type { EventType } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Finding } from './evidence.ts';
@@ -31,8 +31,8 @@ export interface OrderRecords {
 /** Finds the order that a row is about. Undefined: order-service does not have it, which is noted as an orphan. */
 type Find = (orderId: string, what: string) => OrderRecord | undefined;
 
-/** One reader for each service: a service whose tables no reader reads does not compile. */
-const readers: PerService<(db: Database, find: Find) => void> = {
+/** A service of the saga whose tables no reader reads does not compile. */
+const readers: PerSagaService<(db: Database, find: Find) => void> = {
   'order-service': readFacts,
   'payment-service': readPayments,
   'inventory-service': readReservations,
@@ -46,7 +46,7 @@ export function readOrderRecords(databases: PerService<Database>): OrderRecords 
     if (!record) orphans.push({ subject: orderId, text: `${what}, but order-service has no such order` });
     return record;
   };
-  for (const name of serviceNames) readers[name](databases[name], find);
+  for (const name of serviceNames) readers[name]?.(databases[name], find);
   return { byId, orphans };
 }
 

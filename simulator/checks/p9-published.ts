@@ -1,5 +1,5 @@
 // P9, sent is sent: the broker has taken exactly the events that follow from the services' states.
-import { type PerService, serviceNames } from '../../services.ts';
+import { type PerSagaService, serviceNames } from '../../services.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import { isSagaEvent } from '../saga-event.ts';
@@ -7,8 +7,8 @@ import type { Evidence, Finding } from './evidence.ts';
 import type { OrderRecord, OrderRecords } from './order-records.ts';
 import { repeatedAnswers } from './repeated-answers.ts';
 
-/** What each service must have published to be in the state it is in. A service that is missing does not compile. */
-const expectedEvents: PerService<(record: OrderRecord) => readonly string[]> = {
+/** What each service must have published to be in the state it is in. A service of the saga that is missing does not compile. */
+const expectedEvents: PerSagaService<(record: OrderRecord) => readonly string[]> = {
   'order-service': ({ facts }) => [...facts].filter((type) => type.startsWith('order.')),
   'payment-service': ({ payment }) => (payment ? (eventsOfPayment[payment.status] ?? []) : []),
   'inventory-service': ({ reservation }) => (reservation ? (eventsOfReservation[reservation] ?? []) : []),
@@ -33,7 +33,7 @@ export function* stateAndEventsMatch({ databases, published }: Evidence, { byId 
   const repeated = publishedTypes(onlyRepeated(published));
   for (const [subject, record] of byId) {
     const types = typesByOrder.get(subject) ?? new Set();
-    const expected = serviceNames.flatMap((name) => expectedEvents[name](record));
+    const expected = serviceNames.flatMap((name) => expectedEvents[name]?.(record) ?? []);
     for (const type of expected) {
       if (!types.has(type)) yield { subject, text: `${type} never arrived at the broker` };
     }

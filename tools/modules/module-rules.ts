@@ -14,20 +14,31 @@ export interface Exception {
   readonly because: string;
 }
 
-const services = ['order-service', 'payment-service', 'inventory-service'];
+/** What each service owns. A new service needs a line here. */
+const services = {
+  'order-service': 'Orders, and the local copy of the catalogue',
+  'payment-service': 'Accounts, charges and refunds',
+  'inventory-service': 'Products, stock and reservations',
+};
+const serviceNames = Object.keys(services);
 const contract = ['shared/contract'];
 const wholeContract = [...contract, 'shared/contract/checks', 'shared/contract/documents'];
 const runtime = (...layers: string[]) => layers.map((layer) => `shared/runtime/${layer}`);
 const wholeRuntime = runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'process');
-const all = ['services.ts', ...services, ...wholeContract, ...wholeRuntime];
+const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract, ...wholeRuntime];
 const local = ['local', 'local/broker'];
 const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
-const testable = [...all, ...local, ...commands, 'test/support'];
+const examples = ['examples/shipping', 'examples/loyalty'];
+const testable = [...all, ...examples, ...local, ...commands, 'test/support'];
 
 const service = (does: string): ModuleRule => ({
   owns: does,
   // Not rabbitmq: a service returns its events, and does not know how they travel.
-  mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node', 'http', 'process')],
+  mayImport: [
+    ...contract,
+    'shared/saga.ts',
+    ...runtime('environment', 'storage', 'messaging', 'node', 'http', 'process'),
+  ],
 });
 
 export const moduleRules: Readonly<Record<string, ModuleRule>> = {
@@ -67,10 +78,16 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
     mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http')],
   },
 
-  'order-service': service('Orders, and the local copy of the catalogue'),
-  'payment-service': service('Accounts, charges and refunds'),
-  'inventory-service': service('Products, stock and reservations'),
-  'services.ts': { owns: 'The list of the services', mayImport: [...services, ...contract, ...runtime('node')] },
+  'shared/saga.ts': {
+    owns: "The runtime's types, bound to this saga's contract",
+    mayImport: [...contract, ...runtime('node')],
+  },
+
+  ...Object.fromEntries(Object.entries(services).map(([name, owns]) => [name, service(owns)])),
+  'services.ts': { owns: 'The list of the services', mayImport: [...serviceNames, ...contract, ...runtime('node')] },
+
+  'examples/shipping': service('The example of a service after the saga, with its own contract'),
+  'examples/loyalty': service('The example of a service inside the saga, with its own contract'),
 
   'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: [] },
   local: {

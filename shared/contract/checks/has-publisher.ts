@@ -1,4 +1,5 @@
 // The rule has-publisher: every name in the contract exists, and every event is published by the service that owns it.
+import { z } from 'zod';
 import { isSilent } from '../language.ts';
 import type { Finding } from './finding.ts';
 import type { SagaGraph } from './saga-graph.ts';
@@ -10,7 +11,7 @@ const rule = 'has-publisher';
  * service publishes arrives at an exchange that its subscribers are not bound to. A misspelt name causes both.
  */
 export function checkHasPublisher(graph: SagaGraph): Finding[] {
-  return [...checkRoots(graph), ...checkOutcomes(graph), ...checkEvents(graph)];
+  return [...checkRoots(graph), ...checkOutcomes(graph), ...checkEvents(graph), ...checkSubjects(graph)];
 }
 
 function checkRoots(graph: SagaGraph): Finding[] {
@@ -69,6 +70,17 @@ function checkEvents(graph: SagaGraph): Finding[] {
       );
     }
     return findings;
+  });
+}
+
+/** Without its subject, an event belongs to no order: its correlation id would be the word `undefined`. */
+function checkSubjects(graph: SagaGraph): Finding[] {
+  return graph.types.flatMap((type) => {
+    const spec = graph.spec(type);
+    if (!spec) return [];
+    const { required = [] } = z.toJSONSchema(spec.data, { io: 'input', unrepresentable: 'any' });
+    if (required.includes(spec.subject)) return [];
+    return [finding(`the subject of ${type}, '${spec.subject}', is not a required field of its data`, [type])];
   });
 }
 

@@ -1,0 +1,21 @@
+// What loyalty-service is made of: tables and reactions.
+import { idempotencySchema } from '../../../shared/runtime/http/idempotency.ts';
+import { runtimeSchema } from '../../../shared/runtime/node/runtime-schema.ts';
+import { choreography, type ServiceDefinition, type ServiceParts } from '../choreography.ts';
+import { loyaltyReactions } from './reactions.ts';
+import { LoyaltyStore, migrations } from './store.ts';
+
+export interface LoyaltyParts extends ServiceParts {
+  readonly store: LoyaltyStore;
+}
+
+export const loyaltyService: ServiceDefinition<LoyaltyParts> = {
+  contract: choreography,
+  name: 'loyalty-service',
+  port: 3004,
+  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, runtimeSchema.journal, ...migrations],
+  build(db) {
+    const store = new LoyaltyStore(db);
+    return { store, reactions: loyaltyReactions(store) };
+  },
+};

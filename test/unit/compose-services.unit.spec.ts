@@ -1,0 +1,36 @@
+// docker-compose.yml runs every service of services.ts. The compiler does not read it, so this test does.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { portSettings } from '../../local/ports.ts';
+import { serviceNames } from '../../services.ts';
+import { projectFolder } from '../../shared/contract/documents/documents-on-disk.ts';
+
+const lines = readFileSync(join(projectFolder(), 'docker-compose.yml'), 'utf8')
+  .split('\n')
+  .map((line) => line.trimEnd());
+
+/** The lines below a service's name, up to the next entry of its level. */
+function blockOf(service: string): string[] {
+  const from = lines.indexOf(`  ${service}:`) + 1;
+  if (from === 0) return [];
+  const length = lines.slice(from).findIndex((line) => /^ {0,2}\S/.test(line));
+  return lines.slice(from, length < 0 ? undefined : from + length).map((line) => line.trim());
+}
+
+describe('docker-compose.yml', () => {
+  for (const service of serviceNames) {
+    const { variable, port } = portSettings[service];
+    const volume = `${service.replace(/-service$/, '')}-data`;
+
+    it(`runs ${service} from its own folder, on its port, with a volume of its own`, () => {
+      expect(blockOf(service)).to.include.members([
+        `SERVICE: ${service}`,
+        `- "127.0.0.1:\${${variable}:-${port}}:${port}"`,
+        `- ${volume}:/app/data`,
+      ]);
+      expect(blockOf(service).join('\n'), 'the port of its health check').to.include(`http://127.0.0.1:${port}/readyz`);
+      expect(lines, 'the volumes').to.include(`  ${volume}:`);
+    });
+  }
+});
