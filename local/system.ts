@@ -93,7 +93,7 @@ export class System {
         amqpUrl: broker.url,
         dataDir: options.dataDir,
         port: ports[service],
-        env: { ...addresses(ports), ...options.env },
+        env: { ...serviceAddresses(ports), ...options.env },
         onLine: (line) => options.onLine?.(service, line),
       });
     return new System(broker, perService(process), lock);
@@ -117,7 +117,7 @@ export class System {
 }
 
 /** Where the services find each other, for reconciliation. */
-function addresses(ports: PerService<number>): Record<string, string> {
+export function serviceAddresses(ports: PerService<number>): Record<string, string> {
   return Object.fromEntries(serviceNames.map((name) => [urlSettingOf(name), `http://127.0.0.1:${ports[name]}`]));
 }
 

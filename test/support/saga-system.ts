@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { freePorts } from '../../local/broker/free-ports.ts';
 import { ServiceProcess } from '../../local/service-process.ts';
+import { serviceAddresses } from '../../local/system.ts';
 import { type PerService, perService, serviceNames } from '../../services.ts';
 import { newVhost } from './broker.ts';
 import { eventually } from './wait.ts';
@@ -52,7 +54,7 @@ export class SagaSystem {
   readonly logLines: string[] = [];
   readonly #dataDir: string;
 
-  private constructor(amqpUrl: string, env: Readonly<Record<string, string>>) {
+  private constructor(amqpUrl: string, env: Readonly<Record<string, string>>, ports: PerService<number>) {
     this.amqpUrl = amqpUrl;
     this.#dataDir = mkdtempSync(join(tmpdir(), 'saga-test-'));
     this.#processes = perService(
@@ -61,7 +63,8 @@ export class SagaSystem {
           service,
           amqpUrl,
           dataDir: this.#dataDir,
-          env,
+          port: ports[service],
+          env: { ...serviceAddresses(ports), ...env },
           onLine: (line) => this.logLines.push(line),
         }),
     );
@@ -69,7 +72,12 @@ export class SagaSystem {
 
   /** Prepares the services without starting any; on a virtual host of their own unless a URL is given. */
   static async prepare(env: Readonly<Record<string, string>> = {}, amqpUrl?: string): Promise<SagaSystem> {
-    return new SagaSystem(amqpUrl ?? (await newVhost()), env);
+    const free = await freePorts(serviceNames.length);
+    return new SagaSystem(
+      amqpUrl ?? (await newVhost()),
+      env,
+      perService((_, index) => free[index] ?? 0),
+    );
   }
 
   static async start(env: Readonly<Record<string, string>> = {}): Promise<SagaSystem> {
