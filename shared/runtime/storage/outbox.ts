@@ -46,7 +46,8 @@ export class Outbox {
   readonly #processId: string;
   readonly #lowestMark;
   readonly #mark;
-  readonly #raise;
+  readonly #isRegistered;
+  readonly #deleteOthers;
   readonly #deleteOldMarks;
   readonly #except;
   readonly #unexcept;
@@ -62,9 +63,8 @@ export class Outbox {
       `INSERT INTO outbox_marks (process_id, confirmed_until, written_at_ms) VALUES (?, ?, ?)
        ON CONFLICT (process_id) DO UPDATE SET confirmed_until = excluded.confirmed_until, written_at_ms = excluded.written_at_ms`,
     );
-    this.#raise = db.prepare(
-      'UPDATE outbox_marks SET confirmed_until = ? WHERE process_id <> ? AND confirmed_until < ? AND confirmed_until >= ?',
-    );
+    this.#isRegistered = db.prepare<[string], number>('SELECT 1 FROM outbox_marks WHERE process_id = ?').pluck();
+    this.#deleteOthers = db.prepare('DELETE FROM outbox_marks WHERE process_id <> ? AND confirmed_until <= ?');
     this.#deleteOldMarks = db.prepare('DELETE FROM outbox_marks WHERE process_id <> ? AND written_at_ms < ?');
     this.#except = db.prepare('INSERT OR IGNORE INTO outbox_exceptions (position) VALUES (?)');
     this.#unexcept = db.prepare('DELETE FROM outbox_exceptions WHERE position = ?');
@@ -94,9 +94,17 @@ export class Outbox {
     this.#deleteOldMarks.run(this.#processId, nowMs - markKeptMs);
   }
 
-  /** What other processes had left unconfirmed from `from` on is confirmed up to `to`. Inside a transaction only. */
-  raiseOthers(from: number, to: number): void {
-    this.#raise.run(to, this.#processId, to, from);
+  /** Whether the mark of this process is there. One that has begun since may have taken on what it stood for. */
+  isRegistered(): boolean {
+    return this.#isRegistered.get(this.#processId) !== undefined;
+  }
+
+  /**
+   * Deletes the marks of other processes that are not above `confirmedUntil`: this one has taken on what they had left.
+   * One of them that is alive marks again. Inside a transaction only.
+   */
+  deleteOthers(confirmedUntil: number): void {
+    this.#deleteOthers.run(this.#processId, confirmedUntil);
   }
 
   /** The mark goes past this entry, which is not confirmed. Inside a transaction only. */
