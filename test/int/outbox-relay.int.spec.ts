@@ -1,118 +1,153 @@
-// The outbox and its relay: a row is forgotten only when the broker has confirmed the message and routed it.
+// The outbox and its relay: an entry counts as sent only when the broker has confirmed the message and routed it.
 import { expect } from 'chai';
+import { v7 as uuidv7 } from 'uuid';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
-import type { OutgoingMessage, PublishOutcome } from '../../shared/runtime/messaging/bus.ts';
 import { OutboxRelay } from '../../shared/runtime/messaging/outbox-relay.ts';
+import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
-import { Outbox, outboxSchema } from '../../shared/runtime/storage/outbox.ts';
+import { type DeadLetterMark, Journal } from '../../shared/runtime/storage/journal.ts';
+import { Outbox } from '../../shared/runtime/storage/outbox.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
 const manyMs = 60_000;
+/** The mark follows the confirms within this time. */
+const markMs = 1_000;
+const rescanMs = 30_000;
+const deadLetterQueue = 'order-service.dead-letters';
 
-/** One run of a service's relay over a database that may have been there before. */
-function run(db: Database = openDatabase(':memory:', [outboxSchema]), bus = new FakeBus(), clock = new HandClock()) {
-  const outbox = new Outbox(db);
+function openFile(path = ':memory:'): Database {
+  return openDatabase(path, [runtimeSchema.inboxAndOutbox, runtimeSchema.journal]);
+}
+
+interface RunOptions {
+  readonly bus?: FakeBus;
+  readonly clock?: HandClock;
+}
+
+/** One run of a service's relay over a database that may have been there before. Its messages are named `type#position`. */
+function run(db = openFile(), { bus = new FakeBus(), clock = new HandClock() }: RunOptions = {}) {
+  const journal = new Journal(db);
+  const outbox = new Outbox(db, journal, uuidv7());
+  const commit = new GroupCommit(db, clock);
   const warnings: string[] = [];
   const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
-  const relay = new OutboxRelay({ outbox, bus, clock, log });
-  const commit = new GroupCommit(db, clock, [relay]);
-  let written = 0;
-  const messageOf = (routingKey: string, bodyBytes: number): OutgoingMessage => {
-    written += 1;
-    const messageId = `${routingKey}#${written}`;
-    const body = Buffer.alloc(bodyBytes, 'x');
-    return { exchange: 'order.events', routingKey, body, messageId, contentType: 'text/plain', mandatory: true };
-  };
+  const relay = new OutboxRelay({
+    journal,
+    outbox,
+    commit,
+    bus,
+    clock,
+    log,
+    exchange: 'order.events',
+    deadLetterExchange: 'dead-letters',
+    mandatory: (type) => type !== 'order.confirmed',
+  });
+  commit.join(journal);
+  commit.join(relay);
   bus.start({ delivered() {}, publishingChanged: () => relay.pump() });
-  relay.start(commit);
+  relay.start();
+  const append = (type: string, bodyBytes: number, deadLetter?: DeadLetterMark) => {
+    const body = Buffer.from(`${type}#${journal.nextPosition}`.padEnd(bodyBytes));
+    journal.append({ eventId: uuidv7(), type, subject: 'o1', body, deadLetter }, clock.nowMs());
+  };
   return {
     db,
     bus,
     clock,
     relay,
+    journal,
     outbox,
     commit,
     warnings,
-    /** Messages of one transaction, which commits. */
-    write(count = 1, routingKey = 'order.placed', bodyBytes = 10): void {
+    append,
+    /** Entries of one transaction, which commits. */
+    write(
+      count = 1,
+      type = 'order.placed',
+      { bodyBytes = 10, deadLetter = undefined as DeadLetterMark | undefined } = {},
+    ): void {
       commit.submit(
         () => {
-          for (let n = 0; n < count; n += 1) {
-            relay.appended(outbox.append(messageOf(routingKey, bodyBytes), clock.nowMs()));
-          }
+          for (let n = 0; n < count; n += 1) append(type, bodyBytes, deadLetter);
         },
         (result) => expect(result.ok, 'written').to.equal(true),
       );
       clock.turn();
     },
-    /** Rows that are stored. */
-    rows: () => db.prepare<[], string>('SELECT message_id FROM outbox ORDER BY seq').pluck().all(),
-    sent: () => bus.published.map(({ message }) => message.messageId),
-    settle: (outcome: PublishOutcome) => bus.answerOpen(outcome),
+    sent: () => bus.published.map(({ message }) => message.body.toString().trim()),
+    open: () => bus.open.map(({ message }) => message.body.toString().trim()),
+    /** What a run that began now would publish. */
+    left: () => [
+      ...outbox.exceptionsAfter(0, 1_000).map(({ position }) => position),
+      ...journal.after(outbox.confirmedUntil(), 1_000).map(({ position }) => position),
+    ],
+    exceptions: () => db.prepare<[], number>('SELECT position FROM outbox_exceptions').pluck().all(),
+    /** The process is gone, without an orderly stop. */
+    die(): void {
+      relay.stop();
+      commit.close();
+      db.close();
+    },
   };
 }
 
-describe('the outbox', () => {
-  it('gives back the very message that was put in', () => {
-    const outbox = new Outbox(openDatabase(':memory:', [outboxSchema]));
-    const message: OutgoingMessage = {
-      exchange: '',
-      routingKey: 'a.dead-letters',
-      body: Buffer.from([0, 255, 1]),
-      messageId: 'm',
-      contentType: 'x/y',
-      mandatory: false,
-      correlationId: 'c',
-      headers: { 'x-cause': 'ä' },
-    };
-    outbox.append(message, 5);
-    expect(outbox.after(0, 10)).to.deep.equal([{ seq: 1, message }]);
-    expect(outbox.get(1)?.message).to.deep.equal(message);
-    expect(outbox.get(2)).to.equal(undefined);
-  });
-
-  it('never gives a number twice, not even that of the last row when it is gone', () => {
-    const { outbox, write, rows, settle, clock } = run();
-    write();
-    settle('confirmed');
-    clock.advance(manyMs);
-    expect(rows()).to.deep.equal([]);
-    write();
-    expect(outbox.after(0, 1)[0]?.seq).to.equal(2);
-  });
-});
+function named(type: string, ...positions: number[]): string[] {
+  return positions.map((position) => `${type}#${position}`);
+}
 
 describe('the relay', () => {
   afterEach(removeDatabases);
 
   it('publishes nothing before the commit, and everything right after it, in order', () => {
-    const { bus, commit, outbox, relay, clock, sent } = run();
+    const { bus, commit, append, clock, sent } = run();
     commit.submit(
       () => {
-        for (const messageId of ['a', 'b', 'c']) {
-          const body = Buffer.from('x');
-          const message = { exchange: '', routingKey: 'r', body, messageId, contentType: 't', mandatory: true };
-          relay.appended(outbox.append(message, 0));
-        }
+        for (let count = 0; count < 3; count += 1) append('order.placed', 10);
         expect(bus.published).to.have.lengthOf(0);
       },
       () => {},
     );
     clock.turn();
-    expect(sent()).to.deep.equal(['a', 'b', 'c']);
+    expect(sent()).to.deep.equal(named('order.placed', 1, 2, 3));
+  });
+
+  it('publishes an event with its id, its subject and its type; mandatory unless nobody subscribes to it', () => {
+    const { bus, write, journal } = run();
+    write(1, 'order.placed');
+    write(1, 'order.confirmed');
+    const [placed, confirmed] = bus.published.map(({ message }) => message);
+    expect(placed).to.include({
+      exchange: 'order.events',
+      routingKey: 'order.placed',
+      messageId: journal.eventIdAt(1),
+      contentType: 'application/cloudevents+json',
+      correlationId: 'o1',
+      mandatory: true,
+    });
+    expect(confirmed?.mandatory).to.equal(false);
+  });
+
+  it('publishes a dead letter to its own exchange, with its content type and headers', () => {
+    const { bus, write } = run();
+    const deadLetter = { contentType: 'application/octet-stream', headers: { 'x-cause': 'not-json' } };
+    write(1, deadLetterQueue, { deadLetter });
+    expect(bus.published[0]?.message).to.deep.include({
+      exchange: 'dead-letters',
+      routingKey: deadLetterQueue,
+      mandatory: true,
+      ...deadLetter,
+    });
   });
 
   it('publishes nothing of work that was undone, and does not count it as waiting', () => {
-    const { commit, outbox, relay, clock, sent } = run();
+    const { commit, append, relay, clock, sent } = run();
     commit.submit(
       () => {
-        const body = Buffer.from('x');
-        const message = { exchange: '', routingKey: 'r', body, messageId: 'm', contentType: 't', mandatory: true };
-        relay.appended(outbox.append(message, 0));
-        throw new Error('after it has said something');
+        append('order.placed', 10);
+        throw new Error('after it has published something');
       },
       () => {},
     );
@@ -122,60 +157,59 @@ describe('the relay', () => {
     expect(relay.drained).to.equal(true);
   });
 
-  it('keeps a row until it is confirmed, and forgets it then', () => {
-    const { write, rows, settle, clock, relay } = run();
+  it('moves its mark on when an entry is confirmed, and not before', () => {
+    const { write, left, bus, clock, relay } = run();
     write();
     clock.advance(manyMs);
-    expect(rows()).to.have.lengthOf(1);
+    expect(left()).to.deep.equal([1]);
     expect(relay.drained).to.equal(false);
-    settle('confirmed');
-    expect(rows(), 'it takes a transaction to forget').to.have.lengthOf(1);
-    clock.advance(20);
-    expect(rows()).to.deep.equal([]);
+    bus.answerOpen('confirmed');
     expect(relay.drained).to.equal(true);
+    clock.advance(markMs - 1);
+    expect(left(), 'written lazily').to.deep.equal([1]);
+    clock.advance(1);
+    expect(left()).to.deep.equal([]);
   });
 
-  it('forgets in the transaction of the next work when there is one', () => {
-    const { write, rows, settle } = run();
-    write();
-    settle('confirmed');
-    write();
-    expect(rows()).to.deep.equal(['order.placed#2']);
-  });
-
-  it('publishes each row once as long as all goes well, whatever is scanned meanwhile', () => {
-    const { write, sent, settle, clock } = run();
+  it('publishes each entry once as long as all goes well, whatever is scanned meanwhile', () => {
+    const { write, sent, bus, clock } = run();
     write(3);
-    settle('confirmed');
+    bus.answerOpen('confirmed');
     write(2);
     clock.advance(3 * manyMs);
-    settle('confirmed');
+    bus.answerOpen('confirmed');
     clock.advance(3 * manyMs);
-    expect(sent()).to.deep.equal([1, 2, 3, 4, 5].map((n) => `order.placed#${n}`));
+    expect(sent()).to.deep.equal(named('order.placed', 1, 2, 3, 4, 5));
   });
 
-  it('forgets the ones that are confirmed out of order, and no others', () => {
-    const { write, bus, rows, clock } = run();
+  it('keeps its mark below the lowest entry that is not confirmed, though later ones are', () => {
+    const { write, bus, left, clock, relay } = run();
     write(3);
     bus.published[2]?.answer('confirmed');
     bus.published[0]?.answer('confirmed');
-    clock.advance(20);
-    expect(rows()).to.deep.equal(['order.placed#2']);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([2, 3]);
+    expect([relay.waiting, relay.confirmedUntil]).to.deep.equal([1, 1]);
+    bus.published[1]?.answer('confirmed');
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
+    expect(relay.confirmedUntil).to.equal(3);
   });
 
   it('keeps what is unroutable, counts it, warns once, and delivers it in order once there is a queue', () => {
-    const { write, bus, rows, clock, relay, sent, warnings } = run();
+    const { write, bus, left, clock, relay, sent, warnings } = run();
     write(2);
     bus.answerOpen('unroutable');
     write(1);
     write(1, 'order.withdrawn');
-    expect(relay.status()).to.deep.equal({ waiting: 4, unroutable: { 'order.events/order.placed': 3 } });
+    expect(relay.status()).to.deep.equal({ waiting: 4, unroutable: { 'order.placed': 3 } });
     bus.answerOpen('confirmed');
     for (let attempt = 0; attempt < 5; attempt += 1) {
       clock.advance(5_000);
       bus.answerOpen('unroutable');
     }
-    expect(rows()).to.have.lengthOf(3);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([1, 2, 3]);
     expect(warnings).to.have.lengthOf(1);
     expect(sent().slice(3), 'only the oldest is tried again')
       .to.include('order.placed#1')
@@ -184,23 +218,31 @@ describe('the relay', () => {
     const before = bus.published.length;
     clock.advance(5_000);
     bus.answerOpen('confirmed');
-    expect(sent().slice(before)).to.deep.equal(['order.placed#1', 'order.placed#2', 'order.placed#3']);
+    expect(sent().slice(before)).to.deep.equal(named('order.placed', 1, 2, 3));
     bus.answerOpen('confirmed');
-    clock.advance(20);
-    expect(rows()).to.deep.equal([]);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
     expect(relay.status()).to.deep.equal({ waiting: 0, unroutable: {} });
   });
 
-  it('lets other routing keys pass while one is unroutable', () => {
-    const { write, bus, sent } = run();
-    write();
+  it('lets other routing keys pass while one is unroutable, and its mark with them: the rest are exceptions', () => {
+    const { write, bus, sent, clock, exceptions, outbox } = run();
+    write(2);
     bus.answerOpen('unroutable');
     write(1, 'order.withdrawn');
-    expect(sent()).to.deep.equal(['order.placed#1', 'order.withdrawn#2']);
+    expect(sent().at(-1)).to.equal('order.withdrawn#3');
+    bus.published.at(-1)?.answer('confirmed');
+    for (const retryMs of [200, 400]) {
+      clock.advance(retryMs);
+      bus.answerOpen('unroutable');
+    }
+    clock.advance(400);
+    expect(outbox.confirmedUntil()).to.equal(3);
+    expect(exceptions()).to.deep.equal([1, 2]);
   });
 
-  it('tries what was nacked again, later and later, and forgets it once confirmed', () => {
-    const { write, bus, rows, clock } = run();
+  it('tries what was nacked again, later and later, until it is confirmed', () => {
+    const { write, bus, left, clock } = run();
     write();
     for (const delayMs of [200, 400, 800]) {
       bus.answerOpen('nacked');
@@ -210,22 +252,22 @@ describe('the relay', () => {
       expect(bus.open, `open after ${delayMs}`).to.have.lengthOf(1);
     }
     bus.answerOpen('confirmed');
-    clock.advance(20);
-    expect(rows()).to.deep.equal([]);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
   });
 
   it('publishes what was lost again, in order, as soon as there is a connection', () => {
-    const { write, bus, rows, clock, sent } = run();
+    const { write, bus, left, clock, sent } = run();
     write(3);
     bus.disconnect();
     write(1);
     clock.advance(manyMs);
     expect(sent()).to.have.lengthOf(3);
     bus.connect();
-    expect(sent().slice(3)).to.deep.equal([1, 2, 3, 4].map((n) => `order.placed#${n}`));
+    expect(sent().slice(3)).to.deep.equal(named('order.placed', 1, 2, 3, 4));
     bus.answerOpen('confirmed');
-    clock.advance(20);
-    expect(rows()).to.deep.equal([]);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
   });
 
   it('publishes again what was lost, and not what was confirmed before the connection broke', () => {
@@ -234,22 +276,22 @@ describe('the relay', () => {
     bus.published[1]?.answer('confirmed');
     bus.disconnect();
     bus.connect();
-    expect(sent().slice(3)).to.deep.equal(['order.placed#1', 'order.placed#3']);
+    expect(sent().slice(3)).to.deep.equal(named('order.placed', 1, 3));
   });
 
   it('takes up what was unroutable when the connection broke meanwhile', () => {
-    const { write, bus, rows, clock } = run();
+    const { write, bus, left, clock, open } = run();
     write(2);
     bus.answerOpen('unroutable');
     bus.disconnect();
     clock.advance(manyMs);
     bus.connect();
     clock.advance(5_000);
-    expect(bus.open.map(({ message }) => message.messageId)).to.deep.equal(['order.placed#1']);
+    expect(open()).to.deep.equal(['order.placed#1']);
     bus.answerOpen('confirmed');
     bus.answerOpen('confirmed');
-    clock.advance(20);
-    expect(rows()).to.deep.equal([]);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
   });
 
   it('has 1,000 messages on the way at most; the 1,001st follows the first confirm', () => {
@@ -263,7 +305,7 @@ describe('the relay', () => {
 
   it('has 8 MiB on the way at most, and one message more', () => {
     const { write, bus } = run();
-    write(12, 'order.placed', 1024 * 1024);
+    write(12, 'order.placed', { bodyBytes: 1024 * 1024 });
     expect(bus.open).to.have.lengthOf(9);
     bus.published[0]?.answer('confirmed');
     expect(bus.open).to.have.lengthOf(9);
@@ -282,93 +324,298 @@ describe('the relay', () => {
     expect(bus.open).to.have.lengthOf(2);
   });
 
-  it('forgets nothing when the transaction that forgets fails, and does so later without publishing again', () => {
-    const { write, rows, settle, clock, db, sent, relay } = run();
+  it('writes its mark later when the database cannot be written, without publishing again', () => {
+    const { write, left, bus, clock, db, sent } = run();
     write(2);
-    settle('confirmed');
+    bus.answerOpen('confirmed');
     db.pragma('query_only = 1');
-    clock.advance(200);
+    clock.advance(10_000);
     db.pragma('query_only = 0');
-    expect(rows()).to.have.lengthOf(2);
-    expect(relay.drained).to.equal(false);
-    clock.advance(20);
-    expect(rows()).to.deep.equal([]);
-    expect(relay.drained).to.equal(true);
+    expect(left()).to.deep.equal([1, 2]);
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
     expect(sent()).to.have.lengthOf(2);
   });
 
-  it('publishes what an earlier run left, in order, and only that', () => {
-    const path = newDatabasePath();
-    const first = run(openDatabase(path, [outboxSchema]));
-    first.write(3);
-    first.bus.published[0]?.answer('confirmed');
-    first.clock.advance(20);
-    first.relay.stop();
-    first.db.close();
-
-    const second = run(openDatabase(path, [outboxSchema]));
-    expect(second.sent()).to.deep.equal(['order.placed#2', 'order.placed#3']);
-    expect(second.relay.waiting).to.equal(2);
-    second.answer('confirmed');
-    second.clock.advance(20);
-    expect(second.rows()).to.deep.equal([]);
-    expect(second.relay.drained).to.equal(true);
-    second.db.close();
-  });
-
-  it('publishes again after a crash what was confirmed but not forgotten yet: twice is harmless, never is not', () => {
-    const path = newDatabasePath();
-    const first = run(openDatabase(path, [outboxSchema]));
-    first.write();
-    first.answer('confirmed');
-    first.relay.stop();
-    first.db.close();
-    const second = run(openDatabase(path, [outboxSchema]));
-    expect(second.sent()).to.deep.equal(['order.placed#1']);
-    second.db.close();
-  });
-
-  it('publishes nothing and forgets nothing after it was stopped', () => {
-    const { write, settle, rows, relay, clock, bus } = run();
+  it('publishes nothing and marks nothing after it was stopped', () => {
+    const { write, left, relay, clock, bus } = run();
     write();
     relay.stop();
-    settle('confirmed');
+    bus.answerOpen('confirmed');
     write();
     clock.advance(manyMs);
-    expect(rows()).to.have.lengthOf(2);
+    expect(left()).to.deep.equal([1, 2]);
     expect(bus.published).to.have.lengthOf(1);
   });
+});
 
-  it('finds rows that another process on the same file has left, within 30 seconds', () => {
-    const { outbox, bus, clock } = run();
-    outbox.append(
-      { exchange: '', routingKey: 'r', body: Buffer.from('x'), messageId: 'm', contentType: 't', mandatory: true },
-      0,
-    );
-    clock.advance(29_999);
-    expect(bus.published).to.have.lengthOf(0);
-    clock.advance(1);
-    expect(bus.published).to.have.lengthOf(1);
+describe('the relay after a restart', () => {
+  afterEach(removeDatabases);
+
+  it('publishes only what is above the mark, in order', () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    first.write(3);
+    first.bus.published[0]?.answer('confirmed');
+    first.clock.advance(markMs);
+    first.die();
+
+    const second = run(openFile(path));
+    expect(second.sent()).to.deep.equal(named('order.placed', 2, 3));
+    expect(second.relay.waiting).to.equal(2);
+    second.bus.answerOpen('confirmed');
+    second.clock.advance(markMs);
+    expect(second.left()).to.deep.equal([]);
+    expect(second.relay.drained).to.equal(true);
+    second.die();
   });
 
-  it('counts what waits rightly again when another process on the same file has forgotten a row', () => {
+  it('publishes again what was confirmed but is not below the mark yet: twice is harmless, never is not', () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    first.write();
+    first.bus.answerOpen('confirmed');
+    first.die();
+    const second = run(openFile(path));
+    expect(second.sent()).to.deep.equal(['order.placed#1']);
+    second.die();
+  });
+
+  it('publishes nothing again after an orderly stop, which writes the mark', async () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    first.write(2);
+    first.bus.answerOpen('confirmed');
+    const marked = first.relay.writeMark();
+    first.clock.turn();
+    await marked;
+    first.die();
+    const second = run(openFile(path));
+    expect(second.sent()).to.deep.equal([]);
+    expect(second.relay.drained).to.equal(true);
+    second.die();
+  });
+
+  it('publishes the exceptions first, then what is above the mark, and removes the ones that get through', () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    first.write(2);
+    first.bus.answerOpen('unroutable');
+    first.write(1, 'order.withdrawn');
+    first.bus.published.at(-1)?.answer('confirmed');
+    for (const retryMs of [200, 400]) {
+      first.clock.advance(retryMs);
+      first.bus.answerOpen('unroutable');
+    }
+    first.clock.advance(400);
+    first.bus.disconnect();
+    first.write(1, 'order.withdrawn');
+    first.die();
+
+    const second = run(openFile(path));
+    expect(second.relay.waiting).to.equal(3);
+    expect(second.sent()).to.deep.equal([...named('order.placed', 1, 2), 'order.withdrawn#4']);
+    second.bus.answerOpen('confirmed');
+    second.clock.advance(markMs);
+    expect(second.exceptions()).to.deep.equal([]);
+    expect(second.left()).to.deep.equal([]);
+    second.die();
+  });
+
+  it('publishes nothing a second time because of the mark of the run before, whatever is scanned', () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    first.write(2);
+    first.bus.answerOpen('confirmed');
+    first.clock.advance(markMs);
+    first.die();
+    const second = run(openFile(path));
+    for (let rounds = 0; rounds < 10; rounds += 1) {
+      second.write(3);
+      second.bus.answerOpen('confirmed');
+      second.clock.advance(10_000);
+    }
+    expect(second.sent()).to.have.lengthOf(30);
+    expect(new Set(second.sent()).size).to.equal(30);
+    expect(second.left()).to.deep.equal([]);
+    second.die();
+  });
+});
+
+describe('the relays of two processes on one file', () => {
+  afterEach(removeDatabases);
+
+  function pair() {
     const path = newDatabasePath();
     const clock = new HandClock();
-    const one = run(openDatabase(path, [outboxSchema]), new FakeBus(), clock);
-    const other = run(openDatabase(path, [outboxSchema]), new FakeBus(), clock);
+    const start = () => run(openFile(path), { clock });
+    const [one, other] = [start(), start()];
+    // Each begins by taking on what it finds; from then on it leaves to the other what that one writes.
+    for (const { write, bus } of [one, other]) {
+      write();
+      bus.answerOpen('confirmed');
+    }
+    clock.advance(markMs);
+    return { clock, start, one, other, sentSince: sentSince(one, other) };
+  }
+
+  function sentSince(...runs: readonly ReturnType<typeof run>[]) {
+    const before = new Map(runs.map((one) => [one, one.sent().length]));
+    return (one: ReturnType<typeof run>) => one.sent().slice(before.get(one));
+  }
+
+  it('publish what each has written itself, once each, as long as both live', () => {
+    const { clock, one, other, sentSince } = pair();
+    for (let rounds = 0; rounds < 12; rounds += 1) {
+      for (const { write, bus } of [one, other]) {
+        write();
+        bus.answerOpen('confirmed');
+      }
+      clock.advance(10_000);
+    }
+    expect(sentSince(one)).to.have.lengthOf(12);
+    expect(sentSince(other)).to.have.lengthOf(12);
+    expect(new Set([...sentSince(one), ...sentSince(other)]).size).to.equal(24);
+    expect(one.left()).to.deep.equal([]);
+    one.die();
+    other.die();
+  });
+
+  it('publish nothing again because one of them has nothing to do', () => {
+    const { clock, one, other, sentSince } = pair();
+    for (let rounds = 0; rounds < 12; rounds += 1) {
+      one.write();
+      one.bus.answerOpen('confirmed');
+      clock.advance(10_000);
+    }
+    expect(sentSince(one)).to.have.lengthOf(12);
+    expect(sentSince(other), 'of the one that is idle').to.deep.equal([]);
+    expect(one.relay.drained).to.equal(true);
+    one.die();
+    other.die();
+  });
+
+  it('take over from one that died: what it had not published is published within a minute, in order', () => {
+    const { clock, one, other, sentSince } = pair();
+    one.bus.disconnect();
+    one.write(3);
+    other.write();
+    other.bus.answerOpen('confirmed');
+    one.die();
+    clock.advance(2 * rescanMs);
+    expect(sentSince(other)).to.deep.equal(named('order.placed', 6, 3, 4, 5));
+    other.bus.answerOpen('confirmed');
+    clock.advance(markMs);
+    expect(other.left()).to.deep.equal([]);
+    expect(other.relay.drained).to.equal(true);
+    other.die();
+  });
+
+  it('lose nothing when one dies before its first mark, and the other is restarted before it has noticed', () => {
+    const { clock, start, one, other } = pair();
+    const third = start();
+    third.bus.disconnect();
+    third.write(1, 'order.withdrawn');
+    third.die();
+    other.write();
+    other.bus.answerOpen('confirmed');
+    clock.advance(markMs);
+    one.die();
+    other.die();
+    const last = start();
+    expect(last.sent()).to.include('order.withdrawn#3');
+    last.die();
+  });
+
+  it('lose nothing when one is started, and dies, before the other has written anything at all', () => {
+    const path = newDatabasePath();
+    const clock = new HandClock();
+    const [one, other] = [run(openFile(path), { clock }), run(openFile(path), { clock })];
+    one.bus.disconnect();
+    one.write();
+    one.die();
+    other.write();
+    expect(other.sent()).to.deep.equal(named('order.placed', 1, 2));
+    other.die();
+  });
+
+  it('lose nothing when the one that has taken over dies before the broker has confirmed', () => {
+    const { clock, start, one, other } = pair();
+    one.bus.disconnect();
     one.write();
     other.write();
-    expect(other.sent(), 'each begins with what it has written itself').to.have.lengthOf(1);
-    clock.advance(30_000);
-    expect(other.sent(), 'its look at the whole table has found the other row, too').to.have.lengthOf(2);
-    other.answer('confirmed');
-    clock.advance(20);
-    one.answer('confirmed');
-    clock.advance(30_000);
-    expect(one.rows()).to.deep.equal([]);
-    expect([one.relay.waiting, other.relay.waiting]).to.deep.equal([0, 0]);
-    expect([one.relay.drained, other.relay.drained]).to.deep.equal([true, true]);
-    one.db.close();
-    other.db.close();
+    other.bus.answerOpen('confirmed');
+    clock.advance(markMs);
+    one.die();
+    clock.advance(2 * rescanMs);
+    expect(other.open()).to.deep.equal(['order.placed#3']);
+    clock.advance(markMs);
+    other.die();
+    const third = start();
+    expect(third.sent()).to.include('order.placed#3');
+    third.die();
+  });
+});
+
+describe('the outbox of an earlier version', () => {
+  afterEach(removeDatabases);
+
+  it('is carried over into the journal: what was unsent is published, with the same ids, bodies and headers', () => {
+    const path = newDatabasePath();
+    const earlier = openDatabase(path, [runtimeSchema.inboxAndOutbox]);
+    const insert = earlier.prepare(
+      `INSERT INTO outbox (exchange, routing_key, message_id, content_type, mandatory, correlation_id, headers, body, written_at_ms)
+       VALUES (?, ?, ?, ?, 1, ?, ?, ?, 5)`,
+    );
+    const [gone, event, letter] = [uuidv7(), uuidv7(), uuidv7()];
+    insert.run('order.events', 'order.placed', gone, 'application/cloudevents+json', 'o1', null, Buffer.from('gone'));
+    insert.run(
+      'order.events',
+      'order.placed',
+      event,
+      'application/cloudevents+json',
+      'o2',
+      null,
+      Buffer.from('an event'),
+    );
+    insert.run('', deadLetterQueue, letter, 'text/plain', null, '{"x-cause":"ä"}', Buffer.from([0, 255]));
+    earlier.exec(`DELETE FROM outbox WHERE message_id = '${gone}'`);
+    earlier.close();
+
+    const { bus, journal, db, clock, left, write } = run(openFile(path));
+    const [first, second] = bus.published.map(({ message }) => message);
+    expect(first).to.deep.include({
+      exchange: 'order.events',
+      routingKey: 'order.placed',
+      messageId: event,
+      correlationId: 'o2',
+      contentType: 'application/cloudevents+json',
+      body: Buffer.from('an event'),
+    });
+    expect(second).to.deep.include({
+      exchange: 'dead-letters',
+      routingKey: deadLetterQueue,
+      messageId: letter,
+      contentType: 'text/plain',
+      headers: { 'x-cause': 'ä' },
+      body: Buffer.from([0, 255]),
+    });
+    expect(journal.after(0, 10).map(({ position }) => position)).to.deep.equal([1, 2]);
+    expect(() => db.prepare('SELECT * FROM outbox')).to.throw(/no such table/);
+    bus.answerOpen('confirmed');
+    write();
+    bus.answerOpen('confirmed');
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
+    expect(journal.head()).to.equal(3);
+    db.close();
+  });
+
+  it('may have been empty', () => {
+    const path = newDatabasePath();
+    openDatabase(path, [runtimeSchema.inboxAndOutbox]).close();
+    const { bus, journal, db } = run(openFile(path));
+    expect([bus.published.length, journal.head()]).to.deep.equal([0, 0]);
+    db.close();
   });
 });

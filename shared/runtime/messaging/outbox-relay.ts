@@ -5,7 +5,7 @@ import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit, GroupParticipant, HitFailpoint } from '../storage/group-commit.ts';
 import type { Journal, JournalEntry } from '../storage/journal.ts';
-import type { OtherMark, Outbox } from '../storage/outbox.ts';
+import type { Outbox } from '../storage/outbox.ts';
 import type { Bus, OutgoingMessage, PublishOutcome } from './bus.ts';
 import { type Envelope, pack } from './event-batch.ts';
 
@@ -79,12 +79,13 @@ export class OutboxRelay implements GroupParticipant {
   readonly #exceptions = new Set<number>();
   #markDue = false;
   #excepting: number[] = [];
-  /** The marks of other processes that have not changed lately, and at how many rescans. */
-  #unchanged = new Map<string, { readonly mark: OtherMark; rescans: number }>();
-  /** The head at the last rescan; everything of ended processes up to there is taken on. */
-  #adoptedUntil = 0;
-  /** Other processes use the file, too, and may take this one for ended when its mark is old. */
-  #shared = false;
+  /** Ranges of entries that the cursor has passed, since another process that shares the file wrote them. */
+  #passed: { readonly from: number; readonly to: number }[] = [];
+  #started = false;
+  /** What runs before this one had left is this one's, and their marks are gone. */
+  #tookOver = false;
+  /** What other processes had confirmed, and the head, at the last rescan. */
+  #others: { readonly mark: number; readonly head: number } | undefined;
   #markTimer: Timer | undefined;
   #rescanTimer: Timer | undefined;
   /** The newest entry that this process knows of. */
@@ -104,8 +105,7 @@ export class OutboxRelay implements GroupParticipant {
     const exceptions = outbox.exceptionsAfter(0, Number.MAX_SAFE_INTEGER);
     for (const { position } of exceptions) this.#exceptions.add(position);
     this.#head = journal.head();
-    this.#adoptedUntil = this.#head;
-    for (const mark of outbox.others()) this.#unchanged.set(mark.processId, { mark, rescans: 0 });
+    this.#started = true;
     this.#rescanLater();
     this.pump();
   }
@@ -146,12 +146,17 @@ export class OutboxRelay implements GroupParticipant {
 
   begin(): void {
     this.#marking = undefined;
-    // Before the first event after a pause: by now the others may have deleted an old mark.
-    const resumes = this.#shared && this.#unconfirmed.size === 0;
-    if (!this.#markDue && !resumes) return;
     const { outbox, clock } = this.#options;
+    if (!this.#started) return;
+    // What others have written since the start is read, too: their marks are deleted below.
+    if (this.#tookOver) this.#passOthers();
+    else this.#more = true;
+    // Another process must see this one's mark before it goes past what this one writes.
+    const registers = !outbox.isRegistered();
+    if (!this.#markDue && !registers) return;
     const mark = this.#markWithExceptions();
-    if (mark === this.#marked && !resumes) return;
+    if (mark === this.#marked && !registers) return;
+    if (!this.#tookOver) outbox.deleteOthers(Number.MAX_SAFE_INTEGER);
     for (const position of this.#excepting) outbox.except(position);
     outbox.mark(mark, clock.nowMs());
     this.#marking = mark;
@@ -164,11 +169,25 @@ export class OutboxRelay implements GroupParticipant {
     for (const position of this.#excepting) this.#exceptions.add(position);
     // More than one mark could write may be left.
     this.#markLater();
+    if (this.#tookOver) return;
+    this.#tookOver = true;
+    this.pump();
   }
 
   rolledBack(): void {
     this.#markDue = false;
     this.#markLater();
+  }
+
+  /** With nothing to do, the mark of this process follows what others have written: it must not hold up the lowest one. */
+  #passOthers(): void {
+    if (this.#more || this.#unconfirmed.size > 0) return;
+    const head = this.#options.journal.nextPosition - 1;
+    const known = Math.max(this.#taken, this.#startMark);
+    if (head <= known) return;
+    this.#passed.push({ from: known + 1, to: head });
+    this.#taken = head;
+    this.#cursor = head;
   }
 
   /** Writes the mark now, at the end of an orderly stop. Resolves also when that fails: nothing is lost by it. */
@@ -247,6 +266,8 @@ export class OutboxRelay implements GroupParticipant {
       }
       const { position, type } = entry;
       this.#cursor = position;
+      const known = Math.max(this.#taken, this.#startMark);
+      if (position > known + 1) this.#passed.push({ from: known + 1, to: position - 1 });
       if (position <= this.#taken && !this.#unconfirmed.has(position)) continue;
       this.#taken = Math.max(this.#taken, position);
       this.#unconfirmed.set(position, type);
@@ -343,6 +364,7 @@ export class OutboxRelay implements GroupParticipant {
     if (position !== retry.lowest || retry.blocked === 0) retry.blocked += 1;
     retry.lowest = Math.min(retry.lowest, position);
     this.#retryLater(type, retry);
+    this.#markLater();
   }
 
   #confirmed(position: number, type: string): void {
@@ -396,46 +418,39 @@ export class OutboxRelay implements GroupParticipant {
     });
   }
 
-  /** A process that shares the file and whose mark stays the same has ended, or is idle: what it left is taken on. */
+  /** A process that shares the file and whose mark has not moved since the last rescan has died: its entries are ours now. */
   #rescan(): void {
-    const { outbox, journal, commit } = this.#options;
-    const before = this.#unchanged;
-    this.#unchanged = new Map();
-    const others = outbox.others();
-    for (const mark of others) {
-      const known = before.get(mark.processId);
-      const same = known?.mark.writtenAtMs === mark.writtenAtMs;
-      this.#unchanged.set(mark.processId, { mark, rescans: same ? known.rescans + 1 : 0 });
-    }
-    this.#shared = others.length > 0;
-    const ended = [...this.#unchanged.values()].filter(({ rescans }) => rescans > 0).map(({ mark }) => mark);
-    const lowest = Math.min(...ended.map(({ confirmedUntil }) => confirmedUntil));
-    const head = journal.head();
-    if (lowest < head && this.#adoptedUntil < head) this.#adopt(Math.max(lowest, this.#adoptedUntil), head);
-    if (this.confirmedUntil < this.#adoptedUntil) return;
-    // Twice the same: by now one that is only idle knows that it shares the file, and writes its mark when it goes on.
-    const gone = [...this.#unchanged.values()].filter(({ rescans }) => rescans > 1);
-    if (gone.length === 0) return;
-    commit.submit(
-      () => {
-        for (const { mark } of gone) outbox.deleteMark(mark);
-      },
-      () => {},
-    );
+    const { outbox, journal } = this.#options;
+    const mark = outbox.othersConfirmedUntil();
+    const before = this.#others;
+    this.#others = mark === undefined ? undefined : { mark, head: journal.head() };
+    if (mark === undefined) return;
+    this.#passed = this.#passed.filter(({ to }) => to > mark);
+    if (before === undefined || mark !== before.mark || mark >= before.head) return;
+    this.#adopt(mark, before.head);
   }
 
-  /** Takes on the entries above `from` and up to `until` that are not this process's own. */
-  #adopt(from: number, until: number): void {
-    const { journal } = this.#options;
-    const left = new Map<number, string>();
-    for (let at = from; at < until; ) {
-      const entries = journal.after(at, windowMax).filter(({ position }) => position <= until);
-      if (entries.length === 0) break;
-      for (const { position, type } of entries) left.set(position, type);
-      at = entries.at(-1)?.position ?? until;
-    }
-    this.#adoptedUntil = until;
-    this.#unconfirmed = new Map([...left, ...this.#unconfirmed].sort(([a], [b]) => a - b));
-    this.#rewind(from + 1);
+  /** Takes on what other processes wrote above `from` and up to `to`. What this one wrote itself is not published again. */
+  #adopt(from: number, to: number): void {
+    const { outbox, journal, commit, clock } = this.#options;
+    const left = this.#passed
+      .filter((range) => range.from <= to)
+      .flatMap((range) => journal.after(Math.max(range.from - 1, from), range.to - Math.max(range.from - 1, from)));
+    this.#passed = this.#passed.filter((range) => range.from > to);
+    const entries = left.map(({ position, type }): [number, string] => [position, type]);
+    this.#unconfirmed = new Map([...entries, ...this.#unconfirmed].sort(([a], [b]) => a - b));
+    const lowest = left[0]?.position ?? this.#cursor + 1;
+    this.#rewind(lowest);
+    // Our own mark goes back to before them, so that they are not lost should this process die, too.
+    const mark = Math.min(this.#marked, lowest - 1);
+    commit.submit(
+      () => {
+        outbox.mark(mark, clock.nowMs());
+        outbox.deleteOthers(from);
+      },
+      ({ ok }) => {
+        if (ok) this.#marked = Math.min(this.#marked, mark);
+      },
+    );
   }
 }

@@ -38,19 +38,17 @@ export const outboxSchema = `
   DROP TABLE outbox;
 `;
 
-/** The mark of another process that shares the file, or of an earlier one. */
-export interface OtherMark {
-  readonly processId: string;
-  readonly confirmedUntil: number;
-  readonly writtenAtMs: number;
-}
+/** Marks of processes that have written none for so long are deleted. */
+const markKeptMs = 24 * 60 * 60 * 1000;
 
 export class Outbox {
   readonly #journal: Journal;
   readonly #processId: string;
   readonly #lowestMark;
   readonly #mark;
-  readonly #delete;
+  readonly #isRegistered;
+  readonly #deleteOthers;
+  readonly #deleteOldMarks;
   readonly #except;
   readonly #unexcept;
   readonly #exceptions;
@@ -65,7 +63,9 @@ export class Outbox {
       `INSERT INTO outbox_marks (process_id, confirmed_until, written_at_ms) VALUES (?, ?, ?)
        ON CONFLICT (process_id) DO UPDATE SET confirmed_until = excluded.confirmed_until, written_at_ms = excluded.written_at_ms`,
     );
-    this.#delete = db.prepare<[string, number]>('DELETE FROM outbox_marks WHERE process_id = ? AND written_at_ms = ?');
+    this.#isRegistered = db.prepare<[string], number>('SELECT 1 FROM outbox_marks WHERE process_id = ?').pluck();
+    this.#deleteOthers = db.prepare('DELETE FROM outbox_marks WHERE process_id <> ? AND confirmed_until <= ?');
+    this.#deleteOldMarks = db.prepare('DELETE FROM outbox_marks WHERE process_id <> ? AND written_at_ms < ?');
     this.#except = db.prepare('INSERT OR IGNORE INTO outbox_exceptions (position) VALUES (?)');
     this.#unexcept = db.prepare('DELETE FROM outbox_exceptions WHERE position = ?');
     this.#exceptions = db
@@ -73,10 +73,9 @@ export class Outbox {
         'SELECT position FROM outbox_exceptions WHERE position > ? ORDER BY position LIMIT ?',
       )
       .pluck();
-    this.#others = db.prepare<[string], OtherMark>(
-      `SELECT process_id AS processId, confirmed_until AS confirmedUntil, written_at_ms AS writtenAtMs
-       FROM outbox_marks WHERE process_id <> ?`,
-    );
+    this.#others = db
+      .prepare<[string], number | null>('SELECT min(confirmed_until) FROM outbox_marks WHERE process_id <> ?')
+      .pluck();
   }
 
   /** Up to here everything is confirmed, whoever published it, except the exceptions. */
@@ -84,19 +83,28 @@ export class Outbox {
     return this.#lowestMark.get() ?? 0;
   }
 
-  /** The marks of all others. */
-  others(): OtherMark[] {
-    return this.#others.all(this.#processId);
+  /** The same as the marks of other processes have it; undefined: there are none. */
+  othersConfirmedUntil(): number | undefined {
+    return this.#others.get(this.#processId) ?? undefined;
   }
 
   /** Inside a transaction only. */
   mark(confirmedUntil: number, nowMs: number): void {
     this.#mark.run(this.#processId, confirmedUntil, nowMs);
+    this.#deleteOldMarks.run(this.#processId, nowMs - markKeptMs);
   }
 
-  /** Deletes the mark of a process that has ended, unless its mark has changed since. Inside a transaction only. */
-  deleteMark({ processId, writtenAtMs }: OtherMark): void {
-    this.#delete.run(processId, writtenAtMs);
+  /** Whether the mark of this process is there. One that has begun since may have taken on what it stood for. */
+  isRegistered(): boolean {
+    return this.#isRegistered.get(this.#processId) !== undefined;
+  }
+
+  /**
+   * Deletes the marks of other processes that are not above `confirmedUntil`: this one has taken on what they had left.
+   * One of them that is alive marks again. Inside a transaction only.
+   */
+  deleteOthers(confirmedUntil: number): void {
+    this.#deleteOthers.run(this.#processId, confirmedUntil);
   }
 
   /** The mark goes past this entry, which is not confirmed. Inside a transaction only. */

@@ -1,0 +1,411 @@
+// What the broker loses is found in the journal of its publisher, and handled once.
+import { writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { paymentService } from '../../payment-service/service.ts';
+import { choreography, type EventOf } from '../../shared/contract/choreography.ts';
+import { causedEventId } from '../../shared/contract/event-id.ts';
+import { silentLog } from '../../shared/runtime/environment/log.ts';
+import {
+  fetchMax,
+  JournalQueries,
+  type JournalReader,
+  type PutBack,
+} from '../../shared/runtime/messaging/journal-queries.ts';
+import { UnitsOfWork } from '../../shared/runtime/messaging/unit-of-work.ts';
+import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
+import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
+import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
+import { Journal } from '../../shared/runtime/storage/journal.ts';
+import { samples } from '../support/events.ts';
+import { newDatabasePath, removeDatabases } from '../support/files.ts';
+import { HandClock } from '../support/hand-clock.ts';
+import { startPayments } from '../support/payment-node.ts';
+
+const placed = samples['order.placed'];
+/** An event is missed only after it was in the journal for this long. */
+const onItsWayMs = 5_000;
+const intervalMs = 10_000;
+/** Long enough for a round that learns of the newest event, and one that misses it. */
+const roundsMs = intervalMs + onItsWayMs;
+
+/** Order-service's journal, with events that a test publishes, and what order-service learns from the questions. */
+class Publisher implements JournalReader {
+  readonly db: Database;
+  readonly journal: Journal;
+  readonly putBack: PutBack[] = [];
+  readonly fetched: number[] = [];
+  /** Size of each page that was fetched. */
+  readonly pages: number[] = [];
+  readonly asked = { digests: 0, ids: 0, lastAfter: 0 };
+  unreachable = false;
+  readonly #clock: HandClock;
+  readonly #units: UnitsOfWork;
+  readonly #queries: JournalQueries;
+
+  /** @param backup its database is put back from these bytes */
+  constructor(clock: HandClock, backup?: Buffer) {
+    this.#clock = clock;
+    const path = backup ? newDatabasePath() : ':memory:';
+    if (backup) writeFileSync(path, backup);
+    this.db = openDatabase(path, [runtimeSchema.inboxAndOutbox, runtimeSchema.journal]);
+    this.journal = new Journal(this.db);
+    const commit = new GroupCommit(this.db, clock);
+    commit.join(this.journal);
+    const { journal } = this;
+    this.#units = new UnitsOfWork({ contract: choreography, service: 'order-service', journal, commit, clock });
+    this.#queries = new JournalQueries(journal, (found) => this.putBack.push(found));
+  }
+
+  /** Orders that differ in the last digits of their ids. */
+  publish(...tails: readonly number[]): EventOf<'order.placed'>[] {
+    const events: unknown[] = [];
+    const cause = { causationId: 'request', traceparent: 'trace' };
+    this.#units.submit(
+      {
+        lane: 'request',
+        cause,
+        run: (tx) => {
+          for (const tail of tails) {
+            const orderId = placed.orderId.slice(0, -6) + String(tail).padStart(6, '0');
+            events.push(tx.publish({ type: 'order.placed', data: { ...placed, orderId } }));
+          }
+        },
+      },
+      () => {},
+    );
+    this.#clock.turn();
+    return events as EventOf<'order.placed'>[];
+  }
+
+  /** The database as it is now. */
+  backup(): Buffer {
+    return this.db.serialize();
+  }
+
+  /** Retention deletes everything up to this position. */
+  prune(upTo: number): void {
+    this.db.transaction(() => this.journal.prune(upTo, Number.MAX_SAFE_INTEGER, 1_000))();
+  }
+
+  digests: JournalReader['digests'] = (query, done) => {
+    this.asked.digests += 1;
+    this.asked.lastAfter = query.after;
+    this.#answer(() => this.#queries.digests(query), done);
+  };
+  ids: JournalReader['ids'] = ({ after, until, types }, done) => {
+    this.asked.ids += 1;
+    this.#answer(() => this.#queries.ids(after, until, types), done);
+  };
+  events: JournalReader['events'] = (positions, done) => {
+    this.fetched.push(...positions);
+    this.pages.push(positions.length);
+    this.#answer(() => this.#queries.events(positions), done);
+  };
+
+  #answer<T>(ask: () => T, done: (answer: T | Error) => void): void {
+    this.#clock.soon(() => done(this.unreachable ? new Error('connect ECONNREFUSED') : ask()));
+  }
+}
+
+interface StartOptions {
+  readonly clock?: HandClock;
+  readonly db?: Database;
+  readonly publisher?: Publisher;
+  readonly react?: () => void;
+}
+
+/** Payment-service, which subscribes to this publisher. */
+function start({ clock = new HandClock(), db, publisher = new Publisher(clock), react }: StartOptions = {}) {
+  const errors: { fields: object; message: string }[] = [];
+  const log = { ...silentLog, error: (fields: object, message: string) => void errors.push({ fields, message }) };
+  // Its publisher may be replaced while it runs, as when a database is put back.
+  const current = { publisher };
+  const journals: Record<string, JournalReader> = {
+    'order-service': {
+      digests: (query, done) => current.publisher.digests(query, done),
+      ids: (query, done) => current.publisher.ids(query, done),
+      events: (positions, done) => current.publisher.events(positions, done),
+    },
+  };
+  const run = startPayments({
+    clock,
+    log,
+    journals,
+    reconcileIntervalMs: intervalMs,
+    ...(db ? { db } : {}),
+    ...(react ? { react } : {}),
+  });
+  const status = () => {
+    const found = run.node.reconciliation.status()['order-service'];
+    if (!found) throw new Error('order-service is no publisher of payment-service');
+    return found;
+  };
+  const known = (event: EventOf<'order.placed'>) => run.store.payment(event.data.orderId)?.status;
+  return { ...run, current, publisher, status, known, errors };
+}
+
+describe('reconciliation', () => {
+  afterEach(removeDatabases);
+
+  it('fetches an event that the broker has lost, and handles it once, also when the broker brings it later', () => {
+    const { clock, publisher, bus, status, known, node, balance } = start();
+    const [lost] = publisher.publish(1);
+    if (!lost) expect.fail('nothing was published');
+    clock.advance(roundsMs);
+    expect(known(lost)).to.equal('completed');
+    expect(node.handler.tally).to.include({ reconciled: 1, handled: 1, duplicates: 0 });
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1, head: 1, fetched: 1, unknown: 0 });
+    const late = bus.deliverEvent(lost);
+    clock.advance(10 * roundsMs);
+    expect(late.acks()).to.equal(1);
+    expect(balance()).to.equal(9 * placed.total);
+    expect(node.handler.tally.duplicates).to.equal(1);
+    expect(publisher.fetched).to.deep.equal([1]);
+  });
+
+  it('publishes what follows from a fetched event with the id that it would have had', () => {
+    const { clock, publisher, answers } = start();
+    const [lost] = publisher.publish(1);
+    if (!lost) expect.fail('nothing was published');
+    clock.advance(roundsMs);
+    expect(answers()[0]?.messageId).to.equal(causedEventId(lost.id, 'payment-service', 'payment.completed'));
+  });
+
+  it('fetches nothing that has come, and only ids and events of ranges that differ', () => {
+    const { clock, publisher, bus, status } = start();
+    for (const event of publisher.publish(1, 2, 3)) bus.deliverEvent(event);
+    clock.advance(10 * roundsMs);
+    expect(publisher.fetched).to.deep.equal([]);
+    expect(publisher.asked.ids).to.equal(0);
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, fetched: 0 });
+  });
+
+  it('misses no event that was written less than five seconds ago', () => {
+    const { clock, publisher, node } = start();
+    publisher.publish(1);
+    // A round learns of the event now.
+    node.reconciliation.request();
+    clock.advance(onItsWayMs - 1);
+    expect(publisher.fetched).to.deep.equal([]);
+    clock.advance(1);
+    expect(publisher.fetched).to.deep.equal([1]);
+  });
+
+  it('does not fetch an event that may still be in the queue, and is behind until it has come', () => {
+    const { clock, publisher, bus, status } = start();
+    const [event] = publisher.publish(1);
+    if (!event) expect.fail('nothing was published');
+    bus.waiting = 1;
+    clock.advance(3 * roundsMs);
+    expect(publisher.fetched).to.deep.equal([]);
+    expect(status().state).to.equal('behind');
+    bus.waiting = 0;
+    bus.deliverEvent(event);
+    clock.advance(intervalMs);
+    expect(publisher.fetched).to.deep.equal([]);
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1, fetched: 0 });
+  });
+
+  it('fetches, in spite of a queue, what was published before something that has come', () => {
+    const { clock, publisher, bus, status } = start();
+    const [, second] = publisher.publish(1, 2, 3);
+    if (!second) expect.fail('nothing was published');
+    bus.waiting = 1;
+    bus.deliverEvent(second);
+    clock.advance(roundsMs);
+    expect(publisher.fetched, 'the third may be in the queue').to.deep.equal([1]);
+    expect(status().state).to.equal('behind');
+  });
+
+  it('does not fetch again what was dead-lettered, but a redrive is handled', () => {
+    const { clock, publisher, bus, dead, store } = start({
+      react: () => {
+        if (isBroken) throw new Error('broken');
+      },
+    });
+    let isBroken = true;
+    const [event] = publisher.publish(1);
+    if (!event) expect.fail('nothing was published');
+    bus.deliverEvent(event);
+    clock.advance(10 * roundsMs);
+    expect(dead()).to.have.lengthOf(1);
+    expect(publisher.fetched).to.deep.equal([]);
+    isBroken = false;
+    bus.deliverEvent(event);
+    clock.advance(roundsMs);
+    expect(store.payment(event.data.orderId)?.status).to.equal('completed');
+  });
+
+  it('dead-letters a fetched event that cannot be handled, names where it is from, and fetches it once', () => {
+    const { clock, publisher, dead, status } = start({
+      react: () => {
+        throw new Error('broken');
+      },
+    });
+    publisher.publish(1);
+    clock.advance(10 * roundsMs);
+    expect(dead().map(({ headers }) => headers?.['x-original-exchange'])).to.deep.equal(['journal of order-service']);
+    expect(publisher.fetched).to.deep.equal([1]);
+    expect(status().state).to.equal('reconciled');
+  });
+
+  it('recognises what came without a position, as from a publisher of an earlier version', () => {
+    const { clock, publisher, bus, status } = start();
+    const [event] = publisher.publish(1);
+    if (!event) expect.fail('nothing was published');
+    bus.deliverEvent({ ...event, sequence: undefined });
+    clock.advance(roundsMs);
+    expect(publisher.fetched).to.deep.equal([]);
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1 });
+  });
+
+  it('fetches 2,500 events page by page, each once', () => {
+    const { clock, publisher, node, status } = start();
+    for (let page = 0; page < 10; page += 1)
+      publisher.publish(...Array.from({ length: 250 }, (_, n) => page * 250 + n));
+    clock.advance(roundsMs);
+    expect(publisher.fetched).to.deep.equal(Array.from({ length: 2_500 }, (_, n) => n + 1));
+    expect(
+      publisher.pages.every((size) => size <= fetchMax),
+      'no page is larger than it may be',
+    ).to.equal(true);
+    expect(node.handler.tally).to.include({ reconciled: 2_500, handled: 2_500 });
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 2_500 });
+  });
+
+  it('begins a round as soon as deliveries begin again', () => {
+    const { clock, publisher, bus } = start();
+    publisher.publish(1);
+    clock.advance(1);
+    const before = publisher.asked.digests;
+    bus.disconnect();
+    bus.connect();
+    clock.turn();
+    expect(publisher.asked.digests).to.be.greaterThan(before);
+  });
+
+  it('is off for a publisher whose address is not known', () => {
+    const { node } = start();
+    expect(node.reconciliation.status()['inventory-service']?.state).to.equal('off');
+  });
+
+  it('recovers by itself when the journal could not be read for an hour', () => {
+    const { clock, publisher, status, known } = start();
+    publisher.unreachable = true;
+    const [lost] = publisher.publish(1);
+    if (!lost) expect.fail('nothing was published');
+    clock.advance(3_600_000);
+    expect(status()).to.deep.include({ state: 'unreachable', lastError: 'connect ECONNREFUSED' });
+    publisher.unreachable = false;
+    clock.advance(roundsMs);
+    expect(known(lost)).to.equal('completed');
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1 });
+    expect(status().lastError).to.equal(undefined);
+  });
+
+  it('goes on after a restart where it was', () => {
+    const path = newDatabasePath();
+    const first = start({ db: openDatabase(path, paymentService.migrations) });
+    first.publisher.publish(1, 2);
+    first.clock.advance(roundsMs);
+    expect(first.status().reconciledUntil).to.equal(2);
+    first.node.stop();
+    first.db.close();
+    const { clock, publisher } = first;
+    const second = start({ db: openDatabase(path, paymentService.migrations), clock, publisher });
+    expect(publisher.asked.lastAfter).to.equal(2);
+    expect(second.status()).to.deep.include({ state: 'starting', reconciledUntil: 2 });
+    publisher.publish(3);
+    clock.advance(roundsMs);
+    expect(second.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, fetched: 1 });
+    second.node.stop();
+    second.db.close();
+  });
+
+  describe('with a publisher whose database was put back', () => {
+    /** Three events are handled; then the publisher has only the first of them. */
+    function putBack() {
+      const run = start();
+      const backup: Buffer[] = [];
+      for (const tail of [1, 2, 3]) {
+        for (const event of run.publisher.publish(tail)) run.bus.deliverEvent(event);
+        if (tail === 1) backup.push(run.publisher.backup());
+      }
+      run.clock.advance(2 * roundsMs);
+      expect(run.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3 });
+      const restored = new Publisher(run.clock, backup[0]);
+      run.current.publisher = restored;
+      return { ...run, restored };
+    }
+
+    it('notices, and lets the publisher know', () => {
+      const { clock, restored, status, errors } = putBack();
+      clock.advance(intervalMs);
+      expect(restored.putBack[0]).to.deep.equal({ consumer: 'payment-service', seen: 3, head: 1 });
+      expect(errors.map(({ message }) => message).join()).to.match(/put back to an earlier state/);
+      clock.advance(roundsMs);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1, head: 1 });
+    });
+
+    it('fetches a new event though its position was that of another, and reports that one as unknown', () => {
+      const { clock, restored, status, known } = putBack();
+      const [fresh] = restored.publish(4);
+      if (!fresh) expect.fail('nothing was published');
+      clock.advance(2 * roundsMs);
+      expect(known(fresh)).to.equal('completed');
+      expect(status()).to.deep.include({ reconciledUntil: 2, fetched: 1, unknown: 1 });
+    });
+
+    it('notices also when the publisher has written as much as before in the meantime', () => {
+      const { clock, restored, errors, known } = putBack();
+      const fresh = restored.publish(4, 5);
+      expect(restored.journal.head()).to.equal(3);
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack).to.have.length.greaterThan(0);
+      expect(errors.length).to.be.greaterThan(0);
+      expect(fresh.map(known)).to.deep.equal(['completed', 'completed']);
+    });
+
+    it('reports it once, also after a restart of the consumer, when as much was written as before', () => {
+      const { clock, restored, errors, db, node, bus } = putBack();
+      restored.publish(4, 5);
+      clock.advance(2 * roundsMs);
+      const reports = restored.putBack.length;
+      expect(errors.filter(({ message }) => /put back/.test(message))).to.have.lengthOf(1);
+      node.stop();
+      const second = start({ clock, db, publisher: restored });
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack).to.have.lengthOf(reports);
+      expect(second.errors).to.deep.equal([]);
+      expect(bus.waiting).to.equal(0);
+    });
+  });
+
+  it('compares a journal with another id from its beginning: the database was lost, not put back', () => {
+    const { clock, publisher, bus, current, status, errors, known } = start();
+    for (const event of publisher.publish(1, 2)) bus.deliverEvent(event);
+    clock.advance(2 * roundsMs);
+    const another = new Publisher(clock);
+    current.publisher = another;
+    const fresh = another.publish(3, 4, 5);
+    clock.advance(2 * roundsMs);
+    expect(errors[0]?.message).to.match(/another database than before/);
+    expect(fresh.map(known)).to.deep.equal(['completed', 'completed', 'completed']);
+    expect(status()).to.deep.include({ reconciledUntil: 3, fetched: 3, unknown: 2 });
+  });
+
+  it('reports what retention has deleted before it could be compared, and goes on with the rest', () => {
+    const { clock, publisher, status, errors, known } = start();
+    publisher.publish(1);
+    clock.advance(2 * roundsMs);
+    publisher.unreachable = true;
+    const events = publisher.publish(2, 3, 4, 5);
+    publisher.prune(3);
+    publisher.unreachable = false;
+    clock.advance(2 * roundsMs);
+    expect(errors[0]?.message).to.match(/retention has deleted events/);
+    expect(errors[0]?.fields).to.deep.include({ publisher: 'order-service', seen: 1, oldest: 4 });
+    expect(events.map(known)).to.deep.equal([undefined, undefined, 'completed', 'completed']);
+    expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 5 });
+  });
+});

@@ -1,0 +1,157 @@
+// A message that crashes the process is found and set aside; those that were only in hand with it are handled.
+import { expect } from 'chai';
+import { paymentService } from '../../payment-service/service.ts';
+import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
+import { openDatabase } from '../../shared/runtime/storage/database.ts';
+import { newDatabasePath, removeDatabases } from '../support/files.ts';
+import { orderOf, startPayments } from '../support/payment-node.ts';
+
+const quietMs = 1_000;
+const guilty = orderOf('666');
+
+class Crash extends Error {}
+
+/** A run that ends, without an orderly stop, as soon as it reacts to the guilty message. */
+function start(path: string, isGuilty: (event: CloudEvent) => boolean = ({ id }) => id === guilty.id) {
+  let reactions = 0;
+  let crashing = false;
+  const db = openDatabase(path, paymentService.migrations);
+  const run = startPayments({
+    db,
+    // A crash ends the process wherever it is; what the reaction throws would only undo its work.
+    hit: (point) => {
+      if (point === 'in-group' && crashing) throw new Crash();
+    },
+    react: (event) => {
+      reactions += 1;
+      crashing = isGuilty(event);
+    },
+  });
+  const until = (step: () => void): 'crashed' | 'alive' => {
+    try {
+      step();
+      return 'alive';
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      return 'crashed';
+    }
+  };
+  return {
+    ...run,
+    reactions: () => reactions,
+    advance: (ms: number) => until(() => run.clock.advance(ms)),
+    die: () => {
+      run.node.stop();
+      run.node.commit.close();
+      db.close();
+    },
+  };
+}
+
+function attempts(path: string): number[] {
+  const db = openDatabase(path, paymentService.migrations);
+  try {
+    return db.prepare<[], number>('SELECT attempts FROM suspects').pluck().all();
+  } finally {
+    db.close();
+  }
+}
+
+describe('a message that was returned', () => {
+  afterEach(removeDatabases);
+
+  it('twice is handled at once; three times only when the process has been quiet for a second', () => {
+    const { bus, advance, clock, die } = start(newDatabasePath());
+    const [twice, thrice] = [orderOf('1'), orderOf('2')];
+    const fresh = bus.deliverEvent(twice, { returns: 2 });
+    const suspect = bus.deliverEvent(thrice, { returns: 3 });
+    clock.turn();
+    expect([fresh.acks(), suspect.acks()]).to.deep.equal([1, 0]);
+    advance(quietMs - 1);
+    expect(suspect.acks()).to.equal(0);
+    advance(1);
+    expect(suspect.acks()).to.equal(1);
+    die();
+  });
+
+  it('does not hold up others', () => {
+    const { bus, clock, node, die } = start(newDatabasePath());
+    bus.deliverEvent(orderOf('1'), { returns: 3 });
+    const other = bus.deliverEvent(orderOf('2'));
+    clock.turn();
+    expect(other.acks()).to.equal(1);
+    expect(node.handler.idle, 'a suspect still waits').to.equal(false);
+    die();
+  });
+
+  it('has its attempt on disk before it is tried, alone, and none afterwards', () => {
+    const path = newDatabasePath();
+    const { bus, advance, die } = start(path);
+    bus.deliverEvent(guilty, { returns: 3 });
+    const innocent = bus.deliverEvent(orderOf('1'), { returns: 3 });
+    expect(advance(quietMs)).to.equal('crashed');
+    expect(innocent.acks(), 'it waits for its own turn').to.equal(0);
+    die();
+    expect(attempts(path)).to.deep.equal([1]);
+
+    const second = start(path, () => false);
+    const again = second.bus.deliverEvent(guilty, { returns: 4 });
+    second.advance(quietMs);
+    expect(again.acks()).to.equal(1);
+    expect(second.node.handler.idle).to.equal(true);
+    second.die();
+    expect(attempts(path)).to.deep.equal([]);
+  });
+
+  it('is set aside after five crashes without being tried a sixth time, and the innocent ones beside it are handled', () => {
+    const path = newDatabasePath();
+    const innocent = ['1', '2', '3'].map((tail) => orderOf(tail));
+    for (let crashes = 1; crashes <= 5; crashes += 1) {
+      const { bus, advance, die } = start(path);
+      // The broker returns all of them in their order: the guilty one is first each time.
+      for (const event of [guilty, ...innocent]) bus.deliverEvent(event, { returns: 2 + crashes });
+      expect(advance(quietMs), `run ${crashes}`).to.equal('crashed');
+      die();
+    }
+    const last = start(path);
+    const [condemned, ...others] = [guilty, ...innocent].map((event) => last.bus.deliverEvent(event, { returns: 8 }));
+    expect(last.advance(quietMs)).to.equal('alive');
+    expect([condemned, ...others].map((delivery) => delivery?.acks())).to.deep.equal([1, 1, 1, 1]);
+    expect(last.reactions(), 'reactions to the innocent ones only').to.equal(3);
+    const [letter, ...more] = last.dead();
+    expect(more).to.deep.equal([]);
+    expect(letter?.body.equals(condemned?.body ?? Buffer.alloc(0)), 'the very bytes').to.equal(true);
+    expect(letter?.headers).to.include({
+      'x-cause': 'crashes-the-process',
+      'x-detail': 'the process has ended 5 times while it handled this message',
+      'x-original-content-type': 'application/cloudevents+json',
+    });
+    last.die();
+    expect(attempts(path)).to.deep.equal([]);
+  });
+
+  it('is not blamed for crashes that other messages cause: its attempts end with its success', () => {
+    const path = newDatabasePath();
+    for (let crashes = 1; crashes <= 5; crashes += 1) {
+      const { bus, advance, die } = start(path);
+      const innocent = bus.deliverEvent(orderOf(String(100 + crashes)), { returns: 3 });
+      bus.deliverEvent(guilty, { returns: 3 });
+      expect(advance(quietMs)).to.equal('crashed');
+      expect(innocent.acks(), `run ${crashes}`).to.equal(1);
+      die();
+      expect(attempts(path), 'of the guilty one').to.deep.equal([crashes]);
+    }
+  });
+
+  it('waits while its attempt cannot be written, and is tried once it can', () => {
+    const { bus, advance, db, reactions, die } = start(newDatabasePath());
+    db.pragma('query_only = 1');
+    const delivery = bus.deliverEvent(orderOf('1'), { returns: 3 });
+    advance(10_000);
+    expect([reactions(), delivery.acks()]).to.deep.equal([0, 0]);
+    db.pragma('query_only = 0');
+    advance(quietMs);
+    expect([reactions(), delivery.acks()]).to.deep.equal([1, 1]);
+    die();
+  });
+});
