@@ -7,7 +7,7 @@ import type { Disagreement, ReconciliationState, Timing } from './finding.ts';
 import { brokenBy } from './order-rules.ts';
 import { productDisagreement } from './product-rules.ts';
 import type { Services } from './services.ts';
-import { Settling } from './settling.ts';
+import { type Look, Settling } from './settling.ts';
 import {
   inventorySumsDisagreement,
   ledgerDisagreement,
@@ -89,13 +89,20 @@ class Audit {
   async #orders() {
     const { nowMs, graceMs } = this.#timing;
     const of = (id: string, held: HeldByAll) => this.#orderDisagreement(id, held, { nowMs: nowMs(), graceMs });
-    const settling = new Settling(
-      this.#timing,
-      async (id) => of(id, await this.#services.held(id)),
-      (disagreement) => this.#report(disagreement),
-    );
+    const look: Look = async ({ after, ids }) => {
+      const held = await this.#services.held(after, ids);
+      return new Map(
+        ids.flatMap((id) => {
+          const disagreement = of(id, held.get(id) ?? {});
+          return disagreement ? [[id, disagreement]] : [];
+        }),
+      );
+    };
+    const settling = new Settling(this.#timing, look, (disagreement) => this.#report(disagreement));
     const count = { orders: 0, payments: 0, reservations: 0, completed: 0, reserved: 0 };
     const expected = await this.#services.orderCount();
+    let place = 0;
+    let before: string | undefined;
     for await (const { id, of: held } of this.#services.heldByAll()) {
       const { order, payment, reservation } = held;
       if (order) count.orders += 1;
@@ -105,9 +112,12 @@ class Audit {
       if (reservation?.status === 'reserved')
         count.reserved += reservation.items?.reduce((sum, { qty }) => sum + qty, 0) ?? 0;
       const disagreement = of(id, held);
+      place += 1;
       // What cannot be the id of an order was not written by the services, and they would refuse to be asked for it.
-      if (disagreement && !OrderId.safeParse(id).success) this.#report(disagreement);
-      else if (disagreement) await settling.add(id);
+      const possible = OrderId.safeParse(id).success;
+      if (disagreement && possible) await settling.add(id, place, before);
+      else if (disagreement) this.#report(disagreement);
+      if (possible) before = id;
       this.#observer.progress(count.orders, Math.max(expected, count.orders));
     }
     await settling.finish();

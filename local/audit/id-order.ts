@@ -15,14 +15,16 @@ export interface Page<T> {
 /**
  * Every entry of a list. The next page is on its way while this one is used.
  * @param what for errors
+ * @param from the id after which to begin; left out: at the beginning
  * @throws AuditError when the ids do not ascend: the list could not be compared with others, and might never end
  */
 export async function* inPages<T>(
   what: string,
   read: (after: string | undefined) => Promise<Page<T>>,
+  from?: string,
 ): AsyncGenerator<Entry<T>> {
-  let last = '';
-  for (let reading = read(undefined); ; ) {
+  let last = from ?? '';
+  for (let reading = read(from); ; ) {
     const { entries, next }: Page<T> = await reading;
     if (next !== undefined && next !== entries.at(-1)?.id) {
       throw new AuditError(
@@ -74,4 +76,14 @@ export async function* joinedById<T extends object>(
     }
     yield { id, of };
   }
+}
+
+/** What a list has up to an id, by id. */
+export async function upTo<T>(list: AsyncIterable<Entry<T>>, until: string): Promise<ReadonlyMap<string, T>> {
+  const found = new Map<string, T>();
+  for await (const { id, value } of list) {
+    if (id > until) break;
+    found.set(id, value);
+  }
+  return found;
 }

@@ -40,7 +40,7 @@ async function untilEnded(services: Services, orderIds: readonly string[], timin
     await timing.delay(part * timing.settleMs);
     const still: string[] = [];
     await inParallel(open, async (orderId) => {
-      const { order } = await services.held(orderId);
+      const { order } = await services.heldOf(orderId);
       if (order?.status === 'pending' || order?.status === 'cancelling') still.push(orderId);
     });
     open = still;

@@ -20,12 +20,14 @@ import {
   ReservationAnswer,
   ReservationPage,
 } from './answers.ts';
-import { type Entry, inPages, type Joined, joinedById } from './id-order.ts';
+import { type Entry, inPages, type Joined, joinedById, upTo } from './id-order.ts';
 import { type Answer, AuditError, ServiceClient } from './service-client.ts';
 
 /** The largest pages that the routes give. */
 const orderPageMax = 100;
 const pageMax = 1_000;
+/** From so many orders on, near each other, pages are fewer requests than one for each order at each service. */
+const rangeMin = 10;
 
 export class Services {
   readonly #order: ServiceClient;
@@ -72,27 +74,31 @@ export class Services {
   heldByAll(): AsyncGenerator<
     Joined<Required<{ order: HeldOrder; payment: HeldPayment; reservation: HeldReservation }>>
   > {
-    const orders = inPages('GET /orders of order-service', async (after) => {
-      const { orders, next } = await this.#order.get(`/orders?${query(orderPageMax, after)}`, OrderPage);
-      return { entries: orders.map((value) => ({ id: value.orderId, value })), next };
-    });
-    const payments = inPages('GET /payments of payment-service', async (after) => {
-      const { payments, next } = await this.#payment.get(`/payments?${query(pageMax, after)}`, PaymentPage);
-      return { entries: payments.map((value) => ({ id: value.orderId, value })), next };
-    });
-    const reservations = inPages('GET /reservations of inventory-service', async (after) => {
-      const path = `/reservations?${query(pageMax, after)}`;
-      const { reservations, next } = await this.#inventory.get(path, ReservationPage);
-      return { entries: reservations.map((value) => ({ id: value.orderId, value })), next };
-    });
-    return joinedById({ order: orders, payment: payments, reservation: reservations });
+    return joinedById({ order: this.#orders(), payment: this.#payments(), reservation: this.#reservations() });
   }
 
   /**
-   * One order again. Order-service is asked first: what it says follows from what the others had committed before, so an
-   * order that ends in between does not look like a disagreement.
+   * These orders again, by id. Order-service is asked first: what it says follows from what the others had committed
+   * before, so an order that ends in between does not look like a disagreement.
+   * @param after an order before the first of them
+   * @param ids in ascending order, near each other
    */
-  async held(orderId: string): Promise<HeldByAll> {
+  async held(after: string | undefined, ids: readonly string[]): Promise<ReadonlyMap<string, HeldByAll>> {
+    if (ids.length < rangeMin) {
+      return new Map(await Promise.all(ids.map(async (id) => [id, await this.heldOf(id)] as const)));
+    }
+    const until = ids.at(-1) ?? '';
+    const orders = await upTo(this.#orders(after), until);
+    const [payments, reservations] = await Promise.all([
+      upTo(this.#payments(after), until),
+      upTo(this.#reservations(after), until),
+    ]);
+    return new Map(
+      ids.map((id) => [id, { order: orders.get(id), payment: payments.get(id), reservation: reservations.get(id) }]),
+    );
+  }
+
+  async heldOf(orderId: string): Promise<HeldByAll> {
     const segment = encodeURIComponent(orderId);
     const order = await this.#order.find(`/orders/${segment}`, OrderAnswer);
     const [payment, reservation] = await Promise.all([
@@ -105,6 +111,31 @@ export class Services {
   /** Every product, with the catalogue's copy of it. */
   products(): AsyncGenerator<Joined<{ product: HeldProduct; copy: HeldProduct }>> {
     return joinedById({ product: productsOf(this.#inventory), copy: productsOf(this.#order) });
+  }
+
+  #orders(from?: string): AsyncGenerator<Entry<HeldOrder>> {
+    const read = async (after: string | undefined) => {
+      const { orders, next } = await this.#order.get(`/orders?${query(orderPageMax, after)}`, OrderPage);
+      return { entries: orders.map((value) => ({ id: value.orderId, value })), next };
+    };
+    return inPages('GET /orders of order-service', read, from);
+  }
+
+  #payments(from?: string): AsyncGenerator<Entry<HeldPayment>> {
+    const read = async (after: string | undefined) => {
+      const { payments, next } = await this.#payment.get(`/payments?${query(pageMax, after)}`, PaymentPage);
+      return { entries: payments.map((value) => ({ id: value.orderId, value })), next };
+    };
+    return inPages('GET /payments of payment-service', read, from);
+  }
+
+  #reservations(from?: string): AsyncGenerator<Entry<HeldReservation>> {
+    const read = async (after: string | undefined) => {
+      const path = `/reservations?${query(pageMax, after)}`;
+      const { reservations, next } = await this.#inventory.get(path, ReservationPage);
+      return { entries: reservations.map((value) => ({ id: value.orderId, value })), next };
+    };
+    return inPages('GET /reservations of inventory-service', read, from);
   }
 
   cancel(orderId: string): Promise<Answer> {

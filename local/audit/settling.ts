@@ -2,15 +2,28 @@
 // again a few times, and counts only if it disagrees each time.
 import type { Disagreement, Timing } from './finding.ts';
 
-/** When a suspect is read again, as parts of the whole time. */
+/** When suspects are read again, as parts of the whole time. */
 const readAgainAt = [0.1, 0.4, 1];
-/** Suspects held in memory at once; the walk waits when there are more. */
-const suspectsMax = 5_000;
+/** A batch of suspects spans at most so many orders of the walk, so that it can be read again as one range. */
+const batchSpanMax = 1_000;
+/** Suspects in memory at once, as ids; the walk waits when there are more. */
+const suspectsMax = 50_000;
+
+/** Suspects that are near each other in the walk, in the order of their ids. */
+export interface Suspects {
+  /** The order before the first of them in the walk, if there is one. */
+  readonly after: string | undefined;
+  readonly ids: readonly string[];
+}
+
+/** Reads suspects again. @returns what disagrees still, by id */
+export type Look = (suspects: Suspects) => Promise<ReadonlyMap<string, Disagreement>>;
 
 export class Settling {
   readonly #timing: Timing;
-  readonly #look: (id: string) => Promise<Disagreement | undefined>;
+  readonly #look: Look;
   readonly #report: (disagreement: Disagreement) => void;
+  #batch: { readonly place: number; readonly after: string | undefined; readonly ids: string[] } | undefined;
   /** Reports come in the order in which the suspects came. */
   #reported: Promise<void> = Promise.resolve();
   #held = 0;
@@ -18,12 +31,7 @@ export class Settling {
   #failure: unknown;
   #settled = 0;
 
-  /** @param look reads a suspect again and says in what it disagrees now */
-  constructor(
-    timing: Timing,
-    look: (id: string) => Promise<Disagreement | undefined>,
-    report: (disagreement: Disagreement) => void,
-  ) {
+  constructor(timing: Timing, look: Look, report: (disagreement: Disagreement) => void) {
     this.#timing = timing;
     this.#look = look;
     this.#report = report;
@@ -34,45 +42,62 @@ export class Settling {
     return this.#settled;
   }
 
-  /** Resolves when there is room for another one. @throws what reading a suspect again threw */
-  async add(id: string): Promise<void> {
-    while (this.#held >= suspectsMax && !this.#failure) {
+  /**
+   * Resolves when there is room for another one.
+   * @param place how many orders the walk has passed
+   * @param after the order before it in the walk
+   * @throws what reading suspects again threw
+   */
+  async add(id: string, place: number, after: string | undefined): Promise<void> {
+    if (this.#batch && place >= this.#batch.place + batchSpanMax) this.#close();
+    this.#batch ??= { place, after, ids: [] };
+    this.#batch.ids.push(id);
+    while (this.#held >= suspectsMax && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.#failure) throw this.#failure;
-    this.#held += 1;
-    const verdict = this.#lasting(id);
-    this.#reported = Promise.all([verdict, this.#reported])
-      .then(([disagreement]) => {
-        if (disagreement) this.#report(disagreement);
-        else this.#settled += 1;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Resolves when every suspect is decided. @throws what reading suspects again threw */
+  async finish(): Promise<void> {
+    this.#close();
+    await this.#reported;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #close(): void {
+    const batch = this.#batch;
+    if (!batch) return;
+    this.#batch = undefined;
+    this.#held += batch.ids.length;
+    this.#reported = Promise.all([this.#lasting(batch), this.#reported])
+      .then(([disagreements]) => {
+        for (const disagreement of disagreements) this.#report(disagreement);
+        this.#settled += batch.ids.length - disagreements.length;
       })
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
       .finally(() => {
-        this.#held -= 1;
+        this.#held -= batch.ids.length;
         this.#wake?.();
       });
   }
 
-  /** Resolves when every suspect is decided. @throws what reading a suspect again threw */
-  async finish(): Promise<void> {
-    await this.#reported;
-    if (this.#failure) throw this.#failure;
-  }
-
-  async #lasting(id: string): Promise<Disagreement | undefined> {
-    let disagreement: Disagreement | undefined;
+  async #lasting({ after, ids }: Suspects): Promise<Disagreement[]> {
+    let suspects = ids;
+    let found: ReadonlyMap<string, Disagreement> = new Map();
     let waited = 0;
     for (const part of readAgainAt) {
+      if (suspects.length === 0) return [];
       await this.#timing.delay((part - waited) * this.#timing.settleMs);
       waited = part;
-      disagreement = await this.#look(id);
-      if (!disagreement) return undefined;
+      found = await this.#look({ after, ids: suspects });
+      const still = found;
+      suspects = suspects.filter((id) => still.has(id));
     }
-    return disagreement;
+    return suspects.flatMap((id) => found.get(id) ?? []);
   }
 }
