@@ -1,35 +1,13 @@
 // The contract with loyalty-service inside the saga: points are credited for a payment, or refused, before stock is
-// reserved. In a project of your own these are lines of shared/contract/choreography.ts and event-data.ts.
-import { z } from 'zod';
+// reserved. In a project of your own these are lines of shared/contract/choreography.ts.
 import { choreography as saga } from '../../shared/contract/choreography.ts';
-import * as data from '../../shared/contract/event-data.ts';
 import { type DataIn, defineChoreography, type TypeIn } from '../../shared/contract/language.ts';
-import type { ReactionsIn, ServiceDefinitionIn, ServicePartsIn } from '../../shared/runtime/node/typed-service.ts';
+import * as data from './event-data.ts';
 
 const order = 'order-service';
 const payment = 'payment-service';
 const inventory = 'inventory-service';
 const loyalty = 'loyalty-service';
-
-const { orderId, userId, items } = data.PaymentCompleted.shape;
-export const Points = z.int().min(0).max(data.moneyMax);
-const PointsRefusal = z.enum(['points_limit_reached']);
-/** An event carries what the next step needs: inventory-service reserves these items. */
-const PointsCredited = z.object({ orderId, userId, points: Points, items });
-const PointsRefused = z.object({ orderId, userId, reason: PointsRefusal });
-const PointsTakenBack = z.object({
-  orderId,
-  userId,
-  points: Points,
-  because: z.enum(['inventory.rejected', 'order.withdrawn']),
-});
-const PointsVoided = z.object({ orderId });
-const PaymentRefunded = data.PaymentRefunded.extend({
-  because: z.enum([...data.PaymentRefunded.shape.because.options, 'points.refused']),
-});
-const OrderCancelled = data.OrderCancelled.extend({
-  reason: z.enum([...data.CancelReason.options, ...PointsRefusal.options]),
-});
 
 const { events } = saga;
 
@@ -41,11 +19,11 @@ export const choreography = defineChoreography({
     // inventory-service now follows loyalty-service instead of payment-service
     'payment.completed':  { ...events['payment.completed'],
       reactions: { [loyalty]:   ['points.credited', 'points.refused', 'fenced'], [order]: ['noted', 'recovered'] } },
-    'points.credited':    { by: loyalty, data: PointsCredited, subject: 'orderId',
+    'points.credited':    { by: loyalty, data: data.PointsCredited, subject: 'orderId',
       reactions: { [inventory]: ['inventory.reserved', 'inventory.rejected', 'fenced'], [order]: ['noted'] } },
 
     // a new refusal, and those that must undo their step after a refusal
-    'points.refused':     { by: loyalty, data: PointsRefused, subject: 'orderId',
+    'points.refused':     { by: loyalty, data: data.PointsRefused, subject: 'orderId',
       reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits'] } },
     'inventory.rejected': { ...events['inventory.rejected'],
       reactions: { ...events['inventory.rejected'].reactions, [loyalty]: ['points.taken-back', 'compensated'] } },
@@ -53,21 +31,18 @@ export const choreography = defineChoreography({
     // a new participant in the withdrawal
     'order.withdrawn':    { ...events['order.withdrawn'],
       reactions: { ...events['order.withdrawn'].reactions, [loyalty]: ['points.taken-back', 'points.voided', 'compensated'] } },
-    'points.taken-back':  { by: loyalty, data: PointsTakenBack, subject: 'orderId', compensates: 'points.credited',
+    'points.taken-back':  { by: loyalty, data: data.PointsTakenBack, subject: 'orderId', compensates: 'points.credited',
       reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
-    'points.voided':      { by: loyalty, data: PointsVoided, subject: 'orderId',
+    'points.voided':      { by: loyalty, data: data.PointsVoided, subject: 'orderId',
       reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
 
     // wider data
-    'payment.refunded':   { ...events['payment.refunded'], data: PaymentRefunded },
-    'order.cancelled':    { ...events['order.cancelled'], data: OrderCancelled },
+    'payment.refunded':   { ...events['payment.refunded'], data: data.PaymentRefunded },
+    'order.cancelled':    { ...events['order.cancelled'], data: data.OrderCancelled },
   },
 });
 
 type C = typeof choreography;
-export type Reactions = ReactionsIn<C, typeof loyalty>;
-export type ServiceParts = ServicePartsIn<C, typeof loyalty>;
-export type ServiceDefinition<P extends ServiceParts> = ServiceDefinitionIn<C, typeof loyalty, P>;
 
 export function emit<T extends TypeIn<C>>(
   type: T,

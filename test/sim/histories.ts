@@ -2,13 +2,13 @@
 import { existing } from '../../order-service/commands.ts';
 import { refreshStatus } from '../../order-service/reactions.ts';
 import { type PerService, perService } from '../../services.ts';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
+import type { EventType, ServiceName } from '../../shared/contract/choreography.ts';
 import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
 import type { Exploration } from '../../simulator/exhaustive/explorer.ts';
-import type { ConsumedType, LoneService } from './lone-service.ts';
+import type { LoneService } from './lone-service.ts';
 
 /** The events of one order that one service handles, in some order. */
-export type History = readonly ConsumedType[];
+export type History = readonly EventType[];
 
 /** Every set of events that a service handled in some exploration, as one history each. */
 export function historiesIn(explorations: readonly Exploration[]): PerService<History[]> {
@@ -17,7 +17,7 @@ export function historiesIn(explorations: readonly Exploration[]): PerService<Hi
     [...sets]
       .filter((set) => set.startsWith(`${service}: `))
       .map((set) => set.slice(service.length + 2))
-      .map((types) => types.split(' ').filter((type) => type !== '') as ConsumedType[]),
+      .map((types) => types.split(' ').filter((type) => type !== '') as EventType[]),
   );
 }
 

@@ -2,7 +2,7 @@
 // histories of an order from the exhaustive exploration, so a new reaction is held to them without a new test.
 import { expect } from 'chai';
 import { type PerService, type SagaService, serviceNames } from '../../services.ts';
-import { choreography } from '../../shared/contract/choreography.ts';
+import { choreography, type EventType } from '../../shared/contract/choreography.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import { deadLetterQueueOf } from '../../shared/contract/topology.ts';
 import { declaredOutcomes } from '../../simulator/coverage.ts';
@@ -11,7 +11,7 @@ import { scenarios } from '../../simulator/exhaustive/scenarios.ts';
 import { isSagaEvent } from '../../simulator/saga-event.ts';
 import { deliverAll, type History, historiesIn, permutations, possibleOrders } from './histories.ts';
 import { endOf } from './legal-ends.ts';
-import { type ConsumedType, handledBefore, LoneService } from './lone-service.ts';
+import { handledBefore, LoneService } from './lone-service.ts';
 
 type React = (event: unknown, at: unknown) => unknown;
 
@@ -19,7 +19,7 @@ type React = (event: unknown, at: unknown) => unknown;
 const attempts = 3;
 
 /** The same service with a reaction that throws after it has done its work. */
-function throwing(definition: SagaService, type: ConsumedType, called: () => void) {
+function throwing(definition: SagaService, type: EventType, called: () => void) {
   // What prepares the service is let through.
   let letThrough = handledBefore[definition.name]?.includes(type) ? 1 : 0;
   const wrap = (react: React | undefined): React => {
@@ -76,7 +76,7 @@ describe('laws over every reaction of every service', function () {
       });
 
       it('a reaction that throws leaves nothing behind but a dead letter', () => {
-        for (const type of consumedBy(choreography, name) as ConsumedType[]) {
+        for (const type of consumedBy(choreography, name) as EventType[]) {
           let calls = 0;
           const service = new LoneService(name, (definition) => throwing(definition, type, () => void calls++));
           const [digest, inboxSize] = [service.digest, service.inboxSize];

@@ -3,7 +3,7 @@ import { putProduct } from '../../inventory-service/commands.ts';
 import { placeOrder } from '../../order-service/commands.ts';
 import { putAccount } from '../../payment-service/commands.ts';
 import { type PartsOf, type PerService, type SagaService, serviceDefinitions } from '../../services.ts';
-import { type ConsumedBy, choreography, type DataOf, type ServiceName } from '../../shared/contract/choreography.ts';
+import { choreography, type DataOf, type EventType, type ServiceName } from '../../shared/contract/choreography.ts';
 import { type CloudEvent, cloudEventContentType, createEvent, encodeEvent } from '../../shared/contract/cloud-event.ts';
 import { deadLetterExchange } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
@@ -12,9 +12,7 @@ import { digestOf } from '../../simulator/digest.ts';
 import { Host } from '../../simulator/host.ts';
 import { epochMs } from '../../simulator/sim-clock.ts';
 import { requestCause } from '../../simulator/workload/requests.ts';
-
-/** The types of the events that some service subscribes to. */
-export type ConsumedType = ConsumedBy<ServiceName>;
+import { samples } from '../support/events.ts';
 
 export class LoneService {
   readonly name: ServiceName;
@@ -51,7 +49,7 @@ export class LoneService {
   }
 
   /** Delivers a new event. */
-  get<T extends ConsumedType>(type: T, data: DataOf<T> = sampleOf(type, this.orderId)): CloudEvent {
+  get<T extends EventType>(type: T, data: DataOf<T> = sampleOf(type, this.orderId)): CloudEvent {
     const event = createEvent(
       choreography,
       { type, data },
@@ -124,25 +122,22 @@ const preparations: Partial<PerService<(service: LoneService) => void>> = {
 };
 
 /** Events that the preparation itself makes a service handle. */
-export const handledBefore: Partial<PerService<readonly ConsumedType[]>> = { 'order-service': ['product.updated'] };
+export const handledBefore: Partial<PerService<readonly EventType[]>> = { 'order-service': ['product.updated'] };
+
+/** What the samples of test/support are here: an order of 10 by the user of the account, and a later version of its product. */
+const ownData: Readonly<Record<string, unknown>> = {
+  userId: 'user',
+  items: [{ productId: 'p', qty: 1, unitPrice: 10 }],
+  total: 10,
+  amount: 10,
+  productId: 'p',
+  version: 2,
+};
 
 /** Valid data of an event about the order. */
-export function sampleOf<T extends ConsumedType>(type: T, orderId: string): DataOf<T> {
-  const userId = 'user';
-  const lines = [{ productId: 'p', qty: 1 }];
-  const items = [{ productId: 'p', qty: 1, unitPrice: 10 }];
-  const samples: { [K in ConsumedType]: DataOf<K> } = {
-    'order.placed': { orderId, userId, items, total: 10, deadlineAt: '2030-01-01T00:00:30.000Z' },
-    'order.withdrawn': { orderId, userId, reason: 'customer' },
-    'payment.completed': { orderId, userId, amount: 10, items: lines },
-    'payment.failed': { orderId, userId, amount: 10, reason: 'insufficient_funds' },
-    'payment.refunded': { orderId, userId, amount: 10, because: 'order.withdrawn' },
-    'payment.voided': { orderId },
-    'inventory.reserved': { orderId, items: lines },
-    'inventory.rejected': { orderId, shortages: [{ productId: 'p', wanted: 1, available: 0 }] },
-    'inventory.released': { orderId, items: lines },
-    'inventory.voided': { orderId },
-    'product.updated': { productId: 'p', name: 'new', unitPrice: 11, available: true, version: 2 },
-  };
-  return samples[type];
+export function sampleOf<T extends EventType>(type: T, orderId: string): DataOf<T> {
+  const own: typeof ownData = { ...ownData, orderId };
+  return Object.fromEntries(
+    Object.entries(samples[type]).map(([field, value]) => [field, own[field] ?? value]),
+  ) as DataOf<T>;
 }

@@ -1,10 +1,11 @@
 // What loyalty-service does when something happens elsewhere. The screen to read first.
 import { ContradictoryEventError } from '../../../shared/runtime/messaging/event-handler.ts';
-import { emit, type Reactions } from '../choreography.ts';
+import { emit } from '../choreography.ts';
+import type { Reactions } from '../saga.ts';
 import { type Credit, type Points, pointsFor, pointsMax } from './credit.ts';
 import type { LoyaltyStore } from './store.ts';
 
-export function loyaltyReactions(store: LoyaltyStore): Reactions {
+export function loyaltyReactions(store: LoyaltyStore): Reactions<'loyalty-service'> {
   return {
     /** Credits the points, or refuses with a reason. A withdrawal that came first has left a fence: then nothing. */
     'payment.completed': ({ data: { orderId, userId, amount, items } }) => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Name } from '../../../shared/contract/event-data.ts';
 import { type Route, route } from '../../../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../../../shared/runtime/node/service-node.ts';
-import { Points } from '../choreography.ts';
+import { Points } from '../event-data.ts';
 import type { LoyaltyParts } from './service.ts';
 
 const PointsView = z.object({ userId: Name, points: Points });

@@ -1,10 +1,10 @@
 // What shipping-service does when something happens elsewhere. The screen to read first.
-
 import { ContradictoryEventError } from '../../../shared/runtime/messaging/event-handler.ts';
-import { emit, type Reactions } from '../choreography.ts';
+import { emit } from '../choreography.ts';
+import type { Reactions } from '../saga.ts';
 import type { ShippingStore } from './store.ts';
 
-export function shippingReactions(store: ShippingStore): Reactions {
+export function shippingReactions(store: ShippingStore): Reactions<'shipping-service'> {
   return {
     /** Ships the order. The inbox has already recognised a redelivery, so a second confirmation contradicts the first. */
     'order.confirmed': ({ data: { orderId, userId } }, at) => {
