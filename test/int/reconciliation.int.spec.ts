@@ -236,7 +236,7 @@ describe('reconciliation', () => {
     expect(store.payment(event.data.orderId)?.status).to.equal('completed');
   });
 
-  it('dead-letters a fetched event that cannot be handled, names where it is from, and fetches it once', () => {
+  it('dead-letters a fetched event that cannot be handled like one from the broker, and fetches it once', () => {
     const { clock, publisher, dead, status } = start({
       react: () => {
         throw new Error('broken');
@@ -244,7 +244,7 @@ describe('reconciliation', () => {
     });
     publisher.publish(1);
     clock.advance(10 * roundsMs);
-    expect(dead().map(({ headers }) => headers?.['x-original-exchange'])).to.deep.equal(['journal of order-service']);
+    expect(dead().map(({ headers }) => headers?.['x-original-exchange'])).to.deep.equal(['order.events']);
     expect(publisher.fetched).to.deep.equal([1]);
     expect(status().state).to.equal('reconciled');
   });
@@ -371,7 +371,7 @@ describe('reconciliation', () => {
       restored.publish(4, 5);
       clock.advance(2 * roundsMs);
       const reports = restored.putBack.length;
-      expect(errors.filter(({ message }) => /put back/.test(message))).to.have.lengthOf(1);
+      expect(errors.filter(({ message }) => /put back to an earlier state/.test(message))).to.have.lengthOf(1);
       node.stop();
       const second = start({ clock, db, publisher: restored });
       clock.advance(2 * roundsMs);

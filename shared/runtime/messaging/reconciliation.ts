@@ -333,7 +333,9 @@ class PublisherReconciliation {
     this.#state = state;
     const before = inbox.cursor(this.source);
     const cursor = { ...this.#cursor, journalId };
-    if (before.position === cursor.position && before.journalId === journalId) return this.#ended();
+    // After the publisher was put back, another event may stand at the same position.
+    const same = before.position === cursor.position && before.eventId === cursor.eventId;
+    if (same && before.journalId === journalId) return this.#ended();
     commit.submit(
       () => inbox.setCursor(this.source, cursor),
       () => this.#ended(),
