@@ -39,7 +39,7 @@ describe('P7 Any order: cancellation at every step', function () {
     await system.heard(orderId, 'inventory.voided');
     const waiting = await system.view(orderId);
     expect(waiting.waitsFor.map(({ service, events }) => [service, events])).to.deep.equal([
-      ['payment-service', ['payment.refunded', 'payment.voided']],
+      ['payment-service', ['payment.failed', 'payment.refunded', 'payment.voided']],
     ]);
     const again = await system.cancel(orderId);
     expect([again.status, again.body.status]).to.deep.equal([202, 'cancelling']);
