@@ -22,7 +22,7 @@ const ProductView = z.object({
   productId: Name,
   name: z.string(),
   unitPrice: Money.describe('Minor units.'),
-  stock: z.int().describe('Units that can be set aside for new orders.'),
+  stock: z.int().describe('Units that can be reserved for new orders.'),
   available: z.boolean().describe('Whether it is offered for sale.'),
   version: z.int().describe('Counts the changes of name, price and availability.'),
 });
@@ -87,10 +87,10 @@ function productRoutes(store: InventoryStore): Route[] {
         .strict(),
       answers: {
         200: {
-          description: 'A page of them.',
+          description: 'A page of products.',
           schema: z.object({
             products: z.array(ProductView),
-            next: Name.optional().describe('For `after`, when there is more.'),
+            next: Name.optional().describe('The `after` of the next page, if there is one.'),
           }),
         },
       },
@@ -143,10 +143,10 @@ function reservationRoutes(store: InventoryStore): Route[] {
         .strict(),
       answers: {
         200: {
-          description: 'A page of them.',
+          description: 'A page of reservations.',
           schema: z.object({
             reservations: z.array(ReservationView),
-            next: OrderId.optional().describe('For `after`, when there is more.'),
+            next: OrderId.optional().describe('The `after` of the next page, if there is one.'),
           }),
         },
       },
@@ -163,10 +163,10 @@ function reservationRoutes(store: InventoryStore): Route[] {
       method: 'GET',
       path: '/reservations/:orderId',
       operationId: 'getReservation',
-      summary: "What became of an order's reservation",
+      summary: 'The reservation of an order',
       params: z.object({ orderId: OrderId }),
       answers: { 200: { description: 'The reservation.', schema: ReservationView } },
-      problems: { 404: 'Nothing is known of this order here.' },
+      problems: { 404: 'This service does not know the order.' },
       handle: ({ params: { orderId } }) => {
         const reservation = store.reservation(orderId);
         if (!reservation)

@@ -13,7 +13,7 @@ const AccountView = z.object({ userId: Name, balance: z.int().describe('Minor un
 const EntryView = z.object({
   entryId: z.int(),
   kind: z.enum(['deposit', 'adjustment', 'charge', 'refund']),
-  amount: z.int().describe('Minor units; negative for what was taken.'),
+  amount: z.int().describe('Minor units; negative for a charge.'),
   balanceAfter: z.int(),
   orderId: OrderId.optional(),
   at: z.iso.datetime(),
@@ -71,7 +71,7 @@ function accountRoutes(store: PaymentStore): Route[] {
           description: 'The account.',
           schema: AccountView.extend({
             entries: z.array(EntryView),
-            next: z.int().optional().describe('For `before`, when there is more.'),
+            next: z.int().optional().describe('The `before` of the next page, if there is one.'),
           }),
         },
       },
@@ -120,10 +120,10 @@ function orderPaymentRoutes(store: PaymentStore): Route[] {
         .strict(),
       answers: {
         200: {
-          description: 'A page of them.',
+          description: 'A page of payments.',
           schema: z.object({
             payments: z.array(PaymentView),
-            next: OrderId.optional().describe('For `after`, when there is more.'),
+            next: OrderId.optional().describe('The `after` of the next page, if there is one.'),
           }),
         },
       },
@@ -139,10 +139,10 @@ function orderPaymentRoutes(store: PaymentStore): Route[] {
       method: 'GET',
       path: '/payments/:orderId',
       operationId: 'getPayment',
-      summary: "What became of an order's payment",
+      summary: 'The payment of an order',
       params: z.object({ orderId: OrderId }),
       answers: { 200: { description: 'The payment.', schema: PaymentView } },
-      problems: { 404: 'Nothing is known of this order here.' },
+      problems: { 404: 'This service does not know the order.' },
       handle: ({ params: { orderId } }) => {
         const payment = store.payment(orderId);
         if (!payment)
