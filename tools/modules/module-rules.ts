@@ -117,11 +117,6 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
 
 export const exceptions: readonly Exception[] = [
   {
-    from: 'tools/demo/report.ts',
-    to: 'tools/demo/shop.ts',
-    because: 'the report prints what the shop answers, and the shop shows its requests in the report; only types',
-  },
-  {
     from: 'simulator/sim-bus.ts',
     to: 'simulator/broker.ts',
     because: 'the broker makes the bus of a service, and the bus calls its broker; only its type is imported',

@@ -1,5 +1,6 @@
 // The scenes of the demo, in their order. Each announces what will happen, lets it happen, and compares.
 import { measureSagas } from '../latency.ts';
+import { checkTotals } from '../totals.ts';
 import { playConfirmedOrder } from './confirmed-order.ts';
 import { playKilledService } from './killed-service.ts';
 import { playRecovery } from './recovery.ts';
@@ -8,7 +9,6 @@ import { playRefusedStock } from './refused-stock.ts';
 import type { Stage } from './stage.ts';
 import { bringSupplies } from './supplies.ts';
 import { playWithdrawnOrders } from './withdrawn-orders.ts';
-import { checkTotals } from '../totals.ts';
 
 const sagasMeasured = 200;
 
