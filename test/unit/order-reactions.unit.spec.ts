@@ -525,4 +525,12 @@ describe('an order whose cancellation does not end', () => {
     order.known.when('inventory.voided', order.about('inventory.voided')).publishesA('order.cancelled');
     order.known.when('inventory.voided', order.about('inventory.voided')).isSilent('ended');
   });
+
+  it('ignores a refusal of stock that comes after the answer that was given in its place', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('payment.refunded', order.about('payment.refunded'));
+    order.known.when('inventory.voided', order.about('inventory.voided')).publishesA('order.cancelled');
+    order.known.when('inventory.rejected', order.about('inventory.rejected')).isSilent('ended');
+  });
 });
