@@ -6,7 +6,7 @@ import { type OrderParts, orderService } from '../../order-service/service.ts';
 import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
-import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import type { Transaction } from '../../shared/saga.ts';
 import { samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
