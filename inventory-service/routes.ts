@@ -11,6 +11,7 @@ import {
   Shortage,
 } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
@@ -82,9 +83,7 @@ function productRoutes(store: InventoryStore): Route[] {
       path: '/products',
       operationId: 'listProducts',
       summary: 'Products in the order of their ids',
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: Name.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: Name.optional() }).strict(),
       answers: {
         200: {
           description: 'A page of products.',
@@ -95,9 +94,8 @@ function productRoutes(store: InventoryStore): Route[] {
         },
       },
       handle: ({ query: { limit, after } }) => {
-        const found = store.products(limit + 1, after);
-        const products = found.slice(0, limit);
-        return { status: 200, body: { products, next: found.length > limit ? products.at(-1)?.productId : undefined } };
+        const { rows, next } = pageOf(store.products(limit + 1, after), limit, ({ productId }) => productId);
+        return { status: 200, body: { products: rows, next } };
       },
     }),
     route({
@@ -138,9 +136,7 @@ function reservationRoutes(store: InventoryStore): Route[] {
       path: '/reservations',
       operationId: 'listReservations',
       summary: 'Reservations of all orders, in the order of the order ids',
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: OrderId.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: OrderId.optional() }).strict(),
       answers: {
         200: {
           description: 'A page of reservations.',
@@ -152,10 +148,11 @@ function reservationRoutes(store: InventoryStore): Route[] {
       },
       handle: ({ query: { limit, after } }) => {
         const found = store.reservations(limit + 1, after);
-        const reservations = found
-          .slice(0, limit)
-          .map(({ reservation, updatedAtMs }) => ({ ...reservation, updatedAt: isoTime(updatedAtMs) }));
-        const next = found.length > limit ? reservations.at(-1)?.orderId : undefined;
+        const { rows, next } = pageOf(found, limit, ({ reservation }) => reservation.orderId);
+        const reservations = rows.map(({ reservation, updatedAtMs }) => ({
+          ...reservation,
+          updatedAt: isoTime(updatedAtMs),
+        }));
         return { status: 200, body: { reservations, next } };
       },
     }),

@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/contract/choreography.ts';
 import type { PassedLine } from '../shared/contract/event-data.ts';
-import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { hasEnded, type Order, type OrderItem, type OrderStatus, reasonOf, statusOf } from './order.ts';
 import type { OrderStore } from './store.ts';

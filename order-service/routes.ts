@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Line, linesOf, Money, Name, OrderId } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/runtime/http/route.ts';
 import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
@@ -192,11 +193,9 @@ function listRoutes(store: OrderStore): Route[] {
     if (!orders) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no order ${before}`);
     return page(orders, limit);
   };
-  /** One more than asked for tells whether there is a next page. */
-  const page = (orders: readonly Order[], limit: number): HttpAnswer => {
-    const shown = orders.slice(0, limit).map((order) => view(store, order));
-    const next = orders.length > limit ? shown.at(-1)?.orderId : undefined;
-    return { status: 200, body: { orders: shown, ...(next ? { next } : {}) } };
+  const page = (found: readonly Order[], limit: number): HttpAnswer => {
+    const { rows, next } = pageOf(found, limit, ({ orderId }) => orderId);
+    return { status: 200, body: { orders: rows.map((order) => view(store, order)), ...(next ? { next } : {}) } };
   };
   return [
     route({
@@ -249,9 +248,7 @@ function catalogueRoutes(store: OrderStore): Route[] {
       path: '/products',
       operationId: 'listCatalogue',
       summary: "Order-service's own copy of the catalogue",
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: Name.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: Name.optional() }).strict(),
       answers: {
         200: { description: 'Products in the order of their ids.', schema: z.object({ products: z.array(Entry) }) },
       },

@@ -551,6 +551,7 @@ describe('the static checks of a choreography', () => {
       'ended from payment.refunded at order-service',
       'ended from payment.voided at order-service',
       'ended from inventory.released at order-service',
+      'ended from inventory.rejected at order-service',
       'recovered from payment.completed at order-service',
     ];
     for (const [type, row] of Object.entries(rows)) {

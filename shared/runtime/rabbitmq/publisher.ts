@@ -3,7 +3,7 @@ import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import type { Topology } from '../../contract/topology.ts';
 import type { Log } from '../environment/log.ts';
 import type { BusListener, OutgoingMessage, PublishOutcome } from '../messaging/bus.ts';
-import type { AmqpBusOptions } from './amqp-bus.ts';
+import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
 import { declareTopology } from './declare-topology.ts';
 
