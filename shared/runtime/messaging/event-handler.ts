@@ -55,7 +55,6 @@ export interface FetchedEvent {
   readonly body: Buffer;
   readonly eventId: string;
   readonly position: number;
-  readonly source: string;
 }
 
 export class EventHandler {
@@ -102,35 +101,35 @@ export class EventHandler {
       this.#waiting.push(delivery);
       return this.#pump();
     }
-    const messageHash = createHash('sha256').update(delivery.body).digest('hex');
-    this.#options.suspects.add(messageHash, (crashes, done) => {
-      const finish = () => {
-        delivery.ack();
-        done();
-      };
-      const reason = crashes === undefined ? undefined : { reason: 'crashes-the-process', detail: crashes };
-      this.#admit(delivery, finish, reason);
-    });
+    // Of several events in one message, only the guilty one is set aside.
+    for (const job of this.#open(delivery)) this.#handleAlone(job);
   }
 
   /** Handles events that the broker has not brought, and calls back when all are done. */
-  handleFetched(events: readonly FetchedEvent[], done: () => void): void {
+  handleFetched(source: string, events: readonly FetchedEvent[], done: () => void): void {
     if (events.length === 0) return done();
-    let left = events.length;
-    const doneOne = () => {
-      left -= 1;
-      if (left === 0) done();
-    };
-    for (const { body, eventId, position, source } of events) {
-      this.tally.reconciled += 1;
-      const parts = this.#partsOf(body, cloudEventContentType);
-      const routingKey = parts[0]?.event?.type ?? '';
-      const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
-      const message: Message = { delivery, left: parts.length, rejected: false, done: doneOne, reject: undefined };
-      this.#inHand += parts.length;
-      for (const part of parts) {
-        this.#submit(this.#job(part, message, cloudEventContentType, { id: eventId, position, source }));
-      }
+    this.#options.suspects.guard(`journal of ${source}`, (crashed, end) => {
+      let left = events.length;
+      const doneOne = () => {
+        left -= 1;
+        if (left > 0) return;
+        end();
+        done();
+      };
+      for (const event of events) this.#handleFetched(source, event, crashed, doneOne);
+    });
+  }
+
+  #handleFetched(source: string, { body, eventId, position }: FetchedEvent, suspect: boolean, done: () => void): void {
+    this.tally.reconciled += 1;
+    const parts = this.#partsOf(body, cloudEventContentType);
+    const routingKey = parts[0]?.event?.type ?? '';
+    const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
+    const message: Message = { delivery, left: parts.length, rejected: false, done, reject: undefined };
+    for (const part of parts) {
+      const job = this.#job(part, message, cloudEventContentType, { id: eventId, position, source });
+      if (suspect) this.#handleAlone(job);
+      else this.#admit(job);
     }
   }
 
@@ -147,22 +146,39 @@ export class EventHandler {
     while (this.#inHand < eventsInHandMax && !this.#stopped) {
       const delivery = this.#waiting.shift();
       if (!delivery) return;
-      this.#admit(delivery, () => delivery.ack());
+      for (const job of this.#open(delivery)) this.#admit(job);
     }
   }
 
-  #admit(delivery: Delivery, done: () => void, condemned?: DeadLetterReason): void {
-    const parts = condemned
-      ? [{ bytes: () => delivery.body, event: undefined, deadLetter: condemned }]
-      : this.#partsOf(delivery.body, delivery.contentType);
-    const message: Message = { delivery, left: parts.length, rejected: false, done, reject: () => delivery.reject() };
+  /** The events of a delivery, or what is in their place. */
+  #open(delivery: Delivery): Job[] {
+    const parts = this.#partsOf(delivery.body, delivery.contentType);
+    const message: Message = {
+      delivery,
+      left: parts.length,
+      rejected: false,
+      done: () => delivery.ack(),
+      reject: () => delivery.reject(),
+    };
     const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
     this.tally.delivered += parts.length;
-    this.#inHand += parts.length;
-    for (const part of parts) {
+    return parts.map((part) => {
       if (part.event) this.#noteDelivered(part.event);
-      this.#submit(this.#job(part, message, contentType));
-    }
+      return this.#job(part, message, contentType);
+    });
+  }
+
+  #admit(job: Job): void {
+    this.#inHand += 1;
+    this.#submit(job);
+  }
+
+  #handleAlone(job: Job): void {
+    const hash = createHash('sha256').update(job.bytes()).digest('hex');
+    this.#options.suspects.add(hash, (crashes, finished) => {
+      const deadLetter = crashes === undefined ? job.deadLetter : { reason: 'crashes-the-process', detail: crashes };
+      this.#admit({ ...job, deadLetter, finished });
+    });
   }
 
   #noteDelivered(event: CloudEvent): void {
@@ -182,6 +198,7 @@ export class EventHandler {
       contentType,
       fetched,
       receivedAtMs: this.#options.clock.nowMs(),
+      finished: undefined,
       failures: 0,
       transientFailures: 0,
     };
@@ -300,10 +317,11 @@ export class EventHandler {
     );
   }
 
-  #finish({ message }: Job): void {
+  #finish({ message, finished }: Job): void {
     this.#inHand -= 1;
     message.left -= 1;
     if (message.left === 0) (message.rejected && message.reject ? message.reject : message.done)();
+    finished?.();
     this.#pump();
   }
 
