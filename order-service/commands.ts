@@ -107,7 +107,7 @@ function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 
   return withdrawn;
 }
 
-/** Publishes the withdrawal once more: who lost it hears of it now, who has answered answers again. */
+/** Publishes the withdrawal once more: whoever lost it gets it now, whoever has answered answers again. */
 function askAgain(store: OrderStore, tx: Tx, { orderId, userId, reason }: Order): void {
   const attempt = Math.max(1, store.asks(orderId)) + 1;
   tx.publish(

@@ -99,7 +99,7 @@ function agree(event: SagaEvent, order: Order, { userId, amount }: { userId: str
 
 /**
  * Rebuilds an order that payment-service knows and this database does not: it was put back to an earlier state.
- * Without it a customer's money would be with an order that nobody has heard of.
+ * Without it a customer's money would be with an order that nobody knows.
  * @returns whether there was one to rebuild
  */
 function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): boolean {

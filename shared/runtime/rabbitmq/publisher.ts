@@ -108,7 +108,7 @@ export class Publisher {
         return;
       this.#log.error(
         { unconfirmed: this.#pending.size },
-        `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting anew; if this goes on, look at its disk and log, and restart it`,
+        `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting again; if this goes on, look at its disk and log, and restart it`,
       );
       end(new Error('the broker confirms nothing'));
     }, confirmTimeoutMs / 10).unref();
