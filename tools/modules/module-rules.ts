@@ -93,7 +93,7 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   local: {
     owns: 'The whole system on this machine',
     // Of the processes that it starts, it has to know the names of their settings.
-    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process')],
+    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process', 'storage')],
   },
 
   simulator: {
