@@ -12,6 +12,7 @@ import { AmqpBus } from '../rabbitmq/amqp-bus.ts';
 import { type Database, openDatabase, UnusableDatabaseError } from '../storage/database.ts';
 import { bytesOf, checkedAtOpenBytesMax } from '../storage/integrity.ts';
 import { findDamageInBackground } from '../storage/integrity-thread.ts';
+import { journalIdOf } from '../storage/journal.ts';
 import { assembleService, type ServiceProgram } from './service-program.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
 
@@ -49,6 +50,12 @@ async function start<P extends ServiceParts>(
     topology: topologyFor(name, contract),
     prefetch: settings.PREFETCH,
     log,
+    databaseId: journalIdOf(db),
+    refused: (why) => {
+      log.error({ database: path }, why);
+      process.stderr.write(`${name} cannot go on: ${why}.\n`);
+      log.flush(() => process.exit(cannotStart));
+    },
   });
   const stopping = new AbortController();
   const { node, server } = assembleService(program, {
