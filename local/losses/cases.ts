@@ -139,10 +139,9 @@ export const lossCases = {
     env: { ...oneEventAMessage, CRASHING_USER: crashingUser, ORDER_DEADLINE_MS: '8000' },
     mains: { 'payment-service': 'local/losses/crashing-payment-service.js' },
     damage: async (stage, customers) => {
-      const running = keepRunning(stage, consumer);
+      keepRunning(stage, consumer);
       await customers.order(crashingUser, 'PEN');
       await loggedError(stage, consumer, 'dead-lettered');
-      running.stop();
     },
   },
 } satisfies Readonly<Record<string, LossCase>>;

@@ -15,8 +15,9 @@ const Sums = z.record(z.string(), z.object({ orders: z.number() }));
 const Readiness = z.object({
   warnings: z.array(z.string()),
   outbox: z.object({ waiting: z.number() }),
-  reconciliation: z.record(z.string(), z.object({ state: z.string(), reconciledUntil: z.number(), head: z.number() })),
+  reconciliation: z.record(z.string(), z.object({ state: z.string(), reconciledUntil: z.number() })),
 });
+const Digests = z.object({ head: z.number() });
 
 export interface AuditResult {
   readonly disagreements: readonly Disagreement[];
@@ -40,16 +41,38 @@ export async function readinessOf(stage: Stage, service: ServiceName): Promise<z
 
 /** Resolves when every order has ended, every outbox is empty and every journal is compared to its end. */
 export async function quiet(stage: Stage, timeoutMs: number): Promise<void> {
-  await eventually('every order to end', () => openOrders(stage), (open) => open === 0, timeoutMs);
+  await eventually(
+    'every order to end, every outbox to be empty, and every journal to be compared to its end',
+    () => unfinished(stage),
+    (work) => work.length === 0,
+    timeoutMs,
+  );
+}
+
+/** What a system that is at work has still to do. */
+async function unfinished(stage: Stage): Promise<string[]> {
+  const open = await openOrders(stage);
+  if (open > 0) return [`${open} orders are open`];
+  const heads = new Map<string, number>();
+  for (const service of serviceNames) heads.set(service, await headOf(stage, service));
+  const found: string[] = [];
   for (const service of serviceNames) {
-    await eventually(
-      `${service} to have published everything and compared all journals`,
-      () => readinessOf(stage, service),
-      ({ outbox, reconciliation }) =>
-        outbox.waiting === 0 && Object.values(reconciliation).every(({ state }) => state === 'reconciled'),
-      timeoutMs,
-    );
+    const { outbox, reconciliation } = await readinessOf(stage, service);
+    if (outbox.waiting > 0) found.push(`${service} has ${outbox.waiting} events to publish`);
+    for (const [publisher, { state, reconciledUntil }] of Object.entries(reconciliation)) {
+      const head = heads.get(publisher) ?? 0;
+      if (state !== 'reconciled' || reconciledUntil < head) {
+        found.push(`${service} has compared ${reconciledUntil} of ${head} events of ${publisher}: ${state}`);
+      }
+    }
   }
+  return found;
+}
+
+/** Position of the newest event in a journal. */
+async function headOf(stage: Stage, service: ServiceName): Promise<number> {
+  const url = `${stage.urls[service]}/events/digests?consumer=heal&types=any&after=0&until=0`;
+  return Digests.parse(await mustSend('GET', url)).head;
 }
 
 export async function audited(stage: Stage): Promise<AuditResult> {

@@ -33,27 +33,18 @@ export async function cutAtDelivery(stage: Stage, name: ServiceName, times: numb
   await cut;
 }
 
-/** Starts a service again whenever it has died by itself, until it is told to stop. */
-export function keepRunning(stage: Stage, name: ServiceName): { crashes(): number; stop(): void } {
+/** Starts a service again whenever it has died by itself, until the stage is stopped. */
+export function keepRunning(stage: Stage, name: ServiceName): void {
   const service = stage.service(name);
-  let crashes = 0;
-  let stopped = false;
   const run = async (): Promise<void> => {
     for (;;) {
       await service.ended();
-      if (stopped) return;
-      crashes += 1;
+      if (stage.stopped) return;
       // It may die again before it listens.
       await service.start().catch(() => {});
     }
   };
   void run();
-  return {
-    crashes: () => crashes,
-    stop: () => {
-      stopped = true;
-    },
-  };
 }
 
 /** Copies the database of a running service, to be put back later. Returns the path of the copy. */

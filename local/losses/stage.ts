@@ -39,6 +39,7 @@ export class Stage {
   readonly #services: PerService<ServiceProcess>;
   readonly #dataDir: string;
   #admin: ChannelModel | undefined;
+  #stopped = false;
 
   private constructor(options: StageOptions, proxy: BrokerProxy, virtualHost: string, ports: PerService<number>) {
     const { broker, env, mains } = options;
@@ -114,7 +115,12 @@ export class Stage {
     await createVirtualHost(this.broker, this.virtualHost);
   }
 
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all(serviceNames.map((name) => this.service(name).kill()));
     await this.#disconnect();
     await this.proxy.stop();
