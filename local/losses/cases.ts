@@ -1,5 +1,5 @@
 // What can be lost, each as a case: it damages a system while customers order, and ends when the faults stop.
-import { type ServiceName } from '../../shared/contract/choreography.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { serviceNames } from '../../services.ts';
 import { eventually } from '../eventually.ts';
 import {
@@ -48,7 +48,11 @@ export const damages: readonly Damage[] = [
 
 export const crashingUser = 'crash';
 
-export const newPrice = 123;
+export const firstNewPrice = 123;
+
+/** How often queues are deleted, and orders accepted before each. */
+const rounds = 3;
+const ordersBetween = 50;
 
 const consumer = 'payment-service';
 
@@ -85,11 +89,21 @@ export const lossCases = {
   },
   queue: {
     name: 'queue of payment-service deleted',
-    damage: (stage) => deleteQueues(stage, ['payment-service']),
+    damage: async (stage, customers) => {
+      for (let round = 1; round <= rounds; round += 1) {
+        await customers.more(ordersBetween);
+        await deleteQueues(stage, ['payment-service']);
+      }
+    },
   },
   queues: {
     name: 'all queues deleted',
-    damage: (stage) => deleteAllQueues(stage, serviceNames),
+    damage: async (stage, customers) => {
+      for (let round = 1; round <= rounds; round += 1) {
+        await customers.more(ordersBetween);
+        await deleteAllQueues(stage, serviceNames);
+      }
+    },
   },
   wipe: {
     name: "broker's data wiped",
@@ -117,18 +131,16 @@ export const lossCases = {
     name: 'product.updated lost',
     damage: async (stage, customers) => {
       const lost = loseMessages(stage, 'order-service', 'product.updated', 1);
-      let priceMinor = newPrice;
-      // Half of the messages go to the service itself: prices change until the last change is lost.
-      const changing = (async () => {
-        for (;;) {
-          const product = { name: 'PEN', unitPrice: priceMinor, stock: 1_000_000 };
-          await mustSend('PUT', `${stage.urls['inventory-service']}/products/PEN`, product);
-          const arrived = eventually('order-service to get the price', async () => (await customers.priceOf('PEN')) === priceMinor);
-          if (await Promise.race([lost.then(() => true), arrived.then(() => false)])) return;
-          priceMinor += 1;
-        }
-      })();
-      await changing;
+      // Half of the messages go to the service itself: the price is changed until a change is lost.
+      for (let unitPrice = firstNewPrice; ; unitPrice += 1) {
+        const product = { name: 'PEN', unitPrice, stock: 1_000_000 };
+        await mustSend('PUT', `${stage.urls['inventory-service']}/products/PEN`, product);
+        const arrived = eventually(
+          'order-service to get the price, or for it to be lost',
+          async () => (await customers.priceOf('PEN')) === unitPrice,
+        );
+        if (await Promise.race([lost.then(() => true), arrived.then(() => false)])) return;
+      }
     },
   },
   paymentPutBack: databasePutBack('payment-service'),

@@ -71,7 +71,7 @@ async function unfinished(stage: Stage): Promise<string[]> {
 
 /** Position of the newest event in a journal. */
 async function headOf(stage: Stage, service: ServiceName): Promise<number> {
-  const url = `${stage.urls[service]}/events/digests?consumer=heal&types=any&after=0&until=0`;
+  const url = `${stage.urls[service]}/events/digests?consumer=losses&types=any&after=0&until=0`;
   return Digests.parse(await mustSend('GET', url)).head;
 }
 

@@ -1,6 +1,6 @@
 // Finds the one message that crashes the process. A crash returns everything that was prefetched, so a message that has
 // come back several times is a suspect, not yet guilty: suspects are handled one at a time, each after its attempt is on
-// disk. Only a message that was alone in hand at several crashes is set aside.
+// disk. Only an event that was alone in hand at several crashes is set aside.
 import type { Clock, Timer } from '../environment/clock.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
 import type { Suspects } from '../storage/suspects.ts';
@@ -48,6 +48,28 @@ export class SuspectMessages {
       this.#timer = undefined;
       this.#next();
     });
+  }
+
+  /**
+   * Handles events that were fetched: nobody counts how often these have come. `apart` is set when the process has ended
+   * several times while it handled what has this key; each of them is a suspect then.
+   */
+  together(key: string, handle: (apart: boolean, done: () => void) => void): void {
+    const { suspects, commit, clock } = this.#options;
+    if (this.#stopped) return;
+    commit.submit(
+      () => suspects.begin(key),
+      (result) => {
+        if (this.#stopped) return;
+        if (!result.ok) return void clock.after(quietMs, () => this.together(key, handle));
+        handle(result.value > returnsMax, () => {
+          commit.submit(
+            () => suspects.end(key),
+            () => {},
+          );
+        });
+      },
+    );
   }
 
   stop(): void {
