@@ -1,8 +1,14 @@
 // A message that crashes the process is found and set aside; those that were only in hand with it are handled.
 import { expect } from 'chai';
 import { paymentService } from '../../payment-service/service.ts';
-import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
+import {
+  type CloudEvent,
+  cloudEventBatchContentType,
+  encodeBatch,
+  encodeEvent,
+} from '../../shared/contract/cloud-event.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
+import { Inbox } from '../../shared/runtime/storage/inbox.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { orderOf, startPayments } from '../support/payment-node.ts';
 
@@ -38,6 +44,7 @@ function start(path: string, isGuilty: (event: CloudEvent) => boolean = ({ id })
   };
   return {
     ...run,
+    until,
     reactions: () => reactions,
     advance: (ms: number) => until(() => run.clock.advance(ms)),
     die: () => {
@@ -130,6 +137,49 @@ describe('a message that was returned', () => {
     expect(attempts(path)).to.deep.equal([]);
   });
 
+  it('holds a batch together no more: only the event that crashes the process is set aside, its neighbours are handled', () => {
+    const path = newDatabasePath();
+    const batch = [orderOf('1'), guilty, orderOf('2')];
+    for (let crashes = 1; crashes <= 5; crashes += 1) {
+      const { bus, advance, die } = start(path);
+      bus.deliver(encodeBatch(batch.map(encodeEvent)), {
+        contentType: cloudEventBatchContentType,
+        returns: 2 + crashes,
+      });
+      expect(advance(quietMs), `run ${crashes}`).to.equal('crashed');
+      die();
+    }
+    const last = start(path);
+    const delivery = last.bus.deliver(encodeBatch(batch.map(encodeEvent)), {
+      contentType: cloudEventBatchContentType,
+      returns: 8,
+    });
+    expect(last.advance(quietMs)).to.equal('alive');
+    expect(delivery.acks()).to.equal(1);
+    expect(last.dead().map(({ headers }) => headers?.['x-original-message-id'])).to.deep.equal([guilty.id]);
+    expect(batch.map(({ subject }) => last.store.payment(subject)?.status)).to.deep.equal([
+      'completed',
+      undefined,
+      'completed',
+    ]);
+    last.die();
+  });
+
+  it('is known once it is set aside, so that reconciliation does not fetch it again', () => {
+    const path = newDatabasePath();
+    for (let crashes = 1; crashes <= 5; crashes += 1) {
+      const { bus, advance, die } = start(path);
+      bus.deliverEvent(guilty, { returns: 2 + crashes });
+      expect(advance(quietMs), `run ${crashes}`).to.equal('crashed');
+      die();
+    }
+    const last = start(path);
+    last.bus.deliverEvent(guilty, { returns: 8 });
+    expect(last.advance(quietMs)).to.equal('alive');
+    expect(new Inbox(last.db, ['order-service', 'inventory-service']).has(guilty.id)).to.equal(true);
+    last.die();
+  });
+
   it('is not blamed for crashes that other messages cause: its attempts end with its success', () => {
     const path = newDatabasePath();
     for (let crashes = 1; crashes <= 5; crashes += 1) {
@@ -153,5 +203,56 @@ describe('a message that was returned', () => {
     advance(quietMs);
     expect([reactions(), delivery.acks()]).to.deep.equal([1, 1]);
     die();
+  });
+});
+
+describe('events that were fetched from a journal', () => {
+  afterEach(removeDatabases);
+
+  const events = [orderOf('1'), guilty, orderOf('2')];
+  const fetched = events.map((event, index) => ({
+    body: encodeEvent(event),
+    eventId: event.id,
+    position: index + 1,
+    source: 'order-service',
+  }));
+  const fetchIn = (run: ReturnType<typeof start>): { readonly end: 'crashed' | 'alive'; readonly done: boolean } => {
+    let done = false;
+    const end = run.until(() => {
+      run.node.handler.handleFetched(fetched, () => {
+        done = true;
+      });
+      run.clock.advance(quietMs);
+    });
+    return { end, done };
+  };
+
+  it('are handled together while the process survives them, and leave no attempt behind', () => {
+    const path = newDatabasePath();
+    const run = start(path, () => false);
+    expect(fetchIn(run)).to.deep.equal({ end: 'alive', done: true });
+    expect(run.reactions()).to.equal(3);
+    run.die();
+    expect(attempts(path)).to.deep.equal([]);
+  });
+
+  it('are handled one by one after three crashes; the one that crashes the process is set aside after five more', () => {
+    const path = newDatabasePath();
+    for (let crashes = 1; crashes <= 3 + 5; crashes += 1) {
+      const run = start(path);
+      expect(fetchIn(run), `run ${crashes}`).to.deep.equal({ end: 'crashed', done: false });
+      run.die();
+    }
+    const last = start(path);
+    expect(fetchIn(last)).to.deep.equal({ end: 'alive', done: true });
+    expect(last.dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['crashes-the-process']);
+    expect(last.dead().map(({ headers }) => headers?.['x-original-message-id'])).to.deep.equal([guilty.id]);
+    expect(events.map(({ subject }) => last.store.payment(subject)?.status)).to.deep.equal([
+      'completed',
+      undefined,
+      'completed',
+    ]);
+    last.die();
+    expect(attempts(path)).to.deep.equal([]);
   });
 });

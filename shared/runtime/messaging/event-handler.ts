@@ -110,6 +110,8 @@ interface Job extends Part {
   /** What is known of it from its publisher's journal, if it was fetched from there. */
   readonly fetched: InboxEvent | undefined;
   readonly receivedAtMs: number;
+  /** Called when it is done, or is put off: the process has not died of it. */
+  finished?: (() => void) | undefined;
   failures: number;
   transientFailures: number;
 }
@@ -171,36 +173,38 @@ export class EventHandler {
       this.#waiting.push(delivery);
       return this.#pump();
     }
-    const messageHash = createHash('sha256').update(delivery.body).digest('hex');
-    this.#options.suspects.add(messageHash, (crashes, done) => {
-      const finish = () => {
-        delivery.ack();
-        done();
-      };
-      const reason = crashes === undefined ? undefined : { reason: 'crashes-the-process', detail: crashes };
-      this.#admit(delivery, finish, reason);
-    });
+    const parts = this.#partsOf(delivery);
+    const message = this.#message(delivery, parts);
+    const contentType = contentTypeOf(delivery, parts);
+    for (const part of parts) this.#handleAlone(part, message, contentType);
   }
 
-  /** Handles events that the broker has not brought, and calls back when all are done. */
+  /** Handles events that the broker has not brought, all of one publisher, and calls back when all are done. */
   handleFetched(events: readonly FetchedEvent[], done: () => void): void {
-    if (events.length === 0) return done();
-    let left = events.length;
-    const doneOne = () => {
-      left -= 1;
-      if (left === 0) done();
-    };
-    for (const { body, eventId, position, source } of events) {
-      this.tally.reconciled += 1;
-      const parts = decodeMessage(body, cloudEventContentType, this.#options.contract).map((one) => this.#part(one));
-      const routingKey = parts[0]?.event?.type ?? '';
-      const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
-      const message: Message = { delivery, left: parts.length, rejected: false, done: doneOne, reject: undefined };
-      this.#inHand += parts.length;
-      for (const part of parts) {
-        this.#submit(this.#job(part, message, cloudEventContentType, { id: eventId, position, source }));
+    const { contract, suspects } = this.#options;
+    const source = events[0]?.source;
+    if (source === undefined) return done();
+    suspects.together(`fetched from ${source}`, (apart, finished) => {
+      let left = events.length;
+      const doneOne = () => {
+        left -= 1;
+        if (left > 0) return;
+        finished();
+        done();
+      };
+      for (const { body, eventId, position } of events) {
+        this.tally.reconciled += 1;
+        const parts = decodeMessage(body, cloudEventContentType, contract).map((one) => this.#part(one));
+        const routingKey = parts[0]?.event?.type ?? '';
+        const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
+        const message: Message = { delivery, left: parts.length, rejected: false, done: doneOne, reject: undefined };
+        const fetched = { id: eventId, position, source };
+        for (const part of parts) {
+          if (apart) this.#handleAlone(part, message, cloudEventContentType, fetched);
+          else this.#begin(this.#job(part, message, cloudEventContentType, fetched));
+        }
       }
-    }
+    });
   }
 
   /** What is not committed by now will be delivered again to whoever comes next. */
@@ -216,23 +220,45 @@ export class EventHandler {
     while (this.#inHand < eventsInHandMax && !this.#stopped) {
       const delivery = this.#waiting.shift();
       if (!delivery) return;
-      this.#admit(delivery, () => delivery.ack());
+      this.#admit(delivery);
     }
   }
 
-  #admit(delivery: Delivery, done: () => void, condemned?: DeadLetterReason): void {
-    const { contract } = this.#options;
-    const parts = condemned
-      ? [{ bytes: () => delivery.body, event: undefined, deadLetter: condemned }]
-      : decodeMessage(delivery.body, delivery.contentType, contract).map((decoded) => this.#part(decoded));
-    const message: Message = { delivery, left: parts.length, rejected: false, done, reject: () => delivery.reject() };
-    const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
+  #admit(delivery: Delivery): void {
+    const parts = this.#partsOf(delivery);
+    const message = this.#message(delivery, parts);
+    for (const part of parts) this.#begin(this.#job(part, message, contentTypeOf(delivery, parts)));
+  }
+
+  /** A suspect: nothing else that is suspect is in hand with it, and its attempt is on disk. */
+  #handleAlone(part: Part, message: Message, contentType: string, fetched?: InboxEvent): void {
+    const hash = createHash('sha256').update(part.bytes()).digest('hex');
+    this.#options.suspects.add(hash, (crashes, done) => {
+      const job = { ...this.#job(part, message, contentType, fetched), finished: done };
+      if (crashes !== undefined) job.deadLetter = { reason: 'crashes-the-process', detail: crashes };
+      this.#begin(job);
+    });
+  }
+
+  #begin(job: Job): void {
+    this.#inHand += 1;
+    this.#submit(job);
+  }
+
+  #partsOf({ body, contentType }: Delivery): Part[] {
+    return decodeMessage(body, contentType, this.#options.contract).map((decoded) => this.#part(decoded));
+  }
+
+  #message(delivery: Delivery, parts: readonly Part[]): Message {
     this.tally.delivered += parts.length;
-    this.#inHand += parts.length;
-    for (const part of parts) {
-      if (part.event) this.#noteDelivered(part.event);
-      this.#submit(this.#job(part, message, contentType));
-    }
+    for (const { event } of parts) if (event) this.#noteDelivered(event);
+    return {
+      delivery,
+      left: parts.length,
+      rejected: false,
+      done: () => delivery.ack(),
+      reject: () => delivery.reject(),
+    };
   }
 
   #noteDelivered(event: CloudEvent): void {
@@ -396,10 +422,12 @@ export class EventHandler {
     );
   }
 
-  #finish({ message }: Job): void {
+  #finish(job: Job): void {
+    const { message } = job;
     this.#inHand -= 1;
     message.left -= 1;
     if (message.left === 0) (message.rejected && message.reject ? message.reject : message.done)();
+    survived(job);
     this.#pump();
   }
 
@@ -424,6 +452,7 @@ export class EventHandler {
       job.deadLetter = { reason, detail };
       return this.#submit(job);
     }
+    survived(job);
     this.#options.clock.after(backoffMs(job.failures, handlingRetryMinMs, handlingRetryMaxMs), () => {
       if (this.#stopped) this.#inHand -= 1;
       else this.#submit(job);
@@ -451,6 +480,15 @@ export class EventHandler {
       for (const held of this.#held.splice(0)) this.#submit(held);
     });
   }
+}
+
+function survived(job: Job): void {
+  job.finished?.();
+  job.finished = undefined;
+}
+
+function contentTypeOf({ contentType }: Delivery, parts: readonly Part[]): string {
+  return parts.length > 1 ? cloudEventContentType : (contentType ?? 'application/octet-stream');
 }
 
 function reasonToGiveUp(error: unknown, failures: number): string | undefined {
