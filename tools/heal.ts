@@ -50,11 +50,34 @@ async function measure(broker: Broker, name: keyof typeof lossCases, extent: Ext
     row([lossCase.name, orders, open, seconds.toFixed(1), disagreements.length, deadLetters.length]);
     if (process.env['HEAL_DEBUG']) {
       console.log(JSON.stringify(disagreements.slice(0, 4), null, 1));
-      console.log(JSON.stringify(disagreements.map((d) => d.broken.map((b) => b.rule).join()).reduce((m, r) => ({ ...m, [r]: (m[r] ?? 0) + 1 }), {} as Record<string, number>)));
+      console.log(
+        JSON.stringify(
+          disagreements
+            .map((d) => d.broken.map((b) => b.rule).join())
+            .reduce((m, r) => ({ ...m, [r]: (m[r] ?? 0) + 1 }), {} as Record<string, number>),
+        ),
+      );
       console.log(deadLetters.slice(0, 3));
-      const errors = trial.stage.errors().map((e) => `${e.service} ${e.msg} ${JSON.stringify({ ...e, service: undefined, msg: undefined, time: undefined, pid: undefined, hostname: undefined })}`.slice(0, 400));
+      const errors = trial.stage
+        .errors()
+        .map((e) =>
+          `${e.service} ${e.msg} ${JSON.stringify({ ...e, service: undefined, msg: undefined, time: undefined, pid: undefined, hostname: undefined })}`.slice(
+            0,
+            400,
+          ),
+        );
       console.log(errors.length, errors.slice(0, 10).join('\n'));
     }
+  } catch (error) {
+    if (process.env['HEAL_DEBUG'])
+      console.log(
+        trial.stage.log
+          .filter((e) => e.msg !== 'handled')
+          .slice(-60)
+          .map((e) => JSON.stringify(e))
+          .join('\n'),
+      );
+    throw error;
   } finally {
     await trial.stop();
   }

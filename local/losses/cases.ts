@@ -1,6 +1,7 @@
 // What can be lost, each as a case: it damages a system while customers order, and ends when the faults stop.
-import type { ServiceName } from '../../shared/contract/choreography.ts';
+
 import { serviceNames } from '../../services.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { eventually } from '../eventually.ts';
 import {
   consumedAgain,
@@ -39,11 +40,11 @@ export interface LossCase {
 const oneEventAMessage = { EVENT_BATCH_MAX: '1' };
 
 /** Where a byte of an `order.placed` is damaged: it is no JSON any more, or of another type, or about another order. */
-export const damages: readonly Damage[] = [
-  { after: '' },
-  { after: '"type":"order.' },
-  { after: '"subject":"0' },
-  { after: '"dataschema":"urn:' },
+export const damages: readonly (Damage & { readonly reason: string })[] = [
+  { after: '', reason: 'not-json' },
+  { after: '"type":"order.', reason: 'unknown-type' },
+  { after: '"subject":"0', reason: 'wrong-data' },
+  { after: '"dataschema":"urn:', reason: 'not-a-cloudevent' },
 ];
 
 export const crashingUser = 'crash';

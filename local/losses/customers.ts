@@ -42,6 +42,7 @@ export class Customers {
   #timer: NodeJS.Timeout | undefined;
   #orders = 0;
   #failure: unknown;
+  #gone = false;
 
   constructor(urls: PerService<string>) {
     this.#urls = urls;
@@ -95,10 +96,11 @@ export class Customers {
     const headers = { 'idempotency-key': crypto.randomUUID() };
     const answer = await eventually(
       `an order of ${userId} to be accepted`,
-      () => send('POST', orders, body, headers),
-      ({ status }) => status === 200 || status === 202,
+      () => (this.#gone ? undefined : send('POST', orders, body, headers)),
+      (seen) => seen === undefined || seen.status === 200 || seen.status === 202,
       answerTimeoutMs,
     );
+    if (!answer) return;
     const { orderId } = Order.parse(answer.body);
     this.placed.push({ ...wish, orderId });
     // The request may get lost with a service that is killed; then this customer keeps the order.
@@ -109,6 +111,12 @@ export class Customers {
   async more(orders: number): Promise<void> {
     const wanted = this.placed.length + orders;
     await eventually(`${orders} more orders`, () => this.placed.length >= wanted, Boolean, answerTimeoutMs);
+  }
+
+  /** They go, and no longer care for answers. */
+  leave(): void {
+    this.#gone = true;
+    clearInterval(this.#timer);
   }
 
   /** Resolves when every order is answered. @throws what kept an order from being accepted */

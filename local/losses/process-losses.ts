@@ -8,6 +8,8 @@ import type { Stage } from './stage.ts';
 
 /** More than a consumer prefetches. */
 const backlog = 400;
+/** A message is set aside after the process has died of it eight times. */
+const errorTimeoutMs = 90_000;
 
 /** Kills a service so many times, each time when the broker has just delivered a full prefetch to it. */
 export async function killAtDelivery(stage: Stage, name: ServiceName, times: number): Promise<void> {
@@ -65,7 +67,10 @@ export async function putBack(stage: Stage, name: ServiceName, copy: string): Pr
 
 /** Resolves when a service has logged this at error level. */
 export async function loggedError(stage: Stage, name: ServiceName, text: string): Promise<void> {
-  await eventually(`${name} to log at error level: ${text}`, () =>
-    stage.errors().some(({ service, msg }) => service === name && msg.includes(text)),
+  await eventually(
+    `${name} to log at error level: ${text}`,
+    () => stage.errors().some(({ service, msg }) => service === name && msg.includes(text)),
+    Boolean,
+    errorTimeoutMs,
   );
 }

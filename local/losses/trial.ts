@@ -60,6 +60,7 @@ export class Trial {
   }
 
   stop(): Promise<void> {
+    this.customers.leave();
     return this.stage.stop();
   }
 }
