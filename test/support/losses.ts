@@ -11,7 +11,10 @@ const extent: Extent = { ordersPerS: 40, kills: 20, cuts: 8, ordersAfterCopy: 20
 export type CaseName = keyof typeof lossCases;
 
 /** Lets the system suffer the case and heal; then `check` looks at it. */
-export async function suffer(name: CaseName, check: (healed: Healed, trial: Trial) => Promise<void> | void): Promise<void> {
+export async function suffer(
+  name: CaseName,
+  check: (healed: Healed, trial: Trial) => Promise<void> | void,
+): Promise<void> {
   const lossCase: LossCase = lossCases[name];
   const trial = await Trial.prepare(await testBroker(), lossCase, settings);
   try {
