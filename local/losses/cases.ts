@@ -14,6 +14,7 @@ import {
   removeBinding,
 } from './broker-losses.ts';
 import type { Customers } from './customers.ts';
+import { comparedBeyond, headOf } from './healing.ts';
 import { mustSend } from './http.ts';
 import { copyOf, cutAtDelivery, keepRunning, killAtDelivery, loggedError, putBack } from './process-losses.ts';
 import type { Stage } from './stage.ts';
@@ -62,7 +63,9 @@ function databasePutBack(service: ServiceName): LossCase {
     name: `database of ${service} put back`,
     damage: async (stage, customers, { ordersAfterCopy }) => {
       const copy = await copyOf(stage, service);
+      const head = await headOf(stage, service);
       await customers.more(ordersAfterCopy);
+      await comparedBeyond(stage, service, head);
       await putBack(stage, service, copy);
       await loggedError(stage, service, 'this database was put back to an earlier state');
     },

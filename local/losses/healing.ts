@@ -69,8 +69,19 @@ async function unfinished(stage: Stage): Promise<string[]> {
   return found;
 }
 
+/** Resolves when every consumer of a journal has compared it further than to this position: then it knows that there was more. */
+export async function comparedBeyond(stage: Stage, publisher: ServiceName, position: number): Promise<void> {
+  for (const service of serviceNames) {
+    await eventually(
+      `${service} to have compared more than ${position} events of ${publisher}`,
+      async () => (await readinessOf(stage, service)).reconciliation[publisher]?.reconciledUntil ?? Infinity,
+      (reconciledUntil) => reconciledUntil > position,
+    );
+  }
+}
+
 /** Position of the newest event in a journal. */
-async function headOf(stage: Stage, service: ServiceName): Promise<number> {
+export async function headOf(stage: Stage, service: ServiceName): Promise<number> {
   const url = `${stage.urls[service]}/events/digests?consumer=losses&types=any&after=0&until=0`;
   return Digests.parse(await mustSend('GET', url)).head;
 }

@@ -113,7 +113,7 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   'tools/demo': { owns: 'The scenes of the demo', mayImport: ['services.ts', ...local, ...contract] },
   'tools/modules': { owns: 'This table, and the check that holds the code to it', mayImport: [] },
 
-  'test/support': { owns: 'What tests share', mayImport: [...all, ...local] },
+  'test/support': { owns: 'What tests share', mayImport: [...all, ...local, 'local/losses'] },
   'test/unit': { owns: 'Tests without I/O', mayImport: testable },
   'test/sim': { owns: 'Tests in the simulator', mayImport: testable },
   'test/int': { owns: 'Tests with SQLite and HTTP', mayImport: testable },
