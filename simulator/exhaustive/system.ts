@@ -100,7 +100,7 @@ export class System {
       const { deadlines } = node.parts;
       if (deadlines?.nextAtMs() === undefined) return;
       for (const orderId of deadlines.due(epochMs + deadlineMs, 1)) {
-        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx));
+        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx, () => false));
       }
     } finally {
       this.#deadlinePassed = false;
