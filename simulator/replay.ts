@@ -48,10 +48,10 @@ function deliverAgain(world: World): void {
       if (!random.chance(0.02)) continue;
       for (let copies = random.between(2, 6); copies > 0; copies--) {
         faults.add('late-duplicates');
-        schedule.after(random.below(3 * dayMs), () => broker.route(event));
+        schedule.after(random.below(dayMs), () => broker.route(event));
       }
     }
-    world.runFor(3 * dayMs);
+    world.runFor(dayMs);
   }
   if (faults.kinds.has('replay')) {
     faults.add('replay', events.length);

@@ -187,8 +187,9 @@ class Explorer {
 
   #noteHandledSets({ rows }: State): void {
     for (const service of serviceNames) {
-      const types = this.#system.hosts[service].handled(rows[service]).map((id) => this.#system.names.get(id) ?? '');
-      this.#handledSets.add(`${service}: ${types.filter(isSagaEvent).sort().join(' ')}`);
+      const { hosts, messages } = this.#system;
+      const types = hosts[service].handled(rows[service]).map((id) => messages.get(id)?.routingKey ?? '');
+      this.#handledSets.add(`${service}: ${[...new Set(types)].filter(isSagaEvent).sort().join(' ')}`);
     }
   }
 

@@ -34,7 +34,7 @@ export class System {
   readonly hosts: PerService<Host>;
   /** Every message that was ever published, by id. */
   readonly messages = new Map<string, OutgoingMessage>();
-  /** What each id stands for: the order, or the type of the event. */
+  /** What each id stands for: the order, or an event of this type with these data. */
   readonly names = new Map<string, string>();
   /** Outcomes of reactions that came about, `service: event -> outcome`. */
   readonly outcomes = new Set<string>();
@@ -152,6 +152,8 @@ export class System {
       this.hosts[service].crash();
       this.hosts[service].boot();
       return { failpoints: this.#failpointsHit, crashedAt: error.message };
+    } finally {
+      this.#crashAt = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -169,12 +171,19 @@ export class System {
   #taken(message: OutgoingMessage): void {
     const { messageId, exchange, routingKey } = message;
     this.messages.set(messageId, message);
-    this.names.set(messageId, exchange === deadLetterExchange ? `dead letter in ${routingKey}` : routingKey);
+    this.names.set(messageId, exchange === deadLetterExchange ? `dead letter in ${routingKey}` : this.#nameOf(message));
     for (const binding of this.#bindings) {
       if (binding.exchange === exchange && binding.routingKey === routingKey) {
         this.addCopy(copyKey(binding.queue, messageId));
       }
     }
+  }
+
+  /** Withdrawals that ask again, and refunds for different reasons, have names of their own. */
+  #nameOf({ routingKey, body }: OutgoingMessage): string {
+    const { data } = JSON.parse(body.toString()) as { readonly data: Readonly<Record<string, unknown>> };
+    const differing = ['reason', 'attempt', 'because'].flatMap((field) => data[field] ?? []);
+    return [routingKey, ...differing].join(' ');
   }
 
   // ---- saving and restoring

@@ -534,6 +534,15 @@ describe('an order whose cancellation does not end', () => {
       .publishes('order.cancelled', { orderId: order.orderId, userId, reason: 'out_of_stock' });
   });
 
+  it('ignores a refusal by payment-service that arrives after its answer to the second withdrawal', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('inventory.voided', order.about('inventory.voided'));
+    order.known.when('payment.voided', order.about('payment.voided')).publishesA('order.cancelled');
+    order.known.when('payment.failed', order.about('payment.failed')).isSilent('ended');
+    expect(order.order()?.reason).to.equal('customer');
+  });
+
   it('ignores an answer that comes twice', () => {
     const order = placedOrder();
     withdraw(order);
