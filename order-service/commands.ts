@@ -23,7 +23,7 @@ type Tx = Transaction<'order-service'>;
 
 /** An order that is still being cancelled so long after its withdrawal asks again; each time it waits twice as long. */
 const askAgainMsMin = 10_000;
-const askAgainMsMax = 600_000;
+const askAgainMsMax = 3_600_000;
 /** A customer who cancels again and again asks at most this often. */
 const askAgainPauseMs = 1_000;
 
@@ -119,7 +119,7 @@ function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 
   return withdrawn;
 }
 
-/** Publishes the withdrawal once more: who lost it hears of it now, who has answered answers again. */
+/** Publishes the withdrawal once more: whoever lost it gets it now, whoever has answered answers again. */
 function askAgain(store: OrderStore, tx: Tx, order: Order): void {
   const { orderId, userId, reason } = order;
   const attempt = askLater(store, tx, order);

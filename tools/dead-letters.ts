@@ -3,10 +3,11 @@
 import { parseArgs } from 'node:util';
 import { type ConfirmChannel, connect, type GetMessage } from 'amqplib';
 import { printable } from '../local/printable.ts';
+import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import { servicesOf } from '../shared/contract/language.ts';
 import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
-import { reasonOf, eventOf, linesOf } from './dead-letters/letter-text.ts';
+import { eventOf, linesOf, reasonOf } from './dead-letters/letter-text.ts';
 
 const usage = `Usage: npm run dead-letters -- list [SERVICE]
        npm run dead-letters -- redrive SERVICE [--reason REASON]
@@ -15,8 +16,6 @@ const usage = `Usage: npm run dead-letters -- list [SERVICE]
   redrive   puts the dead letters of a service back into its queue; with --reason only those with that reason
 
 The broker is the one that AMQP_URL names (default: amqp://localhost:5672; npm start prints its own).`;
-
-class UsageError extends Error {}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -104,7 +103,7 @@ async function take(channel: ConfirmChannel, service: string): Promise<GetMessag
 }
 
 main().catch((error: unknown) => {
-  const misused = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+  const misused = isUsageError(error);
   const message = error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
   console.error(
     misused

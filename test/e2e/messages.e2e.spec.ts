@@ -154,9 +154,9 @@ describe('messages that go wrong', function () {
       return system.place('rich', line, { prefer: 'wait=20' });
     });
     expect(order.status).to.equal('confirmed');
-    expect(system.logLines.some((text) => text.includes('no queue is bound') && text.includes('order.placed'))).to.equal(
-      true,
-    );
+    expect(
+      system.logLines.some((text) => text.includes('no queue is bound') && text.includes('order.placed')),
+    ).to.equal(true);
     await system.quiet();
   });
 

@@ -1,8 +1,14 @@
 // A message that crashes the process is found and set aside; those that were only in hand with it are handled.
 import { expect } from 'chai';
 import { paymentService } from '../../payment-service/service.ts';
-import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
+import {
+  type CloudEvent,
+  cloudEventBatchContentType,
+  encodeBatch,
+  encodeEvent,
+} from '../../shared/contract/cloud-event.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
+import { Inbox } from '../../shared/runtime/storage/inbox.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { orderOf, startPayments } from '../support/payment-node.ts';
 
@@ -123,11 +129,51 @@ describe('a message that was returned', () => {
     expect(letter?.body.equals(condemned?.body ?? Buffer.alloc(0)), 'the very bytes').to.equal(true);
     expect(letter?.headers).to.include({
       'x-cause': 'crashes-the-process',
-      'x-detail': 'the process has ended 5 times while it handled this message',
+      'x-detail': 'the process has ended 5 times while it handled this event',
       'x-original-content-type': 'application/cloudevents+json',
     });
     last.die();
     expect(attempts(path)).to.deep.equal([]);
+  });
+
+  it('is set aside without its neighbours when it came with others in one message', () => {
+    const path = newDatabasePath();
+    const events = [orderOf('1', 1), guilty, orderOf('2', 3)];
+    const deliver = ({ bus }: ReturnType<typeof start>, returns: number) =>
+      bus.deliver(encodeBatch(events.map(encodeEvent)), { contentType: cloudEventBatchContentType, returns });
+    for (let crashes = 1; crashes <= 5; crashes += 1) {
+      const run = start(path);
+      deliver(run, 2 + crashes);
+      expect(run.advance(quietMs), `run ${crashes}`).to.equal('crashed');
+      run.die();
+    }
+    const last = start(path);
+    const batch = deliver(last, 8);
+    expect(last.advance(quietMs)).to.equal('alive');
+    expect(batch.acks()).to.equal(1);
+    const [letter, ...more] = last.dead();
+    expect(more).to.deep.equal([]);
+    expect(letter?.body.equals(encodeEvent(guilty)), 'only the guilty one').to.equal(true);
+    const statuses = events.map(({ subject }) => last.store.payment(subject)?.status);
+    expect(statuses).to.deep.equal(['completed', undefined, 'completed']);
+    last.die();
+  });
+
+  it('is known to the inbox once it is set aside: reconciliation does not fetch it', () => {
+    const path = newDatabasePath();
+    const event = orderOf('666', 4);
+    const isGuilty = ({ id }: CloudEvent) => id === event.id;
+    for (let crashes = 1; crashes <= 5; crashes += 1) {
+      const { bus, advance, die } = start(path, isGuilty);
+      bus.deliverEvent(event, { returns: 3 });
+      advance(quietMs);
+      die();
+    }
+    const { bus, advance, db, die } = start(path, isGuilty);
+    bus.deliverEvent(event, { returns: 3 });
+    expect(advance(quietMs)).to.equal('alive');
+    expect(new Inbox(db, ['order-service']).digest('order-service', 3, 4).count).to.equal(1);
+    die();
   });
 
   it('is not blamed for crashes that other messages cause: its attempts end with its success', () => {
@@ -153,5 +199,35 @@ describe('a message that was returned', () => {
     advance(quietMs);
     expect([reactions(), delivery.acks()]).to.deep.equal([1, 1]);
     die();
+  });
+});
+
+describe('events that were fetched from a journal', () => {
+  afterEach(removeDatabases);
+
+  const fetched = ['1', '666', '2'].map((tail, index) => orderOf(tail, index + 1));
+  /** The page of the journal in which the guilty event is. */
+  function fetch(run: ReturnType<typeof start>): 'crashed' | 'alive' {
+    const page = fetched.map((event, index) => ({ body: encodeEvent(event), eventId: event.id, position: index + 1 }));
+    run.node.handler.handleFetched('order-service', page, () => {});
+    return run.advance(quietMs);
+  }
+
+  it('are handled one by one after a crash, until the guilty one is set aside', () => {
+    const path = newDatabasePath();
+    const isGuilty = ({ subject }: CloudEvent) => subject === guilty.subject;
+    // At first all are handled together; from then on each is tried alone.
+    for (let crashes = 1; crashes <= 1 + 5; crashes += 1) {
+      const run = start(path, isGuilty);
+      expect(fetch(run), `run ${crashes}`).to.equal('crashed');
+      run.die();
+    }
+    const last = start(path, isGuilty);
+    expect(fetch(last)).to.equal('alive');
+    expect(last.dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['crashes-the-process']);
+    const statuses = fetched.map(({ subject }) => last.store.payment(subject)?.status);
+    expect(statuses).to.deep.equal(['completed', undefined, 'completed']);
+    last.die();
+    expect(attempts(path)).to.deep.equal([]);
   });
 });

@@ -79,11 +79,11 @@ describe('laws over every reaction of every service', function () {
         for (const type of consumedBy(choreography, name) as EventType[]) {
           let calls = 0;
           const service = new LoneService(name, (definition) => throwing(definition, type, () => void calls++));
-          const [digest, inboxSize] = [service.digest, service.inboxSize];
+          const [digest, handled] = [service.digest, service.handled];
           service.get(type);
           expect(calls, type).to.equal(attempts);
           expect(service.digest, type).to.equal(digest);
-          expect(service.inboxSize, type).to.equal(inboxSize);
+          expect(service.handled, type).to.equal(handled);
           const routes = service.published.map(({ exchange, routingKey }) => exchange + routingKey);
           expect(routes, type).to.deep.equal([deadLetterQueueOf(name)]);
           expect(service.published[0]?.headers?.['x-cause']).to.equal('reaction-failed');

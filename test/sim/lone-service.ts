@@ -84,8 +84,10 @@ export class LoneService {
     return digestOf(this.host.database.db);
   }
 
-  get inboxSize(): number {
-    return this.host.database.db.prepare<[], number>('SELECT count(*) FROM inbox').pluck().get() ?? 0;
+  /** Events that have taken effect. */
+  get handled(): number {
+    const { db } = this.host.database;
+    return db.prepare<[], number>('SELECT count(*) FROM inbox WHERE dead_letter = 0').pluck().get() ?? 0;
   }
 
   /** Outcomes so far, as `event -> outcome`. */

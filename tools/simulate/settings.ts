@@ -1,5 +1,6 @@
 // The arguments of `npm run simulate`, and what is wrong with them.
 import { parseArgs } from 'node:util';
+import { UsageError } from '../../local/usage-error.ts';
 import { type FaultKind, faultKinds, parseFaults } from '../../simulator/faults.ts';
 
 export interface Settings {
@@ -10,9 +11,6 @@ export interface Settings {
   readonly seeds: number;
   readonly workers: number | undefined;
 }
-
-/** Wrong arguments; the message says which. */
-export class UsageError extends Error {}
 
 export const usage = `npm run simulate -- [options]
 

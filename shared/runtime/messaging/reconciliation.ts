@@ -310,10 +310,7 @@ class PublisherReconciliation {
         { publisher: this.source, events: entries.length, done: from + page.length, of: positions.length },
         'the broker has not brought these events: they are handled from the journal of their publisher',
       );
-      handler.handleFetched(
-        entries.map((entry) => ({ ...entry, source: this.source })),
-        () => this.#fetch(positions, from + fetchMax, done),
-      );
+      handler.handleFetched(this.source, entries, () => this.#fetch(positions, from + fetchMax, done));
     });
   }
 

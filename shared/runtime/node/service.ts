@@ -2,7 +2,7 @@
 // this saga's contract, so that a missing or undeclared reaction does not compile.
 import type { CloudEvent } from '../../contract/cloud-event.ts';
 import type { Choreography } from '../../contract/language.ts';
-import type { Reaction } from '../messaging/event-handler.ts';
+import type { Reaction } from '../messaging/reaction.ts';
 import type { Transaction } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
 

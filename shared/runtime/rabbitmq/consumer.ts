@@ -2,7 +2,7 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import { queueOf } from '../../contract/topology.ts';
 import type { BusListener, Delivery } from '../messaging/bus.ts';
-import type { AmqpBusOptions } from './amqp-bus.ts';
+import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
 import { declareTopology, TopologyKeeper } from './declare-topology.ts';
 

@@ -1,0 +1,12 @@
+// What the bus on RabbitMQ needs to know, and with it the publisher and the consumer that it consists of.
+import type { Topology } from '../../contract/topology.ts';
+import type { Log } from '../environment/log.ts';
+
+export interface AmqpBusOptions {
+  readonly url: string;
+  readonly service: string;
+  readonly topology: Topology;
+  /** Messages that may be delivered and not yet acked. */
+  readonly prefetch: number;
+  readonly log: Log;
+}
