@@ -9,6 +9,7 @@ import type { Evidence } from './checks/evidence.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { holdUntilDeadline } from './deadline-tie.ts';
 import { Counter, Faults } from './faults.ts';
+import { isHandled } from './handled.ts';
 import { History } from './history.ts';
 import type { Mutant } from './mutants.ts';
 import type { Poison } from './poison.ts';
@@ -57,6 +58,7 @@ export class World {
       faults: this.faults,
       poison: this.poison,
       brokenReactions: this.brokenReactions.everBroken,
+      isHandled: (service, eventId) => isHandled(this.services[service].database.db, eventId),
     });
     const { services, schedule, faults, races, history } = this;
     const random = this.random.stream('people');

@@ -1,6 +1,8 @@
 // P8, nothing vanishes: messages in = handled + duplicates + dead-lettered, and only what can never be handled is
 // dead-lettered, with the right reason.
 import { type PerService, serviceNames } from '../../services.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
+import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { dashed } from '../host.ts';
 import { poisonReasons } from '../poison.ts';
@@ -9,12 +11,26 @@ import type { Evidence, Finding } from './evidence.ts';
 
 export function* noMessageVanishes(evidence: Evidence): Generator<Finding> {
   for (const queue of evidence.queues) yield* wrongMessages(queue, evidence);
+  yield* unhandledEvents(evidence);
   yield* wrongDeadLetters(evidence);
   const found = new Set(evidence.deadLetters.map(({ messageId }) => messageId));
   for (const { lost } of evidence.queues) for (const { message } of lost) found.add(message.messageId);
   for (const [messageId, kind] of evidence.poison) {
     if (!found.has(messageId))
       yield { subject: '', text: `${messageId} (${kind}) is neither among the dead letters nor lost by a fault` };
+  }
+}
+
+/** Events that a service subscribes to and that have not taken effect there. */
+function* unhandledEvents({ databases, published, queues }: Evidence): Generator<Finding> {
+  for (const name of serviceNames) {
+    if (!queues.some((queue) => queue.name === name)) continue;
+    const inbox = inboxOf(databases, name);
+    const types = new Set<string>(consumedBy(choreography, name));
+    for (const { messageId, routingKey, correlationId = '' } of published.values()) {
+      if (!types.has(routingKey) || inbox.has(messageId.replaceAll('-', ''))) continue;
+      yield { subject: correlationId, text: `${name} has never handled ${routingKey}` };
+    }
   }
 }
 
