@@ -2,8 +2,8 @@
 import { serviceNames } from '../services.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
-import { allFaults, type FaultKind } from './faults.ts';
-import { poisonKinds } from './poison.ts';
+import { allFaults, type FaultKind } from './environment/faults.ts';
+import { poisonKinds } from './environment/poison.ts';
 import { raceNames } from './races.ts';
 
 /** From this many orders on, runs with all faults must bring about everything. */

@@ -5,11 +5,11 @@ import { choreography } from '../shared/contract/choreography.ts';
 import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
-import type { FaultKind } from './faults.ts';
-import { poisonKinds, poisonOf } from './poison.ts';
-import type { Random } from './random.ts';
-import type { SimDatabase } from './sim-database.ts';
-import type { SimService } from './sim-service.ts';
+import type { FaultKind } from './environment/faults.ts';
+import { poisonKinds, poisonOf } from './environment/poison.ts';
+import type { Random } from './environment/random.ts';
+import type { SimDatabase } from './environment/sim-database.ts';
+import type { SimService } from './environment/sim-service.ts';
 import type { World } from './world.ts';
 
 interface Episode {

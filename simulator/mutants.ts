@@ -12,10 +12,10 @@ import type { Bus, BusListener, OutgoingMessage, PublishOutcome } from '../share
 import type { Moment } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceParts } from '../shared/runtime/node/service.ts';
 import { type Database, isTransient } from '../shared/runtime/storage/database.ts';
-import type { FaultKind } from './faults.ts';
-import type { Random } from './random.ts';
-import { uuidV7 } from './sim-clock.ts';
-import { replaced, type SimDatabase, type StatementHook } from './sim-database.ts';
+import type { FaultKind } from './environment/faults.ts';
+import type { Random } from './environment/random.ts';
+import { uuidV7 } from './environment/sim-clock.ts';
+import { replaced, type SimDatabase, type StatementHook } from './environment/sim-database.ts';
 
 type Definition = SagaService;
 

@@ -1,8 +1,8 @@
 // Quiet: the faults have stopped, everything broken is repaired, and all work must end in time.
 import { queueOf } from '../shared/contract/topology.ts';
-import type { Violation } from './checks/evidence.ts';
-import { finalStatuses } from './saga-event.ts';
-import { epochMs } from './sim-clock.ts';
+import { finalStatuses } from './environment/saga-event.ts';
+import { epochMs } from './environment/sim-clock.ts';
+import type { Violation } from './environment/violation.ts';
 import type { World } from './world.ts';
 
 /** From the end of the faults, or from the last deadline if that is later: three rounds of reconciliation. */

@@ -1,9 +1,9 @@
 // Replay: after the end, dead letters, duplicates from days ago and every event ever published are delivered again.
 // Nothing may change.
 import { checkPromises } from './checks/check-promises.ts';
-import type { Violation } from './checks/evidence.ts';
 import { repeatedAnswers } from './checks/repeated-answers.ts';
 import { digestOf } from './digest.ts';
+import type { Violation } from './environment/violation.ts';
 import { workInProgress } from './quiet.ts';
 import type { World } from './world.ts';
 

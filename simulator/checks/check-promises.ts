@@ -1,6 +1,8 @@
 // The promises, checked from outside once it is quiet: from the services' databases, from what the broker took, and from
 // what people were answered. The checks read tables, not the services' code, except for the pure `statusOf`.
-import type { Evidence, Finding, PromiseId, Violation } from './evidence.ts';
+
+import type { Finding, PromiseId, Violation } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import { type OrderRecords, readOrderRecords } from './order-records.ts';
 import { acceptedOrdersAreKept } from './p1-accepted.ts';
 import { everyOrderEnds } from './p2-ends.ts';

@@ -1,24 +1,11 @@
-// Everything that the promises are judged by, and what a broken promise looks like.
+// Everything that the promises are judged by.
 import type { PerService } from '../../services.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import type { DeadLetter } from '../dead-letters.ts';
-import type { Poison } from '../poison.ts';
-import type { SimQueue } from '../sim-queue.ts';
+import type { DeadLetter } from '../environment/dead-letters.ts';
+import type { Poison } from '../environment/poison.ts';
+import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Answers } from '../workload/answers.ts';
-
-/** The promises that the simulator can judge, as docs/guarantees.md names them. */
-export type PromiseId = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P6' | 'P7' | 'P8' | 'P9' | 'P10';
-
-export interface Violation extends Finding {
-  readonly promise: PromiseId;
-}
-
-export interface Finding {
-  /** The order concerned, or empty. */
-  readonly subject: string;
-  readonly text: string;
-}
 
 export interface Evidence {
   readonly databases: PerService<Database>;

@@ -1,6 +1,7 @@
 // P5, the services agree when the system is quiet, on every order and on the catalogue.
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 
 /** What payment-service and inventory-service may have at the end, for an order that has ended. */

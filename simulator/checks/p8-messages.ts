@@ -4,10 +4,11 @@ import { type PerService, serviceNames } from '../../services.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import { dashed } from '../host.ts';
-import { poisonReasons } from '../poison.ts';
-import { unpacked } from '../unpacked.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import { uuidText } from '../../shared/runtime/storage/journal.ts';
+import { poisonReasons } from '../environment/poison.ts';
+import { unpacked } from '../environment/unpacked.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 
 export function* noMessageVanishes(evidence: Evidence): Generator<Finding> {
   for (const queue of evidence.queues) yield* wrongMessages(queue, evidence);
@@ -60,7 +61,7 @@ function* wrongMessages(
     yield { subject: '', text };
   }
   for (const id of inbox) {
-    if (handled.has(id) || published.has(dashed(id))) continue;
+    if (handled.has(id) || published.has(uuidText(Buffer.from(id, 'hex')))) continue;
     yield { subject: '', text: `${queue.name} has handled event ${id}, which nobody has published` };
   }
 }

@@ -14,10 +14,10 @@ import { choreography, type ServiceName } from '../../shared/contract/choreograp
 import { deadLetterExchange, wholeTopology } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
+import { epochMs } from '../environment/sim-clock.ts';
+import { FailpointSignal } from '../environment/sim-service.ts';
 import { Host, type Rows } from '../host.ts';
 import type { Mutant } from '../mutants.ts';
-import { epochMs } from '../sim-clock.ts';
-import { FailpointSignal } from '../sim-service.ts';
 import { requestCause } from '../workload/requests.ts';
 import { deadlineMs, productIds, type Scenario, unitPrice, userId } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type Snapshot } from './state.ts';

@@ -1,7 +1,7 @@
 // What customers and staff were answered. The promises are checked against this.
 import type { Order, OrderStatus } from '../../order-service/order.ts';
 import type { DataOf } from '../../shared/contract/choreography.ts';
-import type { Violation } from '../checks/evidence.ts';
+import type { Violation } from '../environment/violation.ts';
 
 /** An order whose acceptance was answered. */
 export interface Accepted {

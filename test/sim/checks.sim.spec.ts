@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { checkPromises } from '../../simulator/checks/check-promises.ts';
-import type { Evidence, PromiseId } from '../../simulator/checks/evidence.ts';
+import type { Evidence } from '../../simulator/checks/evidence.ts';
+import type { PromiseId } from '../../simulator/environment/violation.ts';
 import { simulate } from '../../simulator/simulation.ts';
 
 type Tamper = (evidence: Evidence) => Evidence;

@@ -6,9 +6,9 @@ import { choreography, type EventType } from '../../shared/contract/choreography
 import { consumedBy } from '../../shared/contract/language.ts';
 import { deadLetterExchange, deadLetterQueueOf } from '../../shared/contract/topology.ts';
 import { declaredOutcomes } from '../../simulator/coverage.ts';
+import { isSagaEvent } from '../../simulator/environment/saga-event.ts';
 import { type Exploration, explore } from '../../simulator/exhaustive/explorer.ts';
 import { scenarios } from '../../simulator/exhaustive/scenarios.ts';
-import { isSagaEvent } from '../../simulator/saga-event.ts';
 import { deliverAll, type History, historiesIn, permutations, possibleOrders } from './histories.ts';
 import { endOf } from './legal-ends.ts';
 import { handledBefore, LoneService } from './lone-service.ts';

@@ -9,8 +9,8 @@ import { deadLetterExchange } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { digestOf } from '../../simulator/digest.ts';
+import { epochMs } from '../../simulator/environment/sim-clock.ts';
 import { Host } from '../../simulator/host.ts';
-import { epochMs } from '../../simulator/sim-clock.ts';
 import { requestCause } from '../../simulator/workload/requests.ts';
 import { samples } from '../support/events.ts';
 

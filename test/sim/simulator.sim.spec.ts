@@ -2,7 +2,7 @@
 // repeats it.
 import { expect } from 'chai';
 import { neverReached } from '../../simulator/coverage.ts';
-import { allFaults, type FaultKind } from '../../simulator/faults.ts';
+import { allFaults, type FaultKind } from '../../simulator/environment/faults.ts';
 import { commandOf, sum, violationsText } from '../../simulator/report.ts';
 import type { RunOptions, RunResult } from '../../simulator/run.ts';
 import { simulate } from '../../simulator/simulation.ts';

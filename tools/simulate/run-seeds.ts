@@ -1,6 +1,6 @@
 // `npm run simulate`: runs seeds, prints what came about and what did not, and makes the first failure small.
 import { faultsOf, neverReached, ordersForEverything, outcomesAndRaces } from '../../simulator/coverage.ts';
-import { allFaults, type FaultKind } from '../../simulator/faults.ts';
+import { allFaults, type FaultKind } from '../../simulator/environment/faults.ts';
 import { simulateAll } from '../../simulator/parallel.ts';
 import { commandOf, countsTable, duration, sum, summary, violationsText } from '../../simulator/report.ts';
 import type { RunResult } from '../../simulator/run.ts';

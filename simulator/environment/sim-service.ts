@@ -1,14 +1,14 @@
 // One service in the simulation: a machine with a disk and a wall clock, on which a process runs, crashes and restarts.
 
-import type { ServiceName } from '../shared/contract/choreography.ts';
-import { queueOf } from '../shared/contract/topology.ts';
-import type { Log } from '../shared/runtime/environment/log.ts';
-import { IdempotencyKeys } from '../shared/runtime/http/idempotency.ts';
-import type { Bus } from '../shared/runtime/messaging/bus.ts';
-import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service.ts';
-import { ServiceNode } from '../shared/runtime/node/service-node.ts';
-import type { Failpoint } from '../shared/runtime/storage/group-commit.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { queueOf } from '../../shared/contract/topology.ts';
+import type { Log } from '../../shared/runtime/environment/log.ts';
+import { IdempotencyKeys } from '../../shared/runtime/http/idempotency.ts';
+import type { Bus } from '../../shared/runtime/messaging/bus.ts';
+import type { JournalReader } from '../../shared/runtime/messaging/journal-queries.ts';
+import type { ServiceDefinition, ServiceParts } from '../../shared/runtime/node/service.ts';
+import { ServiceNode } from '../../shared/runtime/node/service-node.ts';
+import type { Failpoint } from '../../shared/runtime/storage/group-commit.ts';
 import type { SimBroker } from './broker.ts';
 import { Counter } from './faults.ts';
 import type { History } from './history.ts';

@@ -1,6 +1,6 @@
 // The disk of one service: a real SQLite database in memory that outlives the processes on it, and the faults of disks.
 import Sqlite, { type Statement } from 'better-sqlite3';
-import { type Database, openDatabase } from '../shared/runtime/storage/database.ts';
+import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 
 /**
  * Sees every statement that the code prepares. Returns the statement itself, or one that behaves differently: this is

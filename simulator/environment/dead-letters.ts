@@ -1,6 +1,6 @@
 // The dead letters of a run: taken out of their queues, put back where that can help, and kept as evidence.
-import type { ServiceName } from '../shared/contract/choreography.ts';
-import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { deadLetterQueueOf, queueOf } from '../../shared/contract/topology.ts';
 import type { SimBroker } from './broker.ts';
 import type { Faults } from './faults.ts';
 import type { Poison } from './poison.ts';
