@@ -45,6 +45,7 @@ const episodes: readonly Episode[] = [
   { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
   { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
   { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
+  { kind: 'put-back',            perOrders: 700,   least: serviceNames.length, prepare: putBack },
   { kind: 'database-full',       perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
   { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
   { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
@@ -146,6 +147,20 @@ function away(world: World, random: Random) {
     world.faults.add('away');
     world.restarts.keepDown(service, random.between(hourMs, 3 * hourMs));
     service.crash('away');
+  };
+}
+
+/** Every service in turn, from a snapshot that is some hundred orders old. */
+function putBack({ allServices, putBacks, schedule, faults }: World, random: Random) {
+  return (index: number) => {
+    const service = allServices[index % allServices.length] as SimService;
+    const snapshot = putBacks.snapshot(service);
+    schedule.after(random.pick([random.between(50, 500), random.between(500, 10_000)]), () => {
+      if (!faults.active) return;
+      faults.add('put-back');
+      service.crash('put back');
+      putBacks.putBack(snapshot, schedule.nowMs);
+    });
   };
 }
 

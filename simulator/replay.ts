@@ -42,7 +42,9 @@ function deliverAgain(world: World): void {
   const { faults, schedule, broker, published } = world;
   const random = world.random.stream('again');
   if (faults.kinds.has('redrive')) world.deadLetters.redriveAll(2);
-  const events = [...published.byId.values()];
+  // What is about something that was lost with a database may take effect for the first time.
+  const { lost } = world.workload.answers;
+  const events = [...published.byId.values()].filter(({ correlationId = '' }) => !lost.has(correlationId));
   if (faults.kinds.has('late-duplicates')) {
     for (const event of events) {
       if (!random.chance(0.02)) continue;

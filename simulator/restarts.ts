@@ -37,7 +37,7 @@ export class Restarts {
 
   crashed(service: SimService, reason: string): void {
     const { name } = service;
-    if (reason !== 'away' && reason !== 'power loss') this.#faults.add(`crash ${name} ${reason}`);
+    if (!['away', 'power loss', 'put back'].includes(reason)) this.#faults.add(`crash ${name} ${reason}`);
     let delayMs = this.#random.pick([this.#random.below(20), this.#random.between(20, 3_000)]);
     const left = this.#crashesLeft.get(name) ?? 0;
     if (left > 0 && this.#faults.active) {

@@ -43,11 +43,13 @@ function prepare(world: World): void {
 }
 
 function judge(world: World, unquiet: readonly Violation[]): Violation[] {
+  const { lost } = world.workload.answers;
   const violations = [
     ...unquiet,
-    ...world.workload.answers.violations,
+    ...[...world.workload.answers.violations, ...world.published.violations].filter(
+      ({ subject }) => !lost.has(subject),
+    ),
     ...checkPromises(world.evidence()),
-    ...world.published.violations,
   ];
   return violations.length > 0 ? violations : replayEverything(world);
 }

@@ -19,6 +19,7 @@ import type { SimServices } from './environment/sim-services.ts';
 import { isHandled } from './handled.ts';
 import type { Mutant } from './mutants.ts';
 import { PublishedEvents } from './published-events.ts';
+import { PutBacks } from './put-backs.ts';
 import { Restarts } from './restarts.ts';
 import type { RunOptions } from './run.ts';
 import { Workload } from './workload/workload.ts';
@@ -40,6 +41,7 @@ export class World {
   readonly poison = new Map<string, Poison>();
   readonly deadLetters: DeadLetters;
   readonly workload: Workload;
+  readonly putBacks: PutBacks;
 
   constructor(options: RunOptions, beforeOrder: (index: number) => void) {
     this.random = new Random(options.seed, 'simulation');
@@ -64,6 +66,7 @@ export class World {
     const random = this.random.stream('people');
     const { orders } = options;
     this.workload = new Workload({ orders, services, schedule, random, faults, races, history, beforeOrder });
+    this.putBacks = new PutBacks(this.workload.answers, () => this.allServices);
     this.broker.interference = {
       taken: (message) => this.published.taken(message),
       holdUntilMs: (queue, copy) => holdUntilDeadline(this, queue, copy),
@@ -123,6 +126,9 @@ export class World {
       published: this.published.byId,
       queues: serviceNames.map((name) => this.broker.queue(queueOf(name))),
       deadLetters: this.deadLetters.all(),
+      putBacks: this.putBacks.all,
+      putBackReports: this.allServices.flatMap(({ putBackReports }) => putBackReports),
+      lost: this.workload.answers.lost,
       poison: this.poison,
       brokenReactions: this.brokenReactions.everBroken,
     };

@@ -7,6 +7,20 @@ import type { Poison } from '../environment/poison.ts';
 import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Answers } from '../workload/answers.ts';
 
+/** A database that was put back, and the consumers that had compared more of its journal than it holds since. */
+export interface PutBackEvidence {
+  readonly service: string;
+  readonly atMs: number;
+  readonly ahead: readonly string[];
+}
+
+/** An error that a service has logged about a database that was put back, its own or a publisher's. */
+export interface PutBackReport {
+  readonly by: string;
+  readonly publisher: string;
+  readonly atMs: number;
+}
+
 export interface Evidence {
   readonly databases: PerService<Database>;
   /** What customers and staff were answered. */
@@ -16,6 +30,10 @@ export interface Evidence {
   /** The services' queues. */
   readonly queues: readonly Pick<SimQueue, 'name' | 'enqueued' | 'acked' | 'deadLettered' | 'lost'>[];
   readonly deadLetters: readonly DeadLetter[];
+  readonly putBacks: readonly PutBackEvidence[];
+  readonly putBackReports: readonly PutBackReport[];
+  /** Orders and products of which something was lost when a database was put back: they may disagree. */
+  readonly lost: ReadonlySet<string>;
   /** Messages that could never be read, by id. */
   readonly poison: ReadonlyMap<string, Poison>;
   /** `service/type/subject` of reactions that were made to throw. */

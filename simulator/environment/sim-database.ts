@@ -74,6 +74,26 @@ export class SimDatabase {
     this.readOnly(false);
   }
 
+  /** A copy of everything that is committed. */
+  snapshot(): Buffer {
+    return this.#db.serialize();
+  }
+
+  /** The database is again what it was then. No process must have it open. */
+  putBack(snapshot: Buffer): void {
+    this.#replace(snapshot);
+  }
+
+  #replace(contents: Buffer): void {
+    const synchronous = Number(this.#db.pragma('synchronous', { simple: true }));
+    this.#db = new Sqlite(contents);
+    this.#prepared.clear();
+    this.#db.pragma(`synchronous = ${synchronous}`);
+    this.#db.pragma('foreign_keys = ON');
+    this.#db.pragma('temp_store = MEMORY');
+    this.#db.pragma('busy_timeout = 0');
+  }
+
   get #durable(): boolean {
     return Number(this.#db.pragma('synchronous', { simple: true })) >= 2;
   }
@@ -87,10 +107,7 @@ export class SimDatabase {
   losePower(): void {
     this.rollBack();
     if (this.#durable || !this.#onDisk) return;
-    const synchronous = this.#db.pragma('synchronous', { simple: true });
-    this.#db = new Sqlite(this.#onDisk);
-    this.#prepared.clear();
-    this.#db.pragma(`synchronous = ${Number(synchronous)}`);
+    this.#replace(this.#onDisk);
   }
 }
 

@@ -63,6 +63,8 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   readonly wall: WallClock;
   /** How often each outcome came about, in all processes so far: `order.placed -> payment.failed`. */
   readonly outcomes = new Counter();
+  /** What its processes have logged about databases that were put back. */
+  readonly putBackReports: { readonly by: string; readonly publisher: string; readonly atMs: number }[] = [];
   readonly #definition: ServiceDefinition<P>;
   readonly #options: SimServiceOptions;
   readonly #log: Log;
@@ -198,6 +200,10 @@ export class SimService<P extends ServiceParts = ServiceParts> {
         history.add(schedule.nowMs, this.name, `${event} → ${outcome}`, subject, publisherOf(event));
       },
       error: (fields, message) => {
+        if (message.includes('put back')) {
+          const { publisher = this.name } = fields as { publisher?: string };
+          this.putBackReports.push({ by: this.name, publisher, atMs: schedule.nowMs });
+        }
         const { event, subject, detail } = fields as { event?: string; subject?: string; detail?: string };
         history.add(schedule.nowMs, this.name, `${event ?? 'message'}: ${message}: ${detail ?? ''}`, subject ?? '');
       },

@@ -35,6 +35,8 @@ export class Answers {
   unansweredRequests = 0;
   readonly paidIn: Sums = { answered: 0, unanswered: 0 };
   readonly broughtIn: Sums = { answered: 0, unanswered: 0 };
+  /** Orders and products of which something was lost when a database was put back. */
+  readonly lost = new Set<string>();
   /** Promises that an answer itself has broken. */
   readonly violations: Violation[] = [];
   readonly recent: string[] = [];
