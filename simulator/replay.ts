@@ -41,9 +41,9 @@ export function replayEverything(world: World): Violation[] {
 function deliverAgain(world: World): void {
   const { faults, schedule, broker, published } = world;
   const random = world.random.stream('again');
-  if (faults.kinds.has('redrive')) world.deadLetters.redriveAll(2);
   // What is about something that was lost with a database may take effect for the first time.
   const { lost } = world.workload.answers;
+  if (faults.kinds.has('redrive')) world.deadLetters.redriveAll(2, lost);
   const events = [...published.byId.values()].filter(({ correlationId = '' }) => !lost.has(correlationId));
   if (faults.kinds.has('late-duplicates')) {
     for (const event of events) {

@@ -84,16 +84,20 @@ export class World {
       hook: mutant?.statements?.(name),
       wrapBus: mutant?.bus && ((bus) => mutant.bus?.(bus, name, this.random) ?? bus),
       opened: (database) => mutant?.opened?.(database, name),
-      journals: (process) => this.#journals(process),
+      journals: (process) => this.#journals(process, mutant),
+      retentionMs: mutant?.retentionMs,
       crashed: (reason) => this.restarts.crashed(service, reason),
     });
     return service;
   }
 
   /** The journals of all services, as this process reads them. */
-  #journals(process: Owner): Readonly<Record<string, JournalReader>> {
+  #journals(process: Owner, mutant: Mutant | undefined): Readonly<Record<string, JournalReader>> {
     const random = this.random.stream('journals');
-    return perService((name) => journalReader(this.schedule, random, process, () => this.services[name]));
+    return perService((name) => {
+      const reader = journalReader(this.schedule, random, process, () => this.services[name]);
+      return mutant?.journal?.(reader) ?? reader;
+    });
   }
 
   runFor(ms: number): void {

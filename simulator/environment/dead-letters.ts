@@ -71,9 +71,12 @@ export class DeadLetters {
     return unhandled.length > 0;
   }
 
-  /** Puts back every dead letter of the run, wherever it is by now. */
-  redriveAll(times: number): void {
-    for (const entry of [...this.#entries]) this.#putBack(entry, times);
+  /** Puts back every dead letter of the run, wherever it is by now, except those about certain orders. */
+  redriveAll(times: number, except: ReadonlySet<string>): void {
+    const entries = this.#entries.filter(({ copy }) => {
+      return !unpacked(copy.message).some((event) => except.has(subjectOf({ ...copy, message: event })));
+    });
+    for (const entry of entries) this.#putBack(entry, times);
   }
 
   #drain(): Entry[] {

@@ -113,5 +113,11 @@ export class SimDatabase {
 
 /** A statement with some of its methods replaced. */
 export function replaced(statement: Statement, methods: Partial<Pick<Statement, 'run' | 'get' | 'all'>>): Statement {
-  return Object.assign(Object.create(statement) as Statement, methods);
+  const changed = Object.assign(Object.create(statement) as Statement, methods);
+  // These work on the real one only, and return it.
+  changed.pluck = (on) => {
+    statement.pluck(on);
+    return changed;
+  };
+  return changed;
 }

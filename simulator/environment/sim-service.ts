@@ -48,6 +48,8 @@ export interface SimServiceOptions {
   readonly opened?: ((database: SimDatabase) => void) | undefined;
   /** How a process reads the journals of the other services. */
   readonly journals: (process: Owner) => Readonly<Record<string, JournalReader>>;
+  /** How long the journal keeps what was published; undefined: for ever. */
+  readonly retentionMs?: number | undefined;
   /** A process has crashed; it has to be booted again. */
   readonly crashed: (reason: string) => void;
 }
@@ -100,7 +102,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
 
   boot(): void {
     if (this.#process) return;
-    const { schedule, random, broker, history, wrapBus } = this.#options;
+    const { schedule, random, broker, history, wrapBus, retentionMs } = this.#options;
     const process = { alive: true, node: undefined } as unknown as {
       -readonly [K in keyof Process<P>]: Process<P>[K];
     };
@@ -119,6 +121,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
       batchMax: random.chance(0.5) ? batchMax : 1,
       journals: this.#options.journals(process),
       reconcileIntervalMs,
+      ...(retentionMs === undefined ? {} : { retentionMs }),
       hit: (point) => this.#hit(point, process),
     });
     process.node.start();
