@@ -116,7 +116,7 @@ export function replaced(statement: Statement, methods: Partial<Pick<Statement, 
   const changed = Object.assign(Object.create(statement) as Statement, methods);
   // These work on the real one only, and return it.
   changed.pluck = (on) => {
-    statement.pluck(on);
+    statement.pluck(on ?? true);
     return changed;
   };
   return changed;
