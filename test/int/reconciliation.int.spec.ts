@@ -322,6 +322,25 @@ describe('reconciliation', () => {
     second.db.close();
   });
 
+  it('has a publisher as starting until its journal is compared to where it ended when it was first read', () => {
+    const path = newDatabasePath();
+    const first = start({ db: openDatabase(path, paymentService.migrations) });
+    first.publisher.publish(1);
+    first.clock.advance(roundsMs);
+    first.node.stop();
+    first.db.close();
+    const { clock, publisher } = first;
+    publisher.publish(2, 3);
+    const second = start({ db: openDatabase(path, paymentService.migrations), clock, publisher });
+    clock.advance(onItsWayMs - 1);
+    expect(second.status()).to.deep.include({ state: 'starting', reconciledUntil: 1, head: 3 });
+    clock.advance(1);
+    clock.turn();
+    expect(second.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, fetched: 2 });
+    second.node.stop();
+    second.db.close();
+  });
+
   describe('with a publisher whose database was put back', () => {
     /** Three events are handled; then the publisher has only the first of them. */
     function putBack() {

@@ -29,7 +29,7 @@ const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract,
 const local = ['local', 'local/broker'];
 const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
 const examples = ['examples/shipping', 'examples/loyalty'];
-const testable = [...all, ...examples, ...local, ...commands, 'test/support'];
+const testable = [...all, ...examples, ...local, 'local/losses', ...commands, 'test/support'];
 
 const service = (does: string): ModuleRule => ({
   owns: does,
@@ -93,7 +93,12 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   local: {
     owns: 'The whole system on this machine',
     // Of the processes that it starts, it has to know the names of their settings.
-    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process')],
+    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process', 'storage')],
+  },
+
+  'local/losses': {
+    owns: 'Messages, queues, databases and processes that are lost under load, and how long the system takes to heal',
+    mayImport: [...all, ...local],
   },
 
   simulator: {
@@ -103,7 +108,7 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   bench: { owns: 'The benchmark', mayImport: [...all, ...local] },
   tools: {
     owns: 'The commands',
-    mayImport: ['tools/demo', 'tools/modules', 'simulator', 'services.ts', ...local, ...wholeContract],
+    mayImport: ['tools/demo', 'tools/modules', 'simulator', 'local/losses', 'services.ts', ...local, ...wholeContract],
   },
   'tools/demo': { owns: 'The scenes of the demo', mayImport: ['services.ts', ...local, ...contract] },
   'tools/modules': { owns: 'This table, and the check that holds the code to it', mayImport: [] },

@@ -175,9 +175,9 @@ export class EventHandler {
 
   #handleAlone(job: Job): void {
     const hash = createHash('sha256').update(job.bytes()).digest('hex');
-    this.#options.suspects.add(hash, (crashes, finished) => {
+    this.#options.suspects.add(hash, (crashes, survived) => {
       const deadLetter = crashes === undefined ? job.deadLetter : { reason: 'crashes-the-process', detail: crashes };
-      this.#admit({ ...job, deadLetter, finished });
+      this.#admit({ ...job, deadLetter, survived });
     });
   }
 
@@ -198,7 +198,7 @@ export class EventHandler {
       contentType,
       fetched,
       receivedAtMs: this.#options.clock.nowMs(),
-      finished: undefined,
+      survived: undefined,
       failures: 0,
       transientFailures: 0,
     };
@@ -317,11 +317,12 @@ export class EventHandler {
     );
   }
 
-  #finish({ message, finished }: Job): void {
+  #finish(job: Job): void {
+    const { message } = job;
     this.#inHand -= 1;
     message.left -= 1;
     if (message.left === 0) (message.rejected && message.reject ? message.reject : message.done)();
-    finished?.();
+    survived(job);
     this.#pump();
   }
 
@@ -346,6 +347,7 @@ export class EventHandler {
       job.deadLetter = { reason, detail };
       return this.#submit(job);
     }
+    survived(job);
     this.#options.clock.after(handlingRetryMs(job.failures), () => {
       if (this.#stopped) this.#inHand -= 1;
       else this.#submit(job);
@@ -373,4 +375,10 @@ export class EventHandler {
       for (const held of this.#held.splice(0)) this.#submit(held);
     });
   }
+}
+
+/** A suspect is put off or done: it is the turn of the next one. */
+function survived(job: Job): void {
+  job.survived?.();
+  job.survived = undefined;
 }

@@ -31,8 +31,8 @@ export interface Job extends Part {
   /** What is known of it from its publisher's journal, if it was fetched from there. */
   readonly fetched: InboxEvent | undefined;
   readonly receivedAtMs: number;
-  /** Set for a suspect: the next one may be handled. */
-  readonly finished: (() => void) | undefined;
+  /** Called when it is done, or is put off: the process has not died of it. */
+  survived: (() => void) | undefined;
   failures: number;
   transientFailures: number;
 }

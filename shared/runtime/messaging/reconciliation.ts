@@ -38,7 +38,7 @@ export interface ReconciliationOptions {
 export interface PublisherStatus {
   /**
    * - `off`: its address is not set
-   * - `starting`: not compared yet
+   * - `starting`: not compared yet since the start, or since another database was found there
    * - `reconciled`: everything it published up to a few seconds ago was handled here
    * - `behind`: some of it was not, and is being fetched or is still in the queue
    * - `unreachable`: its journal cannot be read now
@@ -130,6 +130,8 @@ class PublisherReconciliation {
   /** What is up to here has had the time to come through the broker. */
   #settledHead = 0;
   #head = 0;
+  /** Up to here its journal must be compared before anything can be said: where it ended when it was first read. */
+  #compareUntil: number | undefined;
   /** Position of the oldest entry in its journal; undefined before the first answer. */
   oldest: number | undefined;
   #fetched = 0;
@@ -192,6 +194,7 @@ class PublisherReconciliation {
       this.#failures = 0;
       this.oldest = answer.oldest;
       this.#noteHead(answer.head);
+      this.#compareUntil ??= answer.head;
       if (this.#startsOver(answer)) return this.#ask();
       this.#ranges(answer, 0);
     });
@@ -234,6 +237,7 @@ class PublisherReconciliation {
     );
     this.#settledHead = Math.min(this.#settledHead, head);
     this.#cursor = { journalId, position: 0, eventId: undefined };
+    this.#compareUntil = head;
     return true;
   }
 
@@ -334,7 +338,8 @@ class PublisherReconciliation {
 
   #finished(state: 'reconciled' | 'behind', journalId: string): void {
     const { inbox, commit } = this.#options;
-    this.#state = state;
+    const compared = this.#cursor.position >= (this.#compareUntil ?? 0);
+    this.#state = state === 'reconciled' && !compared ? 'starting' : state;
     const before = inbox.cursor(this.source);
     const cursor = { ...this.#cursor, journalId };
     // After the publisher was put back, another event may stand at the same position.
