@@ -142,6 +142,7 @@ class PublisherReconciliation {
   #again = false;
   #stopped = false;
   readonly #timers = new Set<Timer>();
+  #retry: Timer | undefined;
 
   constructor({ source, types, reader }: Publisher, options: ReconciliationOptions) {
     this.source = source;
@@ -169,6 +170,7 @@ class PublisherReconciliation {
 
   stop(): void {
     this.#stopped = true;
+    this.#retry?.cancel();
     for (const timer of this.#timers) timer.cancel();
   }
 
@@ -328,11 +330,9 @@ class PublisherReconciliation {
       this.#options.log.warn({ publisher: this.source, error: message }, 'its journal cannot be read now: tried again');
     }
     const { clock, intervalMs } = this.#options;
-    const timer = clock.after(backoffMs(this.#failures, retryMsMin, intervalMs), () => {
-      this.#timers.delete(timer);
-      this.round();
-    });
-    this.#timers.add(timer);
+    // One at a time: rounds that fail meanwhile must not each have a successor of their own.
+    this.#retry?.cancel();
+    this.#retry = clock.after(backoffMs(this.#failures, retryMsMin, intervalMs), () => this.round());
     this.#ended();
   }
 
