@@ -38,7 +38,7 @@ const clockFaults = ['forwards', 'backwards', 'stopped'] as const;
 // biome-ignore format: a table is read by its columns
 const episodes: readonly Episode[] = [
   { kind: 'crash',               perOrders: 60,    least: serviceNames.length * crashPoints.length, prepare: crash },
-  { kind: 'crash-loop',          perOrders: 5_000, least: 1, prepare: crashLoop },
+  { kind: 'crash-loop',          perOrders: 1_000, least: 2, prepare: crashLoop },
   { kind: 'power-loss',          perOrders: 2_000, least: 1, prepare: powerLoss },
   { kind: 'power-loss',          perOrders: 40,    least: 1, prepare: checkpoint, checkpoints: true },
   { kind: 'connection-cut',      perOrders: 300,   least: 4, prepare: connectionCut },
@@ -94,7 +94,7 @@ function crash(world: World, random: Random) {
   );
   return (index: number) => {
     const { service, point } = crashes[index % crashes.length] as (typeof crashes)[number];
-    if (point === 'between steps') service.crash(point);
+    if (point === 'between steps') service.whenUp(() => service.crash(point));
     else service.arm(point, random.pick([0, 0, 1, random.below(20)]));
   };
 }

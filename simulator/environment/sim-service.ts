@@ -71,7 +71,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   readonly #options: SimServiceOptions;
   readonly #log: Log;
   #process: Process<P> | undefined;
-  #armed: { readonly point: Failpoint; skip: number } | undefined;
+  #armed: { readonly point: Failpoint; skip: number }[] = [];
   #waiting: (() => void)[] = [];
 
   constructor(definition: ServiceDefinition<P>, options: SimServiceOptions) {
@@ -137,11 +137,11 @@ export class SimService<P extends ServiceParts = ServiceParts> {
 
   /** Crashes the process at this failpoint, after `skip` hits that do nothing. */
   arm(point: Failpoint, skip: number): void {
-    this.#armed = { point, skip };
+    this.#armed.push({ point, skip });
   }
 
   disarm(): void {
-    this.#armed = undefined;
+    this.#armed = [];
   }
 
   cut(which: 'publisher' | 'consumer' | 'both'): boolean {
@@ -170,13 +170,13 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   }
 
   #hit(point: Failpoint, process: Process<P>): void {
-    const armed = this.#armed;
-    if (armed?.point !== point) return;
+    const armed = this.#armed.find((one) => one.point === point);
+    if (!armed) return;
     if (armed.skip > 0) {
       armed.skip -= 1;
       return;
     }
-    this.#armed = undefined;
+    this.#armed = this.#armed.filter((one) => one !== armed);
     throw new FailpointSignal(point, () => this.#crash(process, point));
   }
 
