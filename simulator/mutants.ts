@@ -352,14 +352,18 @@ export const mutants: readonly Mutant[] = [
     bug: 'the deadline withdraws an order that is confirmed',
     promise: 'P2',
     ...parts('order-service', (real, db) => {
+      const notWithdrawn = `status IN ('pending', 'confirmed')
+        AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn')`;
       const due = db.prepare<[number], { order_id: string }>(
-        `SELECT order_id FROM orders WHERE deadline_at_ms <= ? AND status IN ('pending', 'confirmed')
-           AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn') LIMIT 100`,
+        `SELECT order_id FROM orders WHERE deadline_at_ms <= ? AND ${notWithdrawn} LIMIT 100`,
       );
+      const next = db
+        .prepare<[], number | null>(`SELECT min(deadline_at_ms) FROM orders WHERE ${notWithdrawn}`)
+        .pluck();
       return {
         ...real,
         deadlines: {
-          nextAtMs: () => real.deadlines?.nextAtMs(),
+          nextAtMs: () => next.get() ?? undefined,
           due: (nowMs) => due.all(nowMs).map(({ order_id }) => order_id),
           meet: (orderId, tx) => {
             tx.publish(emit('order.withdrawn', { orderId, userId: 'somebody', reason: 'deadline' }));
