@@ -122,8 +122,8 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
 
 export const exceptions: readonly Exception[] = [
   {
-    from: 'simulator/sim-bus.ts',
-    to: 'simulator/broker.ts',
+    from: 'simulator/environment/sim-bus.ts',
+    to: 'simulator/environment/broker.ts',
     because: 'the broker makes the bus of a service, and the bus calls its broker; only its type is imported',
   },
 ];
