@@ -350,7 +350,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'deadline-ignores-confirmed',
     bug: 'the deadline withdraws an order that is confirmed',
-    promise: 'P2',
+    promise: 'P3',
     ...parts('order-service', (real, db) => {
       const notWithdrawn = `status IN ('pending', 'confirmed')
         AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn')`;

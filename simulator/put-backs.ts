@@ -33,8 +33,11 @@ export class PutBacks {
   /** The service must not be running. */
   putBack({ service, bytes, sums }: Snapshot, atMs: number): void {
     const before = contentsOf(service.database.db);
+    const eventsBefore = eventIdsOf(service.database.db);
     service.database.putBack(bytes);
     const { db } = service.database;
+    const eventsNow = new Set(eventIdsOf(db));
+    for (const eventId of eventsBefore) if (!eventsNow.has(eventId)) this.#answers.lost.add(eventId);
     for (const subject of lostSubjects(before, contentsOf(db))) this.#answers.lost.add(subject);
     for (const { sums: now, answered } of sums) {
       // What was answered since then may be in the database or not.
@@ -62,6 +65,10 @@ function contentsOf(db: Database): Contents {
     }
   }
   return contents;
+}
+
+function eventIdsOf(db: Database): string[] {
+  return db.prepare<[], string>('SELECT lower(hex(event_id)) FROM journal').pluck().all();
 }
 
 function subjectColumnOf(db: Database, table: string): string | undefined {
