@@ -45,8 +45,11 @@ export class PutBacks {
       now.answered = answered;
     }
     const head = db.prepare<[], number>('SELECT coalesce(max(position), 0) FROM journal').pluck().get() ?? 0;
-    const ahead = this.#services().filter((other) => reconciledUntil(other, service.name) > head);
-    this.all.push({ service: service.name, atMs, ahead: ahead.map(({ name }) => name) });
+    const ahead = this.#services().flatMap((other) => {
+      const cursor = cursorOf(other, service.name);
+      return cursor && cursor.position > head ? [{ consumer: other.name, ...cursor }] : [];
+    });
+    this.all.push({ service: service.name, atMs, ahead });
   }
 }
 
@@ -86,7 +89,9 @@ function lostSubjects(before: Contents, after: Contents): string[] {
   return [...before].filter(([row]) => !after.has(row)).map(([, subject]) => subject);
 }
 
-function reconciledUntil({ database }: SimService, publisher: string): number {
-  const find = database.db.prepare<[string], number>('SELECT reconciled_until FROM publishers WHERE source = ?');
-  return find.pluck().get(publisher) ?? 0;
+function cursorOf({ database }: SimService, publisher: string) {
+  const find = database.db.prepare<[string], { position: number; eventId: string | null }>(
+    'SELECT reconciled_until AS position, reconciled_event_id AS eventId FROM publishers WHERE source = ?',
+  );
+  return find.get(publisher);
 }
