@@ -50,7 +50,7 @@ const episodes: readonly Episode[] = [
   { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
   { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
   { kind: 'clock-jump',          perOrders: 700,   least: 5, prepare: clockJump },
-  { kind: 'unroutable',          perOrders: 1_500, least: 2, prepare: unroutable },
+  { kind: 'unroutable',          perOrders: 500,   least: 6, prepare: unroutable },
   { kind: 'binding-removed',     perOrders: 1_000, least: 2, prepare: bindingRemoved },
   { kind: 'queue-purged',        perOrders: 1_500, least: 2, prepare: queuePurged },
   { kind: 'queue-deleted',       perOrders: 2_000, least: 1, prepare: queueDeleted },

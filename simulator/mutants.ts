@@ -202,7 +202,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no-savepoint',
     bug: 'what a reaction has written before it throws is committed with the rest of its group',
-    promise: 'P3',
+    promise: 'P2',
     statements: () => (sql, statement) =>
       sql === 'ROLLBACK TO work' ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) }) : statement,
   },
@@ -350,7 +350,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'deadline-ignores-confirmed',
     bug: 'the deadline withdraws an order that is confirmed',
-    promise: 'P2',
+    promise: 'P3',
     ...parts('order-service', (real, db) => {
       const notWithdrawn = `status IN ('pending', 'confirmed')
         AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn')`;
@@ -398,15 +398,6 @@ export const mutants: readonly Mutant[] = [
         },
       });
     },
-  },
-  {
-    name: 'dead-letter-fetched-again',
-    bug: 'the inbox does not know what was dead-lettered, so reconciliation fetches it again and again',
-    promise: 'P8',
-    statements: () => (sql, statement) =>
-      sql.startsWith('INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum, dead_letter)')
-        ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) })
-        : statement,
   },
   {
     name: 'ids-not-from-their-cause',

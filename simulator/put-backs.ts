@@ -33,8 +33,11 @@ export class PutBacks {
   /** The service must not be running. */
   putBack({ service, bytes, sums }: Snapshot, atMs: number): void {
     const before = contentsOf(service.database.db);
+    const eventsBefore = eventIdsOf(service.database.db);
     service.database.putBack(bytes);
     const { db } = service.database;
+    const eventsNow = new Set(eventIdsOf(db));
+    for (const eventId of eventsBefore) if (!eventsNow.has(eventId)) this.#answers.lost.add(eventId);
     for (const subject of lostSubjects(before, contentsOf(db))) this.#answers.lost.add(subject);
     for (const { sums: now, answered } of sums) {
       // What was answered since then may be in the database or not.
@@ -42,8 +45,11 @@ export class PutBacks {
       now.answered = answered;
     }
     const head = db.prepare<[], number>('SELECT coalesce(max(position), 0) FROM journal').pluck().get() ?? 0;
-    const ahead = this.#services().filter((other) => reconciledUntil(other, service.name) > head);
-    this.all.push({ service: service.name, atMs, ahead: ahead.map(({ name }) => name) });
+    const ahead = this.#services().flatMap((other) => {
+      const cursor = cursorOf(other, service.name);
+      return cursor && cursor.position > head ? [{ consumer: other.name, ...cursor }] : [];
+    });
+    this.all.push({ service: service.name, atMs, ahead });
   }
 }
 
@@ -64,6 +70,10 @@ function contentsOf(db: Database): Contents {
   return contents;
 }
 
+function eventIdsOf(db: Database): string[] {
+  return db.prepare<[], string>('SELECT lower(hex(event_id)) FROM journal').pluck().all();
+}
+
 function subjectColumnOf(db: Database, table: string): string | undefined {
   const columns = db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)').pluck().all(table);
   if (table === 'products' || table === 'catalogue' || table === 'customers') return undefined;
@@ -79,7 +89,9 @@ function lostSubjects(before: Contents, after: Contents): string[] {
   return [...before].filter(([row]) => !after.has(row)).map(([, subject]) => subject);
 }
 
-function reconciledUntil({ database }: SimService, publisher: string): number {
-  const find = database.db.prepare<[string], number>('SELECT reconciled_until FROM publishers WHERE source = ?');
-  return find.pluck().get(publisher) ?? 0;
+function cursorOf({ database }: SimService, publisher: string) {
+  const find = database.db.prepare<[string], { position: number; eventId: string | null }>(
+    'SELECT reconciled_until AS position, reconciled_event_id AS eventId FROM publishers WHERE source = ?',
+  );
+  return find.get(publisher);
 }

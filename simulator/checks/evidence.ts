@@ -1,5 +1,6 @@
 // Everything that the promises are judged by.
 import type { PerService } from '../../services.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { DeadLetter } from '../environment/dead-letters.ts';
@@ -9,9 +10,9 @@ import type { Answers } from '../workload/answers.ts';
 
 /** A database that was put back, and the consumers that had compared more of its journal than it holds since. */
 export interface PutBackEvidence {
-  readonly service: string;
+  readonly service: ServiceName;
   readonly atMs: number;
-  readonly ahead: readonly string[];
+  readonly ahead: readonly { readonly consumer: string; readonly position: number; readonly eventId: string | null }[];
 }
 
 /** An error that a service has logged about a database that was put back, its own or a publisher's. */

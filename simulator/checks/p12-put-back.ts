@@ -10,9 +10,17 @@ export function* putBackIsHarmless(evidence: Evidence, orders: OrderRecords): Ge
   yield* differentIds(evidence);
 }
 
-function* unnoticed({ putBacks, putBackReports }: Evidence): Generator<Finding> {
+/** What was done again and came out the same leaves nothing to notice, nor does a consumer that was put back itself. */
+function* unnoticed({ databases, putBacks, putBackReports }: Evidence): Generator<Finding> {
   for (const { service, atMs, ahead } of putBacks) {
-    const owners = ahead.length > 0 ? [service, ...ahead] : [];
+    const eventAt = databases[service]
+      .prepare<[number], string>('SELECT lower(hex(event_id)) FROM journal WHERE position = ?')
+      .pluck();
+    const others = ahead.filter(({ consumer, position, eventId }) => {
+      const later = putBacks.some((other) => other.atMs >= atMs && other.service === consumer);
+      return !later && eventAt.get(position) !== eventId?.replaceAll('-', '');
+    });
+    const owners = others.length > 0 ? [service, ...others.map(({ consumer }) => consumer)] : [];
     for (const owner of owners) {
       const reported = putBackReports.some(
         ({ by, publisher, atMs: reportedAtMs }) => by === owner && publisher === service && reportedAtMs >= atMs,

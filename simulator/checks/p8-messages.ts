@@ -81,7 +81,7 @@ function* wrongMessages(
   }
   for (const id of inbox) {
     if (handled.has(id) || published.has(uuidText(Buffer.from(id, 'hex')))) continue;
-    yield { subject: '', text: `${queue.name} has handled event ${id}, which nobody has published` };
+    yield { subject: id, text: `${queue.name} has handled event ${id}, which nobody has published` };
   }
 }
 

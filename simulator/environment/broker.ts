@@ -109,10 +109,17 @@ export class SimBroker {
 
   /** False: no queue for it. */
   route(message: OutgoingMessage): boolean {
-    const targets = this.#routes.get(`${message.exchange}/${message.routingKey}`);
+    const targets = this.#targetsOf(message);
     if (!targets) return false;
     for (const queue of targets) this.#enqueue(queue, message, message.headers ?? {});
     return true;
+  }
+
+  /** The default exchange, whose name is empty, leads to every queue by the queue's name. */
+  #targetsOf({ exchange, routingKey }: OutgoingMessage): Iterable<SimQueue> | undefined {
+    if (exchange !== '') return this.#routes.get(`${exchange}/${routingKey}`);
+    const queue = this.queues.get(routingKey);
+    return queue && [queue];
   }
 
   /** Puts a copy straight into a queue. */

@@ -35,7 +35,7 @@ export class Answers {
   unansweredRequests = 0;
   readonly paidIn: Sums = { answered: 0, unanswered: 0 };
   readonly broughtIn: Sums = { answered: 0, unanswered: 0 };
-  /** Orders and products of which something was lost when a database was put back. */
+  /** Orders and products of which something was lost when a database was put back, and ids of events lost with it. */
   readonly lost = new Set<string>();
   /** Promises that an answer itself has broken. */
   readonly violations: Violation[] = [];
