@@ -12,7 +12,7 @@ import { JournalClient } from '../http/journal-client.ts';
 import { openApiDocument } from '../http/openapi.ts';
 import { type ProblemError, unavailable } from '../http/problem.ts';
 import type { Route } from '../http/route.ts';
-import type { Bus } from '../messaging/bus.ts';
+import type { MeasuredBus } from '../messaging/bus.ts';
 import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
 import { ServiceNode } from '../node/service-node.ts';
 import type { Database } from '../storage/database.ts';
@@ -29,7 +29,7 @@ export interface ServiceProgram<P extends ServiceParts> {
 export interface ProgramEnvironment {
   readonly settings: Settings;
   readonly db: Database;
-  readonly bus: Bus;
+  readonly bus: MeasuredBus;
   readonly clock: Clock;
   readonly log: Log;
   /** Aborted when the service is to stop: requests that change something are refused from then on. */
