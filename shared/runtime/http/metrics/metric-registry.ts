@@ -103,14 +103,19 @@ function samplesOf(read: () => Reading): readonly Sample[] {
   }
 }
 
-/** Slow to read, since they list every handle of the process, and no help to an operator. */
+/** Default metrics that are left out. */
 const leftOut = [
+  // Slow to read, since they list every handle of the process, and no help to an operator.
   'nodejs_active_resources',
   'nodejs_active_resources_total',
   'nodejs_active_handles',
   'nodejs_active_handles_total',
   'nodejs_active_requests',
   'nodejs_active_requests_total',
+  // Not a number where nothing was measured between two scrapes.
+  'nodejs_eventloop_lag_min_seconds',
+  'nodejs_eventloop_lag_mean_seconds',
+  'nodejs_eventloop_lag_stddev_seconds',
 ];
 
 let ofProcess: Registry | undefined;
