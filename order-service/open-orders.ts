@@ -8,6 +8,8 @@ import type { OpenOrder, OrderStatistics } from './order-statistics.ts';
 /** Orders looked at in one step: a few milliseconds. */
 export const stepOrders = 200;
 const stepDelayMs = 20;
+/** Counts that are older are not given any more when another count is begun. */
+export const keptMsMax = 60_000;
 
 interface WaitingFor {
   orders: number;
@@ -26,6 +28,7 @@ export class OpenOrders {
   readonly #statistics: OrderStatistics;
   readonly #clock: Clock;
   #counted: OpenOrderCounts | undefined;
+  #countedAtMs = 0;
   #counting = false;
   /** Counted in this turn of the event loop: several metrics ask at once. */
   #fresh = false;
@@ -37,11 +40,13 @@ export class OpenOrders {
 
   /**
    * Counts as they are now where one step is enough; otherwise another count is begun, and those of the last one are given.
-   * @returns undefined before the end of the first count, and after one that could not be finished
+   * @returns undefined where there are none: before the end of the first count, after a long time, after one that failed
    * @throws when the database cannot be read now
    */
   count(): OpenOrderCounts | undefined {
     if (!this.#counting && !this.#fresh) {
+      // Either way: the clock may have been set back.
+      if (Math.abs(this.#clock.nowMs() - this.#countedAtMs) > keptMsMax) this.#counted = undefined;
       this.#step(undefined, nothing());
       this.#fresh = true;
       this.#clock.soon(() => {
@@ -55,8 +60,12 @@ export class OpenOrders {
     const orders = this.#statistics.open(stepOrders, last);
     for (const order of orders) this.#add(order, counts);
     this.#counting = orders.length === stepOrders;
-    if (this.#counting) this.#clock.after(stepDelayMs, () => this.#goOn(orders.at(-1), counts));
-    else this.#counted = counts;
+    if (this.#counting) {
+      this.#clock.after(stepDelayMs, () => this.#goOn(orders.at(-1), counts));
+      return;
+    }
+    this.#counted = counts;
+    this.#countedAtMs = this.#clock.nowMs();
   }
 
   #goOn(last: OpenOrder | undefined, counts: OpenOrderCounts): void {

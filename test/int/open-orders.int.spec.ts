@@ -1,7 +1,7 @@
 // Counting orders for the metrics: the open ones step by step, those that have ended by a trigger.
 import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
-import { OpenOrders, stepOrders } from '../../order-service/open-orders.ts';
+import { keptMsMax, OpenOrders, stepOrders } from '../../order-service/open-orders.ts';
 import type { OrderStatus } from '../../order-service/order.ts';
 import { OrderStatistics } from '../../order-service/order-statistics.ts';
 import { orderService } from '../../order-service/service.ts';
@@ -73,6 +73,20 @@ describe('open orders', () => {
     expect(open.count()?.byStatus.pending, 'the count of before').to.equal(stepOrders + 1);
     clock.advance(pauseMs);
     expect(open.count()?.byStatus.pending).to.equal(stepOrders + 6);
+  });
+
+  it('are not known while they are counted after a minute in which nobody has asked', () => {
+    open.count();
+    insert(db, pending, stepOrders + 1);
+    clock.advance(keptMsMax);
+    expect(open.count()?.byStatus.pending, 'after a minute').to.equal(0);
+    clock.advance(pauseMs);
+    expect(open.count()?.byStatus.pending).to.equal(stepOrders + 1);
+    clock.advance(pauseMs);
+    clock.advance(keptMsMax);
+    expect(open.count(), 'after more than a minute').to.equal(undefined);
+    clock.advance(pauseMs);
+    expect(open.count()?.byStatus.pending).to.equal(stepOrders + 1);
   });
 
   it('are not known after a count that the database has stopped, and are counted again', () => {

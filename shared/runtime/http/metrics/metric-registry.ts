@@ -32,6 +32,8 @@ export type Readers<C extends MetricCatalogue> = {
 export class MetricRegistry {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
   readonly #registry = new Registry();
+  /** From the start: CPU time and event-loop lag are counted from when they are first looked at. */
+  readonly #process = processMetrics();
   #pending: Promise<string> | undefined;
 
   /** Adds the gauges and counters of a catalogue. */
@@ -63,7 +65,7 @@ export class MetricRegistry {
   }
 
   async #write(): Promise<string> {
-    return (await this.#registry.metrics()) + (await processMetrics().metrics());
+    return (await this.#registry.metrics()) + (await this.#process.metrics());
   }
 
   #add(name: string, { kind, help, labels = [] }: MetricSpec, read: () => Reading): void {
