@@ -28,6 +28,8 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     'payment.failed': (event) => {
       recoverOrder(store, event);
       const change = addFact(store, event);
+      // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
+      if (change.before === 'cancelled') return 'ended';
       const cancelled = cancelledNow(change);
       if (!cancelled) {
         throw new ContradictoryEventError(

@@ -13,7 +13,7 @@ export interface OrderParts extends ServiceParts<'order-service'> {
   readonly statistics: OrderStatistics;
 }
 
-const [tables, ordersOfUser, dueOrders, orderCounts] = migrations;
+const [tables, ordersOfUser, dueOrders, endedOrders] = migrations;
 
 export const orderService: ServiceDefinition<'order-service', OrderParts> = {
   contract: choreography,
@@ -26,7 +26,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
     ordersOfUser,
     runtimeSchema.journal,
     dueOrders,
-    orderCounts,
+    endedOrders,
   ],
   build(db) {
     const store = new OrderStore(db);
@@ -39,7 +39,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       deadlines: {
         nextAtMs: () => store.nextDueAtMs(),
         due: (nowMs, limit) => store.due(nowMs, limit),
-        meet: (orderId, tx) => meetDeadline(store, tx, orderId),
+        meet: (orderId, tx, unreachable) => meetDeadline(store, tx, orderId, unreachable),
       },
     };
   },

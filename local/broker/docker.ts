@@ -123,6 +123,16 @@ class Container implements Broker {
     await this.#untilReady(signal);
   }
 
+  async wipe(): Promise<void> {
+    const folder = this.#held?.folder;
+    await this.#unfreeze();
+    await this.#run('rm', '--force', '--volumes', this.#name);
+    // Docker keeps a volume that has a name.
+    if (folder) await this.#run('volume', 'rm', volumeOf(folder));
+    await this.#create(folder, undefined);
+    await this.#untilReady(undefined);
+  }
+
   async ended(signal: AbortSignal): Promise<string> {
     // 0: however long it takes
     const waiting = runCommand(this.#docker, ['wait', this.#name], { timeoutMs: 0, signal });

@@ -45,6 +45,10 @@ class GivenBroker implements Broker {
     notOurs('restarted');
   }
 
+  async wipe(): Promise<void> {
+    notOurs('wiped');
+  }
+
   ended(signal: AbortSignal): Promise<string> {
     return untilAborted(signal);
   }

@@ -1,6 +1,7 @@
 // How a private RabbitMQ node is set up: its files, its ports, and an environment in which nothing of the machine's own
 // RabbitMQ or of the caller's RABBITMQ_* variables is left.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Installation } from './installation.ts';
 
@@ -46,6 +47,12 @@ export function writeSettings(place: NodePlace, ports: NodePorts): void {
   writeFileSync(join(place.dataDir, 'rabbitmq.conf'), `${settings.join('\n')}\n`);
   writeFileSync(join(place.dataDir, 'advanced.config'), '[].\n');
   writeFileSync(join(place.dataDir, 'enabled_plugins'), '[].\n');
+}
+
+/** Of a node that does not run: queues, exchanges, users, and all that is in them. */
+export function removeMessages({ dataDir }: NodePlace): Promise<void> {
+  // Port programs of a killed VM may still be writing: a folder that is not empty is tried again.
+  return rm(join(dataDir, 'db'), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
 
 /** For the server and for rabbitmqctl. `leanScripts` is the lean view's scripts folder, where there is one. */

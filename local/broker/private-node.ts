@@ -6,7 +6,7 @@ import { claimDataFolder, type DataFolder } from './data-folder.ts';
 import { freePorts } from './free-ports.ts';
 import { type Installation, leanScriptsDir } from './installation.ts';
 import { NodeProcess } from './node-process.ts';
-import { type NodePorts, nodeEnvironment, placeIn, writeSettings } from './node-settings.ts';
+import { type NodePorts, nodeEnvironment, placeIn, removeMessages, writeSettings } from './node-settings.ts';
 import { NotReadyError, untilReady } from './readiness.ts';
 import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
@@ -98,6 +98,12 @@ class PrivateNode implements Broker {
     await this.#process?.end();
     this.#process = undefined;
     await this.#boot(signal);
+  }
+
+  async wipe(): Promise<void> {
+    await this.kill();
+    await removeMessages(placeIn(this.#holding().folder.path, this.#context.logFile));
+    await this.restart();
   }
 
   async ended(signal: AbortSignal): Promise<string> {

@@ -35,6 +35,8 @@ export interface Broker {
    * while it runs. Aborted by the signal, it is left as after kill().
    */
   restart(signal?: AbortSignal): Promise<void>;
+  /** Loses everything: ends it at once, removes its data, and starts it again, empty, on the same port. */
+  wipe(): Promise<void>;
   /**
    * Resolves when the broker has ended, with how: "SIGKILL", "exit code 1". Never for a broker that was not started here.
    * Rejects when the signal is aborted.

@@ -27,6 +27,8 @@ busSuite('RabbitMQ', async () => {
         topology: topologyFor(service, choreography),
         prefetch: 100,
         log: silentLog,
+        databaseId: 'one',
+        refused: () => {},
       });
       buses.set(bus, service);
       return bus;
@@ -65,6 +67,8 @@ describe('what the bus over RabbitMQ measures', () => {
       topology: topologyFor(service, choreography),
       prefetch: 100,
       log: silentLog,
+      databaseId: 'one',
+      refused: () => {},
     });
     const connected = () => bus.status().publisher === 'connected' && bus.status().consumer === 'connected';
     const deadLetters = () => new Promise<number | undefined>((resolve) => bus.deadLetters(resolve));

@@ -303,6 +303,15 @@ describe('reconciliation', () => {
     expect(status().lastError).to.equal(undefined);
   });
 
+  it('asks at most twice in an interval while the journal cannot be read', () => {
+    const { clock, publisher } = start();
+    publisher.unreachable = true;
+    clock.advance(10 * intervalMs);
+    const { digests } = publisher.asked;
+    clock.advance(100 * intervalMs);
+    expect(publisher.asked.digests - digests).to.be.within(100, 200);
+  });
+
   it('goes on after a restart where it was', () => {
     const path = newDatabasePath();
     const first = start({ db: openDatabase(path, paymentService.migrations) });
@@ -318,6 +327,25 @@ describe('reconciliation', () => {
     publisher.publish(3);
     clock.advance(roundsMs);
     expect(second.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, fetched: 1 });
+    second.node.stop();
+    second.db.close();
+  });
+
+  it('has a publisher as starting until its journal is compared to where it ended when it was first read', () => {
+    const path = newDatabasePath();
+    const first = start({ db: openDatabase(path, paymentService.migrations) });
+    first.publisher.publish(1);
+    first.clock.advance(roundsMs);
+    first.node.stop();
+    first.db.close();
+    const { clock, publisher } = first;
+    publisher.publish(2, 3);
+    const second = start({ db: openDatabase(path, paymentService.migrations), clock, publisher });
+    clock.advance(onItsWayMs - 1);
+    expect(second.status()).to.deep.include({ state: 'starting', reconciledUntil: 1, head: 3 });
+    clock.advance(1);
+    clock.turn();
+    expect(second.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, fetched: 2 });
     second.node.stop();
     second.db.close();
   });

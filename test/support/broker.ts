@@ -1,5 +1,6 @@
 // One real RabbitMQ for all tests of a run, started when the first one needs it, on a free port and with data of its own.
 import { type Broker, startBroker } from '../../local/broker/start-broker.ts';
+import { createVirtualHost } from '../../local/broker/virtual-host.ts';
 
 let starting: Promise<Broker> | undefined;
 let vhosts = 0;
@@ -13,12 +14,7 @@ export function testBroker(): Promise<Broker> {
 export async function newVhost(): Promise<string> {
   const broker = await testBroker();
   vhosts += 1;
-  const vhost = `test-${process.pid}-${vhosts}`;
-  const url = new URL(broker.url);
-  await broker.rabbitmqctl(['add_vhost', vhost]);
-  await broker.rabbitmqctl(['set_permissions', '-p', vhost, url.username || 'guest', '.*', '.*', '.*']);
-  url.pathname = `/${vhost}`;
-  return url.href;
+  return createVirtualHost(broker, `test-${process.pid}-${vhosts}`);
 }
 
 export function vhostOf(url: string): string {

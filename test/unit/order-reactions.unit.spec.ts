@@ -494,6 +494,24 @@ describe('an order whose cancellation does not end', () => {
     }
   });
 
+  it('is not asked about while all of whom it waits for are unreachable, and is 20 seconds later', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('inventory.voided', order.about('inventory.voided'));
+    order.known.clock.advance(10_000);
+    const unreachable = (service: string) => service === 'payment-service';
+    order.known.whenAsked(({ store }, tx) => meetDeadline(store, tx, order.orderId, unreachable)).publishesNothing();
+    order.known.clock.advance(19_999);
+    expect(dueNow(order)).to.deep.equal([]);
+    order.known.clock.advance(1);
+    expect(dueNow(order)).to.deep.equal([order.orderId]);
+    order.known
+      .whenAsked(({ store }, tx) =>
+        meetDeadline(store, tx, order.orderId, (service) => service === 'inventory-service'),
+      )
+      .publishesA('order.withdrawn');
+  });
+
   it('asks no more once every answer is there', () => {
     const order = placedOrder();
     withdraw(order);
@@ -515,6 +533,15 @@ describe('an order whose cancellation does not end', () => {
     order.known
       .when('payment.refunded', { ...order.about('payment.refunded'), because: 'order.withdrawn' })
       .publishes('order.cancelled', { orderId: order.orderId, userId, reason: 'out_of_stock' });
+  });
+
+  it('ignores a refusal by payment-service that arrives after its answer to the second withdrawal', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('inventory.voided', order.about('inventory.voided'));
+    order.known.when('payment.voided', order.about('payment.voided')).publishesA('order.cancelled');
+    order.known.when('payment.failed', order.about('payment.failed')).isSilent('ended');
+    expect(order.order()?.reason).to.equal('customer');
   });
 
   it('ignores an answer that comes twice', () => {

@@ -29,7 +29,7 @@ const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract,
 const local = ['local', 'local/broker'];
 const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
 const examples = ['examples/shipping', 'examples/loyalty'];
-const testable = [...all, ...examples, ...local, ...commands, 'test/support'];
+const testable = [...all, ...examples, ...local, 'local/losses', ...commands, 'test/support'];
 
 const service = (does: string): ModuleRule => ({
   owns: does,
@@ -93,7 +93,12 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   local: {
     owns: 'The whole system on this machine',
     // Of the processes that it starts, it has to know the names of their settings.
-    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process')],
+    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process', 'storage')],
+  },
+
+  'local/losses': {
+    owns: 'Messages, queues, databases and processes that are lost under load, and how long the system takes to heal',
+    mayImport: [...all, ...local],
   },
 
   simulator: {
@@ -103,12 +108,12 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   bench: { owns: 'The benchmark', mayImport: [...all, ...local] },
   tools: {
     owns: 'The commands',
-    mayImport: ['tools/demo', 'tools/modules', 'simulator', 'services.ts', ...local, ...wholeContract],
+    mayImport: ['tools/demo', 'tools/modules', 'simulator', 'local/losses', 'services.ts', ...local, ...wholeContract],
   },
   'tools/demo': { owns: 'The scenes of the demo', mayImport: ['services.ts', ...local, ...contract] },
   'tools/modules': { owns: 'This table, and the check that holds the code to it', mayImport: [] },
 
-  'test/support': { owns: 'What tests share', mayImport: [...all, ...local] },
+  'test/support': { owns: 'What tests share', mayImport: [...all, ...local, 'local/losses'] },
   'test/unit': { owns: 'Tests without I/O', mayImport: testable },
   'test/sim': { owns: 'Tests in the simulator', mayImport: testable },
   'test/int': { owns: 'Tests with SQLite and HTTP', mayImport: testable },
@@ -117,8 +122,8 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
 
 export const exceptions: readonly Exception[] = [
   {
-    from: 'simulator/sim-bus.ts',
-    to: 'simulator/broker.ts',
+    from: 'simulator/environment/sim-bus.ts',
+    to: 'simulator/environment/broker.ts',
     because: 'the broker makes the bus of a service, and the bus calls its broker; only its type is imported',
   },
 ];

@@ -1,7 +1,7 @@
 // The arguments of `npm run simulate`, and what is wrong with them.
 import { parseArgs } from 'node:util';
 import { UsageError } from '../../local/usage-error.ts';
-import { type FaultKind, faultKinds, parseFaults } from '../../simulator/faults.ts';
+import { type FaultKind, faultKinds, parseFaults } from '../../simulator/environment/faults.ts';
 
 export interface Settings {
   readonly mode: 'seeds' | 'mutants' | 'exhaustive';

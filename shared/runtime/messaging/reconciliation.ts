@@ -1,7 +1,7 @@
 // Reconciliation: compares what the publishers' journals hold with what this service has handled, and handles what is
 // missing. The broker is the fast path; this makes losing it cost time, not events. Digests over ranges come first, ids
 // only where they differ, events only where they are missing.
-import type { Clock, Timer } from '../environment/clock.ts';
+import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
 import type { Inbox, ReconcileCursor } from '../storage/inbox.ts';
@@ -11,8 +11,8 @@ import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } f
 
 /** An event is missed only this long after it was written: until then it may be on its way through the broker. */
 const onItsWayMs = 5_000;
-/** After a failed round, beside the interval. */
-const retryMs = 2_000;
+/** After a failed round: twice as long each time, up to the interval. */
+const retryMsMin = 2_000;
 /** A publisher whose journal cannot be read so often in a row is unreachable. */
 const failuresToReport = 3;
 
@@ -38,7 +38,7 @@ export interface ReconciliationOptions {
 export interface PublisherStatus {
   /**
    * - `off`: its address is not set
-   * - `starting`: not compared yet
+   * - `starting`: not compared yet since the start, or since another database was found there
    * - `reconciled`: everything it published up to a few seconds ago was handled here
    * - `behind`: some of it was not, and is being fetched or is still in the queue
    * - `unreachable`: its journal cannot be read now
@@ -95,6 +95,12 @@ export class Reconciliation {
     return Object.fromEntries(this.#publishers.map((publisher) => [publisher.source, publisher.status()]));
   }
 
+  isUnreachable(source: string): boolean {
+    return this.#publishers.some(
+      (publisher) => publisher.source === source && publisher.status().state === 'unreachable',
+    );
+  }
+
   /** The oldest entry that each publisher's journal still holds, as far as it is known. */
   oldest(): ReadonlyMap<string, number> {
     return new Map(this.#publishers.flatMap(({ source, oldest }) => (oldest === undefined ? [] : [[source, oldest]])));
@@ -124,6 +130,8 @@ class PublisherReconciliation {
   /** What is up to here has had the time to come through the broker. */
   #settledHead = 0;
   #head = 0;
+  /** Up to here its journal must be compared before anything can be said: where it ended when it was first read. */
+  #compareUntil: number | undefined;
   /** Position of the oldest entry in its journal; undefined before the first answer. */
   oldest: number | undefined;
   #fetched = 0;
@@ -134,6 +142,7 @@ class PublisherReconciliation {
   #again = false;
   #stopped = false;
   readonly #timers = new Set<Timer>();
+  #retry: Timer | undefined;
 
   constructor({ source, types, reader }: Publisher, options: ReconciliationOptions) {
     this.source = source;
@@ -161,6 +170,7 @@ class PublisherReconciliation {
 
   stop(): void {
     this.#stopped = true;
+    this.#retry?.cancel();
     for (const timer of this.#timers) timer.cancel();
   }
 
@@ -186,6 +196,7 @@ class PublisherReconciliation {
       this.#failures = 0;
       this.oldest = answer.oldest;
       this.#noteHead(answer.head);
+      this.#compareUntil ??= answer.head;
       if (this.#startsOver(answer)) return this.#ask();
       this.#ranges(answer, 0);
     });
@@ -228,6 +239,7 @@ class PublisherReconciliation {
     );
     this.#settledHead = Math.min(this.#settledHead, head);
     this.#cursor = { journalId, position: 0, eventId: undefined };
+    this.#compareUntil = head;
     return true;
   }
 
@@ -317,17 +329,17 @@ class PublisherReconciliation {
       this.#state = 'unreachable';
       this.#options.log.warn({ publisher: this.source, error: message }, 'its journal cannot be read now: tried again');
     }
-    const timer = this.#options.clock.after(retryMs, () => {
-      this.#timers.delete(timer);
-      this.round();
-    });
-    this.#timers.add(timer);
+    const { clock, intervalMs } = this.#options;
+    // One at a time: rounds that fail meanwhile must not each have a successor of their own.
+    this.#retry?.cancel();
+    this.#retry = clock.after(backoffMs(this.#failures, retryMsMin, intervalMs), () => this.round());
     this.#ended();
   }
 
   #finished(state: 'reconciled' | 'behind', journalId: string): void {
     const { inbox, commit } = this.#options;
-    this.#state = state;
+    const compared = this.#cursor.position >= (this.#compareUntil ?? 0);
+    this.#state = state === 'reconciled' && !compared ? 'starting' : state;
     const before = inbox.cursor(this.source);
     const cursor = { ...this.#cursor, journalId };
     // After the publisher was put back, another event may stand at the same position.

@@ -12,8 +12,11 @@ export interface Deadlines {
   nextAtMs(): number | undefined;
   /** The keys of those that are due, the most urgent first. */
   due(nowMs: number, limit: number): readonly string[];
-  /** Does what is due for one key, if it still is, in a transaction of its own. */
-  meet(key: string, tx: Transaction): void;
+  /**
+   * Does what is due for one key, if it still is, in a transaction of its own.
+   * @param unreachable whether the journal of a service cannot be read now: there is no use in asking it anything
+   */
+  meet(key: string, tx: Transaction, unreachable: (service: string) => boolean): void;
 }
 
 /** What a service is made of, once its database is open. */

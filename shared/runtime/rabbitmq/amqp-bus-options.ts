@@ -9,4 +9,8 @@ export interface AmqpBusOptions {
   /** Messages that may be delivered and not yet acked. */
   readonly prefetch: number;
   readonly log: Log;
+  /** Names the database; see queue-owner.ts. */
+  readonly databaseId: string;
+  /** A process with another database consumes from this service's queue: this one must end. */
+  readonly refused: (why: string) => void;
 }

@@ -5,15 +5,20 @@ import type { BusListener, Delivery } from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
 import { declareTopology, TopologyKeeper } from './declare-topology.ts';
+import { QueueOwner } from './queue-owner.ts';
 
 export class Consumer {
   readonly connection: AmqpConnection;
   readonly #options: AmqpBusOptions;
   readonly #keeper: TopologyKeeper;
+  readonly #owner: QueueOwner;
   #listener: BusListener | undefined;
   #channel: Channel | undefined;
   #consumerTag: string | undefined;
   #cancelled = false;
+  /** The broker has listed no consumer when it was last asked. */
+  #missed = false;
+  #end: ((reason: Error) => void) | undefined;
   /** Delivered on the present channel and not yet acked to the broker, in the order of delivery. */
   #unacked: ConsumeMessage[] = [];
   /** Those of them that the service is done with. */
@@ -22,7 +27,8 @@ export class Consumer {
 
   constructor(options: AmqpBusOptions) {
     this.#options = options;
-    this.#keeper = new TopologyKeeper(options.topology, options.log);
+    this.#keeper = new TopologyKeeper(options.topology, options.log, (consumers) => this.#look(consumers));
+    this.#owner = new QueueOwner(options);
     this.connection = new AmqpConnection({
       url: options.url,
       name: `${options.service} consumer`,
@@ -97,6 +103,7 @@ export class Consumer {
     endWith(channel, 'consuming', end);
     await declareTopology(channel, topology);
     await channel.prefetch(prefetch);
+    await this.#owner.claim(connection, end);
     if (this.#cancelled) return;
     this.#channel = channel;
     const { consumerTag } = await channel.consume(queueOf(service), (message) => {
@@ -104,9 +111,21 @@ export class Consumer {
       else end(new Error(`the queue '${queueOf(service)}' was deleted`));
     });
     this.#consumerTag = consumerTag;
+    this.#missed = false;
+    this.#end = end;
     this.#keeper.attach(connection);
     log.info({ queue: queueOf(service) }, 'connected to the broker');
     this.#listener?.consumingBegan?.();
+  }
+
+  /** A queue that is deleted and declared anew at the same moment can lose its consumer without a word of the broker. */
+  #look(consumers: ReadonlyMap<string, number>): void {
+    if (this.#consumerTag === undefined) return;
+    const queue = queueOf(this.#options.service);
+    const missing = consumers.get(queue) === 0;
+    if (missing && this.#missed) return this.#end?.(new Error(`the broker has lost the consumer of '${queue}'`));
+    this.#missed = missing;
+    if (missing) this.#keeper.declareSoon();
   }
 
   #delivered(channel: Channel, message: ConsumeMessage): void {
@@ -145,6 +164,7 @@ export class Consumer {
   #lost(): void {
     this.#keeper.detach();
     this.#channel = undefined;
+    this.#end = undefined;
     this.#consumerTag = undefined;
     this.#unacked = [];
     this.#done.clear();

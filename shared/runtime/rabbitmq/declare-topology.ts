@@ -9,13 +9,20 @@ const redeclareMs = 5_000;
 /** After something that hints at a gap, such as an unroutable message: sooner, but not for every one of them. */
 const redeclareSoonMs = 200;
 
-/** Idempotent: what already exists with the same arguments stays. */
-export async function declareTopology(channel: Channel, { exchanges, queues, bindings }: Topology): Promise<void> {
+/**
+ * Idempotent: what already exists with the same arguments stays.
+ * @returns how many consumers each queue has
+ */
+export async function declareTopology(
+  channel: Channel,
+  { exchanges, queues, bindings }: Topology,
+): Promise<ReadonlyMap<string, number>> {
   await Promise.all(exchanges.map(({ name, type }) => channel.assertExchange(name, type, { durable: true })));
-  await Promise.all(
+  const declared = await Promise.all(
     queues.map((queue) => channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments })),
   );
   await Promise.all(bindings.map(({ queue, exchange, routingKey }) => channel.bindQueue(queue, exchange, routingKey)));
+  return new Map(declared.map(({ queue, consumerCount }) => [queue, consumerCount]));
 }
 
 /** Uses a channel of its own: one that the broker closes, since a declaration is refused, takes nothing else with it. */
@@ -23,12 +30,15 @@ export class TopologyKeeper {
   readonly #topology: Topology;
   readonly #log: Log;
   readonly #clock: Clock = systemClock;
+  readonly #declared: (consumers: ReadonlyMap<string, number>) => void;
   #connection: ChannelModel | undefined;
   #channel: Promise<Channel> | undefined;
   #timer: Timer | undefined;
   #soon: Timer | undefined;
 
-  constructor(topology: Topology, log: Log) {
+  /** @param declared called after each declaration with the number of consumers of each queue */
+  constructor(topology: Topology, log: Log, declared: (consumers: ReadonlyMap<string, number>) => void) {
+    this.#declared = declared;
     this.#topology = topology;
     this.#log = log;
   }
@@ -77,7 +87,7 @@ export class TopologyKeeper {
   async #declare(): Promise<void> {
     try {
       const channel = await this.#open();
-      if (channel) await declareTopology(channel, this.#topology);
+      if (channel) this.#declared(await declareTopology(channel, this.#topology));
     } catch (error) {
       if (!this.#connection) return;
       this.#log.error({ error: String(error) }, 'the topology could not be declared again: it is retried');

@@ -1,9 +1,9 @@
 // RabbitMQ as far as the services can see it: exchanges, bindings, durable queues, redelivery of what is unacked,
 // confirms, unroutable messages, delivery limits and dead letters. Most faults happen in its network.
 
-import { choreography } from '../shared/contract/choreography.ts';
-import { type Topology, wholeTopology } from '../shared/contract/topology.ts';
-import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
+import { type Topology, wholeTopology } from '../../shared/contract/topology.ts';
+import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Faults } from './faults.ts';
 import type { Random } from './random.ts';
 import type { Owner, Schedule } from './schedule.ts';

@@ -1,0 +1,27 @@
+// HTTP as the cases speak it: plain JSON in and out.
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** @throws when there is no answer */
+export async function send(
+  method: string,
+  url: string,
+  body?: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const response = await fetch(url, {
+    method,
+    headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
+    body: body ? JSON.stringify(body) : null,
+  });
+  return { status: response.status, body: await response.json() };
+}
+
+/** @throws also when the answer is not 2xx */
+export async function mustSend(...request: Parameters<typeof send>): Promise<unknown> {
+  const { status, body } = await send(...request);
+  if (status >= 200 && status < 300) return body;
+  throw new Error(`${request[0]} ${request[1]} was answered ${status}: ${JSON.stringify(body)}`);
+}

@@ -1,0 +1,163 @@
+// One saga system to damage: the services as processes, with new databases, on a virtual host of its own.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Channel, type ChannelModel, connect } from 'amqplib';
+import { z } from 'zod';
+import { type PerService, perService, serviceNames } from '../../services.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { freePorts } from '../broker/free-ports.ts';
+import type { Broker } from '../broker/start-broker.ts';
+import { createVirtualHost } from '../broker/virtual-host.ts';
+import { ServiceProcess } from '../service-process.ts';
+import { serviceAddresses } from '../system.ts';
+import { BrokerProxy } from './broker-proxy.ts';
+
+export interface StageOptions {
+  readonly broker: Broker;
+  /** Settings of all services. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Compiled main files, from dist/, in place of the services' own. */
+  readonly mains?: Readonly<Partial<Record<ServiceName, string>>>;
+}
+
+const LogLine = z.looseObject({ level: z.number(), msg: z.string() });
+
+/** What a service logged: pino's fields. */
+export type LogEntry = z.output<typeof LogLine> & { readonly service: ServiceName };
+
+/** pino's number. */
+const errorLevel = 50;
+let stages = 0;
+
+export class Stage {
+  readonly broker: Broker;
+  readonly proxy: BrokerProxy;
+  readonly virtualHost: string;
+  /** Everything that the services have logged, in the order in which it came. */
+  readonly log: LogEntry[] = [];
+  readonly #services: PerService<ServiceProcess>;
+  readonly #dataDir: string;
+  #admin: ChannelModel | undefined;
+  #stopped = false;
+
+  private constructor(options: StageOptions, proxy: BrokerProxy, virtualHost: string, ports: PerService<number>) {
+    const { broker, env, mains } = options;
+    this.broker = broker;
+    this.proxy = proxy;
+    this.virtualHost = virtualHost;
+    this.#dataDir = mkdtempSync(join(tmpdir(), 'saga-losses-'));
+    this.#services = perService((service) => {
+      const main = mains?.[service];
+      return new ServiceProcess({
+        service,
+        ...(main === undefined ? {} : { main }),
+        amqpUrl: proxy.urlFor(broker.url, virtualHost),
+        dataDir: this.#dataDir,
+        port: ports[service],
+        env: { ...serviceAddresses(ports), ...env },
+        onLine: (line) => this.#note(service, line),
+      });
+    });
+  }
+
+  /** Resolves when all services listen. */
+  static async start(options: StageOptions): Promise<Stage> {
+    stages += 1;
+    const virtualHost = `losses-${process.pid}-${stages}`;
+    await createVirtualHost(options.broker, virtualHost);
+    const proxy = await BrokerProxy.start(options.broker.url);
+    const free = await freePorts(serviceNames.length);
+    const ports = perService((_, index) => free[index] ?? 0);
+    const stage = new Stage(options, proxy, virtualHost, ports);
+    try {
+      await Promise.all(serviceNames.map((name) => stage.service(name).start()));
+      return stage;
+    } catch (error) {
+      await stage.stop();
+      throw error;
+    }
+  }
+
+  service(name: ServiceName): ServiceProcess {
+    return this.#services[name];
+  }
+
+  get urls(): PerService<string> {
+    return perService((name) => this.#services[name].url);
+  }
+
+  /** A path in the stage's folder, which is removed with it. */
+  pathOf(name: string): string {
+    return join(this.#dataDir, name);
+  }
+
+  /** What services logged at error level, from that entry of the log on. */
+  errors(from = 0): LogEntry[] {
+    return this.log.slice(from).filter(({ level }) => level >= errorLevel);
+  }
+
+  /** Lends a channel to the broker itself, past the proxy. */
+  async withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T> {
+    const channel = await (await this.#connection()).createChannel();
+    channel.on('error', () => {});
+    try {
+      return await use(channel);
+    } finally {
+      await channel.close().catch(() => {});
+    }
+  }
+
+  /** The broker loses all its data; then the virtual host is created again, as whoever runs a broker would. */
+  async wipeBroker(): Promise<void> {
+    await this.#disconnect();
+    await this.broker.wipe();
+    await createVirtualHost(this.broker, this.virtualHost);
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(serviceNames.map((name) => this.service(name).kill()));
+    await this.#disconnect();
+    await this.proxy.stop();
+    await this.broker.rabbitmqctl(['delete_vhost', this.virtualHost]);
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+
+  async #connection(): Promise<ChannelModel> {
+    if (this.#admin) return this.#admin;
+    const url = new URL(this.broker.url);
+    url.pathname = `/${this.virtualHost}`;
+    const connection = await connect(url.href, { noDelay: true });
+    connection.on('error', () => {});
+    connection.on('close', () => {
+      if (this.#admin === connection) this.#admin = undefined;
+    });
+    this.#admin = connection;
+    return connection;
+  }
+
+  async #disconnect(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.close().catch(() => {});
+  }
+
+  #note(service: ServiceName, line: string): void {
+    const entry = parsed(line);
+    // What is not a log line is what Node itself prints when it dies: worth an error.
+    this.log.push({ ...(entry ?? { level: errorLevel, msg: line }), service });
+  }
+}
+
+function parsed(line: string): z.output<typeof LogLine> | undefined {
+  try {
+    return LogLine.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
