@@ -65,7 +65,8 @@ export const closes: { readonly [T in ClosingEvent]: readonly Participant[] } = 
   'inventory.voided': ['inventory-service'],
 };
 const closingEvents = Object.keys(closes) as ClosingEvent[];
-const participants = [...new Set(Object.values(closes).flat())];
+/** The services that a saga needs: those that an order can wait for. */
+export const participants = [...new Set(Object.values(closes).flat())];
 
 function isClosed(service: Participant, facts: FactTypes): boolean {
   return closingEvents.some((type) => facts.has(type) && closes[type].includes(service));
@@ -83,6 +84,11 @@ function isFailure(type: EventType): boolean {
 export function statusOf(facts: FactTypes): OrderStatus {
   if (![...facts].some(isFailure)) return facts.has('inventory.reserved') ? 'confirmed' : 'pending';
   return participants.every((service) => isClosed(service, facts)) ? 'cancelled' : 'cancelling';
+}
+
+/** Order ids are UUID v7: their first 48 bits are the time of placing. */
+export function placedAtMsOf(orderId: string): number {
+  return Number.parseInt(orderId.replaceAll('-', '').slice(0, 12), 16);
 }
 
 export function hasEnded(status: OrderStatus): boolean {

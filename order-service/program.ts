@@ -1,5 +1,6 @@
 // order-service with its HTTP interface, ready to be run as a process.
 import type { ServiceProgram } from '../shared/runtime/process/service-program.ts';
+import { addOrderMetrics } from './metrics.ts';
 import { orderRoutes } from './routes.ts';
 import { type OrderParts, orderService } from './service.ts';
 
@@ -7,4 +8,5 @@ export const orderProgram: ServiceProgram<OrderParts> = {
   definition: orderService,
   description: 'Takes orders and reports how they proceed. Money is in integer minor units (cents).',
   routes: orderRoutes,
+  addMetrics: addOrderMetrics,
 };

@@ -5,7 +5,7 @@ import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/cont
 import type { PassedLine } from '../shared/contract/event-data.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
-import { hasEnded, type Order, type OrderItem, type OrderStatus, reasonOf, statusOf } from './order.ts';
+import { hasEnded, type Order, type OrderItem, type OrderStatus, placedAtMsOf, reasonOf, statusOf } from './order.ts';
 import type { OrderStore } from './store.ts';
 
 export function orderReactions(store: OrderStore): Reactions<'order-service'> {
@@ -110,7 +110,7 @@ function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | E
   const items = passed && priced(passed);
   if (!items)
     throw new UnknownSubjectError(`order ${orderId} is not known here, and ${event.type} does not say enough of it`);
-  const placedAtMs = timeOf(orderId);
+  const placedAtMs = placedAtMsOf(orderId);
   store.insert({ orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs });
   const time = new Date(placedAtMs).toISOString();
   store.addFact({
@@ -128,9 +128,4 @@ function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | E
 function priced(lines: readonly z.output<typeof PassedLine>[]): OrderItem[] | undefined {
   const items = lines.flatMap(({ unitPrice, ...line }) => (unitPrice === undefined ? [] : [{ ...line, unitPrice }]));
   return items.length === lines.length ? items : undefined;
-}
-
-/** Order ids are UUID v7: their first 48 bits are the time of placing. */
-function timeOf(orderId: string): number {
-  return Number.parseInt(orderId.replaceAll('-', '').slice(0, 12), 16);
 }

@@ -4,24 +4,35 @@ import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { meetDeadline } from './commands.ts';
+import { OrderStatistics } from './order-statistics.ts';
 import { orderReactions } from './reactions.ts';
 import { migrations, OrderStore } from './store.ts';
 
 export interface OrderParts extends ServiceParts<'order-service'> {
   readonly store: OrderStore;
+  readonly statistics: OrderStatistics;
 }
 
-const [tables, ordersOfUser, dueOrders] = migrations;
+const [tables, ordersOfUser, dueOrders, endedOrders] = migrations;
 
 export const orderService: ServiceDefinition<'order-service', OrderParts> = {
   contract: choreography,
   name: 'order-service',
   port: 3001,
-  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, tables, ordersOfUser, runtimeSchema.journal, dueOrders],
+  migrations: [
+    runtimeSchema.inboxAndOutbox,
+    idempotencySchema,
+    tables,
+    ordersOfUser,
+    runtimeSchema.journal,
+    dueOrders,
+    endedOrders,
+  ],
   build(db) {
     const store = new OrderStore(db);
     return {
       store,
+      statistics: new OrderStatistics(db),
       reactions: orderReactions(store),
       // For the timeline, which shows an order's own events beside those of others.
       published: (event) => void store.addFact(event),

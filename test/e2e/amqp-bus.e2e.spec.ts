@@ -1,7 +1,7 @@
-// The bus over a real RabbitMQ keeps the same promises as the simulated one.
-
+// The bus over a real RabbitMQ keeps the same promises as the simulated one; what it measures is true.
+import { expect } from 'chai';
 import { choreography } from '../../shared/contract/choreography.ts';
-import { topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
+import { deadLetterExchange, deadLetterQueueOf, topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
 import type { Bus } from '../../shared/runtime/messaging/bus.ts';
 import { AmqpBus } from '../../shared/runtime/rabbitmq/amqp-bus.ts';
@@ -55,4 +55,45 @@ busSuite('RabbitMQ', async () => {
       await Promise.all([...buses.keys()].map((bus) => bus.stop()));
     },
   };
+});
+
+describe('what the bus over RabbitMQ measures', () => {
+  it('is the depth of the dead-letter queue, what is unconfirmed, and how often each connection was made again', async () => {
+    const url = await newVhost();
+    const service = 'payment-service';
+    const bus = new AmqpBus({
+      url,
+      service,
+      topology: topologyFor(service, choreography),
+      prefetch: 100,
+      log: silentLog,
+      databaseId: 'one',
+      refused: () => {},
+    });
+    const connected = () => bus.status().publisher === 'connected' && bus.status().consumer === 'connected';
+    const deadLetters = () => new Promise<number | undefined>((resolve) => bus.deadLetters(resolve));
+    try {
+      expect(await deadLetters(), 'without a connection').to.equal(undefined);
+      bus.start({ delivered() {}, publishingChanged() {} });
+      await eventually('both connections', connected);
+      expect(bus.traffic()).to.deep.equal({ unconfirmed: 0, reconnects: { publisher: 0, consumer: 0 } });
+      await new Promise<void>((resolve) => {
+        const message = { messageId: 'one', contentType: 'text/plain', mandatory: true, body: Buffer.from('x') };
+        const route = { exchange: deadLetterExchange, routingKey: deadLetterQueueOf(service) };
+        bus.publish({ ...message, ...route }, () => resolve());
+        expect(bus.traffic().unconfirmed).to.equal(1);
+      });
+      expect(bus.traffic().unconfirmed).to.equal(0);
+      expect(await deadLetters()).to.equal(1);
+      const broker = await testBroker();
+      await broker.rabbitmqctl(['close_all_connections', '--vhost', vhostOf(url), 'a test cuts the line']);
+      await eventually('both connections again', () => {
+        const { publisher, consumer } = bus.traffic().reconnects;
+        return connected() && publisher > 0 && consumer > 0;
+      });
+      expect(bus.traffic().reconnects).to.deep.equal({ publisher: 1, consumer: 1 });
+    } finally {
+      await bus.stop();
+    }
+  });
 });

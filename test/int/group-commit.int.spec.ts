@@ -80,6 +80,25 @@ describe('a group commit', () => {
     expect(hits).to.deep.equal(['in-group', 'in-group', 'in-group', 'before-commit', 'after-commit']);
   });
 
+  it('reports the size and the duration of each group that is on disk, and of no other', () => {
+    const { db, clock, submit, commit } = open();
+    const groups: { readonly size: number; readonly durationMs: number }[] = [];
+    const end = commit.onWritten((group) => groups.push(group));
+    for (const n of [1, 2, 3]) submit(n);
+    clock.turn();
+    db.pragma('query_only = 1');
+    submit(4);
+    clock.turnOnce();
+    db.pragma('query_only = 0');
+    submit(5);
+    clock.turn();
+    end();
+    submit(6);
+    clock.turn();
+    expect(groups.map(({ size }) => size)).to.deep.equal([3, 1]);
+    for (const { durationMs } of groups) expect(durationMs).to.be.greaterThan(0);
+  });
+
   it('calls each back with what its work returned', () => {
     const { clock, results, submit } = open();
     submit(1, () => 'one');

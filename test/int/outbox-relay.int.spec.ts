@@ -370,6 +370,51 @@ describe('the relay after a restart', () => {
     second.die();
   });
 
+  it('knows the oldest entry that waits, before it can publish and while it does', () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    expect(first.relay.oldestWaiting).to.equal(undefined);
+    first.write(3);
+    expect(first.relay.oldestWaiting).to.equal(1);
+    first.bus.published[0]?.answer('confirmed');
+    expect(first.relay.oldestWaiting).to.equal(2);
+    first.clock.advance(markMs);
+    first.die();
+
+    const bus = new FakeBus();
+    bus.disconnect();
+    const second = run(openFile(path), { bus });
+    expect(second.relay.oldestWaiting).to.equal(2);
+    bus.connect();
+    bus.published[0]?.answer('confirmed');
+    expect(second.relay.oldestWaiting).to.equal(3);
+    bus.answerOpen('confirmed');
+    expect(second.relay.oldestWaiting).to.equal(undefined);
+    second.die();
+  });
+
+  it('knows that an exception is the oldest entry that waits', () => {
+    const path = newDatabasePath();
+    const first = run(openFile(path));
+    first.write();
+    first.bus.answerOpen('unroutable');
+    first.write(1, 'order.withdrawn');
+    first.bus.published.at(-1)?.answer('confirmed');
+    for (const retryMs of [200, 400]) {
+      first.clock.advance(retryMs);
+      first.bus.answerOpen('unroutable');
+    }
+    first.clock.advance(400);
+    expect(first.exceptions()).to.deep.equal([1]);
+    first.die();
+
+    const bus = new FakeBus();
+    bus.disconnect();
+    const second = run(openFile(path), { bus });
+    expect(second.relay.oldestWaiting).to.equal(1);
+    second.die();
+  });
+
   it('publishes again what was confirmed but is not below the mark yet: twice is harmless, never is not', () => {
     const path = newDatabasePath();
     const first = run(openFile(path));

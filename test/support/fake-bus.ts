@@ -2,10 +2,11 @@
 import { type CloudEvent, cloudEventContentType, encodeEvent } from '../../shared/contract/cloud-event.ts';
 import { exchangeOf } from '../../shared/contract/topology.ts';
 import type {
-  Bus,
   BusListener,
   BusStatus,
+  BusTraffic,
   Delivery,
+  MeasuredBus,
   OutgoingMessage,
   PublishOutcome,
 } from '../../shared/runtime/messaging/bus.ts';
@@ -24,16 +25,21 @@ export interface Delivered extends Delivery {
   readonly acked: Promise<void>;
 }
 
-export class FakeBus implements Bus {
+export class FakeBus implements MeasuredBus {
   /** Everything that was ever published, oldest first. */
   readonly published: Published[] = [];
   /** Set: this is what becomes of every message, in the next turn of the event loop. */
   autoAnswer: PublishOutcome | undefined;
   /** Messages that wait in the service's queue; undefined: it cannot be told. */
   waiting: number | undefined = 0;
+  /** The same for its dead-letter queue. */
+  deadLettersWaiting: number | undefined = 0;
+  /** How often the broker was asked for that. */
+  deadLetterQuestions = 0;
   readonly #notices = new Set<() => void>();
   #listener: BusListener | undefined;
   #connected = true;
+  #connections = 1;
 
   start(listener: BusListener): void {
     this.#listener = listener;
@@ -62,6 +68,16 @@ export class FakeBus implements Bus {
 
   backlog(done: (messages: number | undefined) => void): void {
     done(this.#connected ? this.waiting : undefined);
+  }
+
+  deadLetters(done: (messages: number | undefined) => void): void {
+    this.deadLetterQuestions += 1;
+    done(this.#connected ? this.deadLettersWaiting : undefined);
+  }
+
+  traffic(): BusTraffic {
+    const reconnects = this.#connections - 1;
+    return { unconfirmed: this.open.length, reconnects: { publisher: reconnects, consumer: reconnects } };
   }
 
   status(): BusStatus {
@@ -120,6 +136,7 @@ export class FakeBus implements Bus {
 
   connect(): void {
     this.#connected = true;
+    this.#connections += 1;
     this.#listener?.publishingChanged();
     this.#listener?.consumingBegan?.();
   }

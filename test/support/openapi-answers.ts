@@ -83,7 +83,7 @@ export function checkAgainst(
   if (!content)
     expect.fail(`${what} has content type '${type}'; the document has ${Object.keys(response.content ?? {})}`);
   if (!content.schema) return;
-  const result = schemaOf(document, content.schema).safeParse(answer.body);
+  const result = schemaOf(document, content.schema).safeParse(answer.body ?? answer.text);
   if (!result.success)
     expect.fail(`${what} is not what its schema says: ${z.prettifyError(result.error)}\n${answer.text}`);
 }

@@ -4,8 +4,7 @@ import { request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { inventoryRoutes } from '../../inventory-service/routes.ts';
 import { inventoryService } from '../../inventory-service/service.ts';
-import { orderRoutes } from '../../order-service/routes.ts';
-import { orderService } from '../../order-service/service.ts';
+import { orderProgram } from '../../order-service/program.ts';
 import { paymentRoutes } from '../../payment-service/routes.ts';
 import { paymentService } from '../../payment-service/service.ts';
 import type { AnyEvent, DataOf, ServiceName } from '../../shared/contract/choreography.ts';
@@ -192,7 +191,7 @@ export class Served {
 }
 
 export function serveOrders(options?: ServeOptions): Promise<Served> {
-  return serve('order-service', { definition: orderService, description: 'For tests.', routes: orderRoutes }, options);
+  return serve('order-service', orderProgram, options);
 }
 
 export function servePayments(options?: ServeOptions): Promise<Served> {

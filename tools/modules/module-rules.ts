@@ -70,7 +70,7 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
     mayImport: [...contract, ...runtime('environment', 'messaging')],
   },
   'shared/runtime/http': {
-    owns: 'HTTP: routes, problems, idempotency keys, health, OpenAPI',
+    owns: 'HTTP: routes, problems, idempotency keys, health, metrics, OpenAPI',
     mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node')],
   },
   'shared/runtime/process': {
@@ -135,6 +135,7 @@ export const wrappedPackages: Readonly<Record<string, string>> = {
   koa: 'shared/runtime/http',
   '@koa/router': 'shared/runtime/http',
   'raw-body': 'shared/runtime/http',
+  'prom-client': 'shared/runtime/http',
   pino: 'shared/runtime/environment',
   uuid: 'shared/runtime/environment',
 };

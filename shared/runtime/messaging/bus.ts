@@ -72,3 +72,17 @@ export interface BusStatus {
   /** Why the last connection ended or could not be made. */
   readonly lastError?: string | undefined;
 }
+
+/** A bus that also says what only people and their monitoring want to know. */
+export interface MeasuredBus extends Bus {
+  /** Calls back with the number of messages in this service's dead-letter queue; undefined: there is no connection. */
+  deadLetters(done: (messages: number | undefined) => void): void;
+  traffic(): BusTraffic;
+}
+
+export interface BusTraffic {
+  /** Messages that were published and are neither confirmed nor given up. */
+  readonly unconfirmed: number;
+  /** How often each connection was made again after it had ended. */
+  readonly reconnects: { readonly publisher: number; readonly consumer: number };
+}

@@ -24,11 +24,17 @@ import type { UnitsOfWork } from './unit-of-work.ts';
 /** Events decoded and not yet done; further deliveries wait undecoded. */
 const eventsInHandMax = 512;
 
+/** Stands for the type of what could not be read as an event. */
+export const unreadable = 'unreadable';
+
 export interface Tally {
   delivered: number;
   handled: number;
   duplicates: number;
   deadLettered: number;
+  /** Of the duplicates and of the dead letters: by event type, and as `payment.completed -> contradictory`. */
+  readonly duplicateTypes: Map<string, number>;
+  readonly deadLetterReasons: Map<string, number>;
   /** Fetched from a journal, since the broker had not brought them. */
   reconciled: number;
   /** How often each declared outcome came about, as `order.placed -> payment.failed`. */
@@ -65,6 +71,8 @@ export class EventHandler {
     deadLettered: 0,
     reconciled: 0,
     outcomes: new Map(),
+    duplicateTypes: new Map(),
+    deadLetterReasons: new Map(),
   };
   readonly #options: EventHandlerOptions;
   readonly #consumed: ReadonlySet<string>;
@@ -237,11 +245,16 @@ export class EventHandler {
   #count(event: CloudEvent, outcome: string): void {
     if (outcome === 'duplicate') {
       this.tally.duplicates += 1;
+      increment(this.tally.duplicateTypes, event.type);
       return;
     }
     this.tally.handled += 1;
-    const key = `${event.type} -> ${outcome}`;
-    this.tally.outcomes.set(key, (this.tally.outcomes.get(key) ?? 0) + 1);
+    increment(this.tally.outcomes, `${event.type} -> ${outcome}`);
+  }
+
+  #countDeadLetter(job: Job, reason: string): void {
+    this.tally.deadLettered += 1;
+    increment(this.tally.deadLetterReasons, `${job.event?.type ?? unreadable} -> ${reason}`);
   }
 
   #deadLetter(job: Job, { reason, detail }: DeadLetterReason): void {
@@ -262,7 +275,7 @@ export class EventHandler {
       },
       (result) => {
         if (!result.ok) return this.#deadLetterFailed(job, result.error);
-        this.tally.deadLettered += 1;
+        this.#countDeadLetter(job, reason);
         this.#log.write(
           'error',
           {
@@ -292,7 +305,7 @@ export class EventHandler {
       { eventId: delivery.messageId, routingKey: delivery.routingKey, reason, detail },
       'rejected: the broker dead-letters this message',
     );
-    this.tally.deadLettered += 1;
+    this.#countDeadLetter(job, reason);
     job.message.rejected = true;
     this.#finish(job);
   }
@@ -375,6 +388,10 @@ export class EventHandler {
       for (const held of this.#held.splice(0)) this.#submit(held);
     });
   }
+}
+
+function increment(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
 /** A suspect is put off or done: it is the turn of the next one. */

@@ -130,6 +130,14 @@ export class OutboxRelay implements GroupParticipant {
     return this.#unconfirmed.size + notTaken + exceptions;
   }
 
+  /** Position of the oldest of them; undefined: there is none. */
+  get oldestWaiting(): number | undefined {
+    if (this.waiting === 0) return undefined;
+    const [unconfirmed] = this.#unconfirmed.keys();
+    const [exception] = this.#taken < this.#startMark ? this.#exceptions : [];
+    return unconfirmed ?? exception ?? Math.max(this.#taken, this.#startMark) + 1;
+  }
+
   /** Up to here every entry is confirmed; retention deletes nothing above it. */
   get confirmedUntil(): number {
     const [first] = this.#unconfirmed.keys();

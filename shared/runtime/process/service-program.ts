@@ -9,10 +9,13 @@ import { healthRoutes } from '../http/health.ts';
 import { createHttpServer } from '../http/http-app.ts';
 import { IdempotencyKeys } from '../http/idempotency.ts';
 import { JournalClient } from '../http/journal-client.ts';
+import { MetricRegistry } from '../http/metrics/metric-registry.ts';
+import { metricsRoute } from '../http/metrics/metrics-route.ts';
+import { addServiceMetrics } from '../http/metrics/service-metrics.ts';
 import { openApiDocument } from '../http/openapi.ts';
 import { type ProblemError, unavailable } from '../http/problem.ts';
 import type { Route } from '../http/route.ts';
-import type { Bus } from '../messaging/bus.ts';
+import type { MeasuredBus } from '../messaging/bus.ts';
 import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
 import { ServiceNode } from '../node/service-node.ts';
 import type { Database } from '../storage/database.ts';
@@ -24,12 +27,14 @@ export interface ServiceProgram<P extends ServiceParts> {
   /** First paragraph of the OpenAPI document. */
   readonly description: string;
   routes(node: ServiceNode<P>, settings: Settings): Route[];
+  /** Adds the service's own metrics to those that every service has. */
+  addMetrics?(registry: MetricRegistry, node: ServiceNode<P>, clock: Clock): void;
 }
 
 export interface ProgramEnvironment {
   readonly settings: Settings;
   readonly db: Database;
-  readonly bus: Bus;
+  readonly bus: MeasuredBus;
   readonly clock: Clock;
   readonly log: Log;
   /** Aborted when the service is to stop: requests that change something are refused from then on. */
@@ -45,9 +50,10 @@ export interface AssembledService<P extends ServiceParts> {
 }
 
 export function assembleService<P extends ServiceParts>(
-  { definition, description, routes }: ServiceProgram<P>,
+  program: ServiceProgram<P>,
   { settings, db, bus, clock, log, stopping, hit }: ProgramEnvironment,
 ): AssembledService<P> {
+  const { definition, description } = program;
   const { name } = definition;
   const node = new ServiceNode(definition, {
     db,
@@ -60,7 +66,10 @@ export function assembleService<P extends ServiceParts>(
     journals: journalsFrom(definition, settings),
     ...(hit ? { hit } : {}),
   });
-  const own = routes(node, settings);
+  const own = program.routes(node, settings);
+  const metrics = new MetricRegistry();
+  addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
+  program.addMetrics?.(metrics, node, clock);
   const shared = [
     ...healthRoutes({
       service: name,
@@ -73,6 +82,7 @@ export function assembleService<P extends ServiceParts>(
       stopping: () => stopping.aborted,
     }),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
+    metricsRoute(metrics),
   ];
   const document = openApiDocument(name, description, [...own, ...shared]);
   const server = createHttpServer({

@@ -1,11 +1,18 @@
 // The bus over RabbitMQ. Two connections, because a broker that is short of memory or disk blocks those that publish,
 // and consuming must go on. Both declare the topology, so whichever connects first makes it whole again.
-import type { Bus, BusListener, BusStatus, OutgoingMessage, PublishOutcome } from '../messaging/bus.ts';
+import type {
+  BusListener,
+  BusStatus,
+  BusTraffic,
+  MeasuredBus,
+  OutgoingMessage,
+  PublishOutcome,
+} from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { Consumer } from './consumer.ts';
 import { Publisher } from './publisher.ts';
 
-export class AmqpBus implements Bus {
+export class AmqpBus implements MeasuredBus {
   readonly #publisher: Publisher;
   readonly #consumer: Consumer;
   #stopped = false;
@@ -30,6 +37,18 @@ export class AmqpBus implements Bus {
 
   backlog(done: (messages: number | undefined) => void): void {
     void this.#consumer.backlog().then(done);
+  }
+
+  deadLetters(done: (messages: number | undefined) => void): void {
+    void this.#consumer.deadLetters().then(done);
+  }
+
+  traffic(): BusTraffic {
+    const { connection: publisher, unconfirmed } = this.#publisher;
+    return {
+      unconfirmed,
+      reconnects: { publisher: publisher.reconnects, consumer: this.#consumer.connection.reconnects },
+    };
   }
 
   status(): BusStatus {

@@ -35,6 +35,8 @@ export class AmqpConnection {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #connected = false;
+  /** How often a connection was made. */
+  #made = 0;
   #lastError: string | undefined;
   /** Of the present connection. amqplib's declarations do not mention it. */
   #socket: Socket | undefined;
@@ -50,6 +52,11 @@ export class AmqpConnection {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** How often it was made again after it had ended. */
+  get reconnects(): number {
+    return Math.max(0, this.#made - 1);
   }
 
   get lastError(): string | undefined {
@@ -130,6 +137,7 @@ export class AmqpConnection {
       tooSlow.catch(() => {});
       await Promise.race([setUp(connection, end), ended, tooSlow]);
       this.#connected = true;
+      this.#made += 1;
       this.#lastError = undefined;
       await Promise.race([stopped, ended]);
       await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);

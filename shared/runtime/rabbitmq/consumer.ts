@@ -1,6 +1,6 @@
 // Consumes this service's queue and acks what the service is done with.
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
-import { queueOf } from '../../contract/topology.ts';
+import { deadLetterQueueOf, queueOf } from '../../contract/topology.ts';
 import type { BusListener, Delivery } from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
@@ -55,6 +55,11 @@ export class Consumer {
   /** Number of messages that wait in the queue; undefined: it cannot be told now. */
   backlog(): Promise<number | undefined> {
     return this.#keeper.waiting(queueOf(this.#options.service));
+  }
+
+  /** The same for the dead-letter queue. */
+  deadLetters(): Promise<number | undefined> {
+    return this.#keeper.waiting(deadLetterQueueOf(this.#options.service));
   }
 
   async cancel(): Promise<void> {

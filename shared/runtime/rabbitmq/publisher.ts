@@ -52,6 +52,11 @@ export class Publisher {
     return this.#blocked;
   }
 
+  /** Messages that were published and are neither confirmed nor given up. */
+  get unconfirmed(): number {
+    return this.#pending.size;
+  }
+
   start(listener: BusListener): void {
     this.#listener = listener;
     this.connection.start();

@@ -28,6 +28,14 @@ export interface GroupParticipant {
   rolledBack(): void;
 }
 
+/** A group that is on disk. */
+export interface WrittenGroup {
+  /** How many works it held. */
+  readonly size: number;
+  /** How long its transaction took, from BEGIN to the end of COMMIT. */
+  readonly durationMs: number;
+}
+
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
 /** Requests and events queue apart, so that neither waits behind all of the other. */
@@ -67,6 +75,7 @@ export class GroupCommit {
   /** Attempts to begin the present group that met another process's lock. */
   #busyAttempts = 0;
   #lastError: string | undefined;
+  readonly #listeners = new Set<(group: WrittenGroup) => void>();
   #closed = false;
 
   constructor(db: Database, clock: Clock, hit: HitFailpoint = () => {}) {
@@ -94,6 +103,12 @@ export class GroupCommit {
   submit<T>(run: () => T, done: (result: Result<T>) => void, lane: Lane = 'event'): void {
     this.#lanes[lane].push({ run, done: done as (result: Result<unknown>) => void });
     this.#schedule();
+  }
+
+  /** Calls back for every group, once it is on disk. Returns a function that ends that. */
+  onWritten(listener: (group: WrittenGroup) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** True when nothing is waiting for a group. */
@@ -133,6 +148,7 @@ export class GroupCommit {
     const group = this.#take();
     if (group.length === 0) return;
     let results: Result<unknown>[];
+    const startedAtMs = performance.now();
     try {
       results = this.#transaction(group);
       // One by one until all that waited has been tried: otherwise the bad one would meet a full group again.
@@ -150,8 +166,10 @@ export class GroupCommit {
       for (const { done } of group) done({ ok: false, error: fault });
       return;
     }
+    const written = { size: group.length, durationMs: performance.now() - startedAtMs };
     if (!this.idle) this.#schedule();
     this.#hit('after-commit');
+    for (const listener of this.#listeners) listener(written);
     for (const participant of this.#participants) participant.committed();
     group.forEach(({ done }, index) => {
       const result = results[index];

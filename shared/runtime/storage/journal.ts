@@ -69,6 +69,7 @@ export class Journal implements GroupParticipant {
   readonly #after;
   readonly #get;
   readonly #idAt;
+  readonly #writtenAt;
   readonly #prune;
   readonly #listeners = new Set<(entries: readonly JournalEntry[]) => void>();
   readonly journalId: string;
@@ -96,6 +97,7 @@ export class Journal implements GroupParticipant {
     );
     this.#get = db.prepare<[number], StoredEntry>(`SELECT ${columns} FROM journal WHERE position = ?`);
     this.#idAt = db.prepare<[number], Buffer>('SELECT event_id FROM journal WHERE position = ?').pluck();
+    this.#writtenAt = db.prepare<[number], number>('SELECT written_at_ms FROM journal WHERE position = ?').pluck();
     this.#prune = db.prepare<[number, number, number]>(
       `DELETE FROM journal WHERE position IN
          (SELECT position FROM journal WHERE position <= ? AND written_at_ms < ? ORDER BY position LIMIT ?)`,
@@ -188,6 +190,11 @@ export class Journal implements GroupParticipant {
   eventIdAt(position: number): string | undefined {
     const id = this.#idAt.get(position);
     return id && uuidText(id);
+  }
+
+  /** When an entry was written; undefined: there is none at this position. */
+  writtenAtMs(position: number): number | undefined {
+    return this.#writtenAt.get(position);
   }
 
   /**
