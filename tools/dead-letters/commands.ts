@@ -92,11 +92,14 @@ export async function discard(desk: Desk, selection: Selection, yes: boolean, pa
     );
   } finally {
     file.close();
-    report(desk, done, yes ? 'discarded' : 'would be discarded');
+    // Also of a run that is stopped or fails.
+    if (yes) report(desk, done, 'discarded');
     if (yes && done.count > 0) print(`They are in ${path}.`);
   }
-  if (!yes) print('Nothing was changed. Add --yes to discard them.');
-  return yes;
+  if (yes) return true;
+  report(desk, done, 'would be discarded');
+  print('Nothing was changed. Add --yes to discard them.');
+  return false;
 }
 
 function report({ service, print }: Desk, done: Summary, what: string): void {

@@ -22,33 +22,50 @@ const pageMax = 1_000;
 const nackMax = 32;
 const nacksUnderWayMax = 16;
 
+/**
+ * Letters that share a channel. To find the letter of an ack, RabbitMQ walks over all that the channel holds: with one
+ * channel, acks among 100,000 held letters take minutes. There are at most 2,047 channels.
+ */
+const chunkLetters = 1_000;
+const chunksMax = 1_500;
+
 const lookAgainMs = 5;
 const returnedWithinMs = 10_000;
 const quietMs = 1_000;
 const silentMsMax = 30_000;
 
+/** A channel, and the letters that were read through it. */
+interface Chunk {
+  readonly channel: Channel;
+  letters: number;
+  /** The last letter of each nack that will return what was not acked, and how many letters it returns. */
+  readonly nacks: { readonly last: ConsumeMessage; readonly letters: number }[];
+}
+
 export class DeadLetterQueue {
   /** Letters that were there at the beginning. Later ones come behind them, and are not read. */
   readonly count: number;
   readonly #name: string;
+  readonly #connection: ChannelModel;
+  /** For all but the letters. */
   readonly #channel: Channel;
+  /** The oldest letters first; the last one is being read. */
+  readonly #chunks: Chunk[] = [];
+  #pages = 0;
   #seen = 0;
   #tag: string | undefined;
   /** The page that is being handled. */
   #page: readonly ConsumeMessage[] = [];
   readonly #acked = new Set<number>();
-  /** The last letter of each nack that will return the pages before, and how many letters it returns. */
-  readonly #nacks: { readonly last: ConsumeMessage; readonly letters: number }[] = [];
-
   /** Ends the reading of the current page with an error. */
   #fail: (error: unknown) => void = () => {};
 
-  private constructor(name: string, count: number, channel: Channel) {
+  private constructor(name: string, count: number, connection: ChannelModel, channel: Channel) {
     this.#name = name;
     this.count = count;
+    this.#connection = connection;
     this.#channel = channel;
-    channel.on('error', (error) => this.#fail(error));
-    channel.on('close', () => this.#fail(new DeadLettersError('the broker has closed the channel')));
+    this.#failWith(channel);
   }
 
   /**
@@ -63,7 +80,7 @@ export class DeadLetterQueue {
     try {
       await takeTurn(channel, service);
       const { messageCount, consumerCount } = await channel.checkQueue(name);
-      if (consumerCount === 0) return new DeadLetterQueue(name, messageCount, channel);
+      if (consumerCount === 0) return new DeadLetterQueue(name, messageCount, connection, channel);
     } catch (error) {
       if (codeOf(error) !== 404) throw error;
       throw new DeadLettersError(`the queue '${name}' does not exist on this broker: start ${service} once`);
@@ -92,24 +109,26 @@ export class DeadLetterQueue {
   /** Takes a letter out of the queue for good. */
   ack(letter: ConsumeMessage): void {
     this.#acked.add(letter.fields.deliveryTag);
-    this.#channel.ack(letter);
+    this.#chunks.at(-1)?.channel.ack(letter);
   }
 
   /** Returns what was not acked to its place. Resolves when it is there. */
   async close(): Promise<void> {
-    if (this.#tag !== undefined) await this.#channel.cancel(this.#tag);
+    if (this.#tag !== undefined) await this.#chunks.at(-1)?.channel.cancel(this.#tag);
     this.#hold();
-    const { messageCount } = await this.#channel.checkQueue(this.#name);
-    let expected = messageCount;
-    for (const [index, { last, letters }] of this.#nacks.entries()) {
-      this.#channel.nack(last, true, true);
-      expected += letters;
-      if (index % nacksUnderWayMax === nacksUnderWayMax - 1) await this.#returned(expected);
+    let expected = (await this.#channel.checkQueue(this.#name)).messageCount;
+    for (const { channel, nacks } of this.#chunks) {
+      for (const [index, { last, letters }] of nacks.entries()) {
+        channel.nack(last, true, true);
+        expected += letters;
+        // Also after the first one: acks may be under way.
+        if (index % nacksUnderWayMax === 0 || index === nacks.length - 1) await this.#returned(expected);
+      }
+      // Letters that arrived after a page had been given up.
+      channel.nackAll(true);
+      // Closed by itself first: amqplib would drop acks that it has not sent yet.
+      await channel.close();
     }
-    // Letters that arrived after a page had been given up.
-    this.#channel.nackAll(true);
-    await this.#returned(expected);
-    // Closed by itself first: amqplib would drop acks that it has not sent yet.
     await this.#channel.close();
   }
 
@@ -117,8 +136,10 @@ export class DeadLetterQueue {
   async #read(size: number, signal: AbortSignal | undefined): Promise<ConsumeMessage[]> {
     const page: ConsumeMessage[] = [];
     // In this order: should this process be killed, the broker returns the letters of few consumers in the order of their tags.
-    const tag = `page-${String(this.#nacks.length).padStart(9, '0')}`;
-    await this.#channel.prefetch(size);
+    this.#pages += 1;
+    const tag = `page-${String(this.#pages).padStart(9, '0')}`;
+    const chunk = await this.#chunkFor(size);
+    await chunk.channel.prefetch(size);
     await new Promise<void>((resolve, reject) => {
       const stop = () => this.#fail(signal?.reason);
       const ended = () => {
@@ -140,13 +161,30 @@ export class DeadLetterQueue {
         if (page.length === size) ended();
       };
       this.#tag = tag;
-      this.#channel.consume(this.#name, receive, { consumerTag: tag }).catch((error: unknown) => this.#fail(error));
+      chunk.channel.consume(this.#name, receive, { consumerTag: tag }).catch((error: unknown) => this.#fail(error));
     });
-    await this.#channel.cancel(tag);
+    await chunk.channel.cancel(tag);
     this.#tag = undefined;
     this.#page = page;
     this.#seen += page.length;
     return page;
+  }
+
+  async #chunkFor(letters: number): Promise<Chunk> {
+    const most = Math.max(chunkLetters, Math.ceil(this.count / chunksMax));
+    let chunk = this.#chunks.at(-1);
+    if (!chunk || chunk.letters + letters > most) {
+      chunk = { channel: await this.#connection.createChannel(), letters: 0, nacks: [] };
+      this.#failWith(chunk.channel);
+      this.#chunks.push(chunk);
+    }
+    chunk.letters += letters;
+    return chunk;
+  }
+
+  #failWith(channel: Channel): void {
+    channel.on('error', (error) => this.#fail(error));
+    channel.on('close', () => this.#fail(new DeadLettersError('the broker has closed the channel')));
   }
 
   /** Notices that the queue has fewer letters than it had, or that the broker delivers none. */
@@ -171,7 +209,7 @@ export class DeadLetterQueue {
     for (let from = 0; from < held.length; from += nackMax) {
       const part = held.slice(from, from + nackMax);
       const last = part.at(-1);
-      if (last) this.#nacks.push({ last: withoutContent(last), letters: part.length });
+      if (last) this.#chunks.at(-1)?.nacks.push({ last: withoutContent(last), letters: part.length });
     }
     this.#page = [];
     this.#acked.clear();
