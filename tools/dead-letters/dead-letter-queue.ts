@@ -122,7 +122,7 @@ export class DeadLetterQueue {
         channel.nack(last, true, true);
         expected += letters;
         // Also after the first one: acks may be under way.
-        if (index % nacksUnderWayMax === 0 || index === nacks.length - 1) await this.#returned(expected);
+        if (index % nacksUnderWayMax === 0 || index === nacks.length - 1) await this.#returned(channel, expected);
       }
       // Letters that arrived after a page had been given up.
       channel.nackAll(true);
@@ -215,9 +215,10 @@ export class DeadLetterQueue {
     this.#acked.clear();
   }
 
-  async #returned(expected: number): Promise<void> {
+  /** @param channel the one of the nacks: by its answer it has learnt that they were applied, and joins none with later ones */
+  async #returned(channel: Channel, expected: number): Promise<void> {
     const endMs = performance.now() + returnedWithinMs;
-    while ((await this.#channel.checkQueue(this.#name)).messageCount < expected) {
+    while ((await channel.checkQueue(this.#name)).messageCount < expected) {
       // Somebody else has taken letters meanwhile: what was read is back all the same when the connection is closed.
       if (performance.now() > endMs) return;
       await delay(lookAgainMs);
