@@ -52,6 +52,7 @@ export class DeadLetterQueue {
   /** The oldest letters first; the last one is being read. */
   readonly #chunks: Chunk[] = [];
   #pages = 0;
+  #lastRedelivered = false;
   #seen = 0;
   #tag: string | undefined;
   /** The page that is being handled. */
@@ -97,12 +98,11 @@ export class DeadLetterQueue {
   async *pages(enough = Number.POSITIVE_INFINITY, signal?: AbortSignal): AsyncGenerator<readonly ConsumeMessage[]> {
     for (let size = Math.min(firstPage, enough); this.#seen < this.count; ) {
       signal?.throwIfAborted();
-      const page = await this.#read(Math.min(size, this.count - this.#seen), signal);
+      const page = await this.#read(Math.min(size, this.count - this.#seen));
       if (page.length === 0) return;
       yield page;
       this.#hold();
-      const bytes = page.reduce((sum, { content }) => sum + content.length, 0) / page.length;
-      size = Math.min(pageMax, Math.max(1, Math.floor(pageBytes / (bytes + 1))));
+      size = nextSize(page);
     }
   }
 
@@ -116,6 +116,7 @@ export class DeadLetterQueue {
   async close(): Promise<void> {
     if (this.#tag !== undefined) await this.#chunks.at(-1)?.channel.cancel(this.#tag);
     this.#hold();
+    await this.#readReturned();
     let expected = (await this.#channel.checkQueue(this.#name)).messageCount;
     for (const { channel, nacks } of this.#chunks) {
       for (const [index, { last, letters }] of nacks.entries()) {
@@ -133,7 +134,7 @@ export class DeadLetterQueue {
   }
 
   /** One page: of that size, or what there is. */
-  async #read(size: number, signal: AbortSignal | undefined): Promise<ConsumeMessage[]> {
+  async #read(size: number): Promise<ConsumeMessage[]> {
     const page: ConsumeMessage[] = [];
     // In this order: should this process be killed, the broker returns the letters of few consumers in the order of their tags.
     this.#pages += 1;
@@ -141,11 +142,9 @@ export class DeadLetterQueue {
     const chunk = await this.#chunkFor(size);
     await chunk.channel.prefetch(size);
     await new Promise<void>((resolve, reject) => {
-      const stop = () => this.#fail(signal?.reason);
       const ended = () => {
         this.#fail = () => {};
         clearInterval(watch);
-        signal?.removeEventListener('abort', stop);
         resolve();
       };
       this.#fail = (error) => {
@@ -154,7 +153,6 @@ export class DeadLetterQueue {
         ended();
       };
       const watch = this.#whenQuiet(() => page.length, ended);
-      signal?.addEventListener('abort', stop);
       const receive = (letter: ConsumeMessage | null) => {
         if (!letter) return this.#fail(new DeadLettersError(`the queue '${this.#name}' was deleted`));
         page.push(letter);
@@ -166,8 +164,22 @@ export class DeadLetterQueue {
     await chunk.channel.cancel(tag);
     this.#tag = undefined;
     this.#page = page;
+    this.#lastRedelivered = page.at(-1)?.fields.redelivered ?? false;
     this.#seen += page.length;
     return page;
+  }
+
+  /**
+   * What is returned goes behind what earlier readings have returned, and before what was never read. So to keep its place,
+   * all that was returned before is read as well, and returned behind it.
+   */
+  async #readReturned(): Promise<void> {
+    for (let size = firstPage; this.#lastRedelivered && this.#seen < this.count; ) {
+      const page = await this.#read(Math.min(size, this.count - this.#seen));
+      if (page.length === 0) return;
+      this.#hold();
+      size = nextSize(page);
+    }
   }
 
   async #chunkFor(letters: number): Promise<Chunk> {
@@ -240,6 +252,12 @@ async function takeTurn(channel: Channel, service: string): Promise<void> {
       `another run is at the dead letters of ${service}: wait until it has ended. Nothing was changed.`,
     );
   }
+}
+
+/** As many letters as fit, if they are as large as these. */
+function nextSize(page: readonly ConsumeMessage[]): number {
+  const bytes = page.reduce((sum, { content }) => sum + content.length, 0) / page.length;
+  return Math.min(pageMax, Math.max(1, Math.floor(pageBytes / (bytes + 1))));
 }
 
 function codeOf(error: unknown): unknown {
