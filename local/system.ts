@@ -9,6 +9,7 @@ import { freePorts } from './broker/free-ports.ts';
 import { type LockFile, LockHeldError, lockHolder, takeLock } from './broker/lock-file.ts';
 import { type Broker, startBroker } from './broker/start-broker.ts';
 import { otherPorts, StartError } from './ports.ts';
+import { noteBroker, removeBrokerNote } from './running-broker.ts';
 import { ServiceProcess } from './service-process.ts';
 import { shellWord } from './terminal.ts';
 
@@ -46,9 +47,11 @@ export const defaultSettings: Readonly<Record<string, string>> = {
 export class System {
   readonly broker: Broker;
   readonly services: PerService<ServiceProcess>;
+  readonly #dataDir: string;
   readonly #lock: LockFile;
 
-  private constructor(broker: Broker, services: PerService<ServiceProcess>, lock: LockFile) {
+  private constructor(dataDir: string, broker: Broker, services: PerService<ServiceProcess>, lock: LockFile) {
+    this.#dataDir = dataDir;
     this.broker = broker;
     this.services = services;
     this.#lock = lock;
@@ -89,6 +92,7 @@ export class System {
       ...(options.progress ? { progress: options.progress } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     });
+    noteBroker(options.dataDir, broker);
     const process = (service: ServiceName) =>
       new ServiceProcess({
         service,
@@ -98,7 +102,7 @@ export class System {
         env: { ...serviceAddresses(ports), ...options.env },
         onLine: (line) => options.onLine?.(service, line),
       });
-    return new System(broker, perService(process), lock);
+    return new System(options.dataDir, broker, perService(process), lock);
   }
 
   get urls(): PerService<string> {
@@ -109,6 +113,7 @@ export class System {
   async stop(): Promise<void> {
     await Promise.all(serviceNames.map((name) => this.services[name].stop()));
     await this.broker.stop();
+    removeBrokerNote(this.#dataDir);
     this.#lock.release();
   }
 
@@ -125,8 +130,13 @@ export function serviceAddresses(ports: PerService<number>): Record<string, stri
 
 /** @throws StartError when another system that runs has that data folder */
 export function checkFolderFree(dataDir: string): void {
-  const holder = lockHolder(lockIn(dataDir));
+  const holder = systemHolder(dataDir);
   if (holder !== undefined) throw folderInUse(dataDir, holder);
+}
+
+/** The process whose system runs in that data folder; undefined when none does. */
+export function systemHolder(dataDir: string): number | undefined {
+  return lockHolder(lockIn(dataDir));
 }
 
 async function takeFolder(dataDir: string): Promise<LockFile> {

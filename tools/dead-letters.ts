@@ -1,114 +1,113 @@
-// Shows the dead-letter queues, and puts messages back into the queue of their service once what was wrong is mended.
-// Putting back is safe at any time and any number of times: the inbox recognises what had taken effect.
-import { parseArgs } from 'node:util';
-import { type ConfirmChannel, connect, type GetMessage } from 'amqplib';
-import { printable } from '../local/printable.ts';
-import { isUsageError, UsageError } from '../local/usage-error.ts';
+// `npm run dead-letters`: shows the dead-letter queues, and redrives or discards what is in them.
+// Redriving is safe at any time and any number of times: the inbox recognises what had taken effect.
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ChannelModel, connect } from 'amqplib';
+import { findBroker } from '../local/find-broker.ts';
+import { StartError } from '../local/ports.ts';
+import { printable, printableLines } from '../local/printable.ts';
+import { StopRequest, stopRequests } from '../local/stop-request.ts';
+import { isUsageError } from '../local/usage-error.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import { servicesOf } from '../shared/contract/language.ts';
-import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
-import { eventOf, linesOf, reasonOf } from './dead-letters/letter-text.ts';
+import { type Command, commandFrom } from './dead-letters/arguments.ts';
+import { type Desk, discard, list, redrive, show } from './dead-letters/commands.ts';
+import { DeadLettersError } from './dead-letters/errors.ts';
+import { progressOn } from './dead-letters/progress.ts';
 
-const usage = `Usage: npm run dead-letters -- list [SERVICE]
-       npm run dead-letters -- redrive SERVICE [--reason REASON]
+const usage = `Usage: npm run dead-letters -- list [SERVICE] [filters] [--limit N] [--json]
+       npm run dead-letters -- show SERVICE ID [--json]
+       npm run dead-letters -- redrive SERVICE [filters] [--limit N]
+       npm run dead-letters -- discard SERVICE [filters] [--limit N] [--to FILE] --yes
 
-  list      shows the dead letters of a service, or of all, and leaves them where they are
-  redrive   puts the dead letters of a service back into its queue; with --reason only those with that reason
+  list      counts the dead letters of a service, or of all, by reason and event type; with --limit shows single ones
+  show      prints a letter whole; ID is the letter's, as list --limit shows it, or its event's
+  redrive   publishes dead letters to the queue of their service again
+  discard   writes dead letters to a file and then deletes them from the queue; without --yes only counts them
 
-The broker is the one that AMQP_URL names (default: amqp://localhost:5672; npm start prints its own).`;
+  --reason REASON       only those with that reason
+  --type TYPE           only those whose event has that type
+  --subject SUBJECT     only those about that subject: an order's id
+  --since TIME          only those dead-lettered since then: 90s, 30m, 2h, 7d, 2026-11-21 or 2026-11-21T15:04:05Z
+  --limit N             at most the oldest N that match
+  --json                one JSON object a line
+  --to FILE             the file for what is discarded, which must be new; JSON lines
+  --compose             the broker of docker-compose.yml
+  --help                this text
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { reason: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-  });
-  if (values.help) return console.log(usage);
-  const [command, service] = positionals;
-  const services = servicesOf(choreography);
-  if (service !== undefined && !services.includes(service)) {
-    throw new UsageError(`there is no service '${service}'; there are ${services.join(', ')}`);
+The broker is the one that AMQP_URL names, else the one that npm start uses with DATA_DIR (./data), else
+amqp://localhost:5672. What is not redriven or discarded stays in the queue, in its place.
+
+Exit code: 0 done, 1 not done, 2 the command line is wrong, 130 stopped by Ctrl-C.`;
+
+const exitCodes = { done: 0, notDone: 1, usage: 2, stopped: 130 };
+const closedWithinMs = 5_000;
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+
+async function main(): Promise<number> {
+  const command = commandFrom(process.argv.slice(2), servicesOf(choreography), Date.now());
+  if (!command) {
+    print(usage);
+    return exitCodes.done;
   }
-  if (command === 'list') return withBroker((channel) => list(channel, service ? [service] : services));
-  if (command === 'redrive' && service) return withBroker((channel) => redrive(channel, service, values.reason));
-  throw new UsageError(
-    command === 'redrive' ? 'redrive needs the name of a service' : 'the first word must be list or redrive',
-  );
-}
-
-async function withBroker(use: (channel: ConfirmChannel) => Promise<void>): Promise<void> {
-  const connection = await connect(process.env['AMQP_URL'] || 'amqp://localhost:5672', {
-    timeout: 10_000,
-    noDelay: true,
-  });
+  const { signal } = stopRequests(() => process.exit(exitCodes.stopped));
+  const broker = await findBroker(command.compose, process.env);
+  note(`Broker: ${printable(broker.description)}`);
+  const connection = await connect(broker.url, { timeout: 10_000, noDelay: true });
+  // Whatever is under way is rejected as well.
+  connection.on('error', () => {});
+  connection.on('blocked', () => note('The broker is short of memory or disk, and takes nothing now.'));
   try {
-    const channel = await connection.createConfirmChannel();
-    await use(channel);
-    // Closed by itself first: amqplib would drop acks that it has not sent yet.
-    await channel.close();
+    return await run(command, connection, signal);
   } finally {
-    // What was read and not acked goes back to its queue.
-    await connection.close();
+    // A blocked broker does not read that we want to close.
+    await Promise.race([connection.close().catch(() => {}), delay(closedWithinMs, undefined, { ref: false })]);
   }
 }
 
-async function list(channel: ConfirmChannel, services: readonly string[]): Promise<void> {
-  for (const service of services) {
-    const letters = await take(channel, service);
-    console.log(`${service}: ${letters.length} dead letters`);
-    for (const letter of letters) {
-      for (const line of linesOf(letter)) console.log(`  ${line}`);
-    }
-  }
-}
-
-async function redrive(channel: ConfirmChannel, service: string, reason: string | undefined): Promise<void> {
-  const letters = (await take(channel, service)).filter(
-    (letter) => reason === undefined || reasonOf(letter) === reason,
-  );
-  let returned = false;
-  channel.on('return', () => {
-    returned = true;
+async function run(command: Command, connection: ChannelModel, signal: AbortSignal): Promise<number> {
+  const deskOf = (service: string): Desk => ({
+    connection,
+    service,
+    print,
+    progress: progressOn(process.stderr),
+    signal,
   });
-  for (const letter of letters) {
-    channel.publish('', queueOf(service), letter.content, { ...originalProperties(letter), mandatory: true });
-    // Confirmed first, acked then: a crash in between leaves it in both, which the inbox makes good.
-    await channel.waitForConfirms();
-    if (returned) throw new Error(`the queue '${queueOf(service)}' does not exist; the rest stays a dead letter`);
-    channel.ack(letter);
-    console.log(`put back: ${printable(`${reasonOf(letter)}  ${eventOf(letter)}`)}`);
+  if (command.name === 'list') {
+    for (const service of command.services) await list(deskOf(service), command, command.json);
+    return exitCodes.done;
   }
-  console.log(`${letters.length} messages put back into the queue of ${service}`);
-}
-
-/** The properties it had when it was published first, as far as its headers keep them. */
-function originalProperties({ properties }: GetMessage) {
-  const { contentType, messageId, type, correlationId, headers = {} } = properties;
-  return {
-    persistent: true,
-    contentType: String(headers['x-original-content-type'] || contentType || ''),
-    messageId: String(headers['x-original-message-id'] || messageId || ''),
-    type,
-    correlationId,
-  };
-}
-
-/** Everything that is in the queue now. It stays the queue's until it is acked. */
-async function take(channel: ConfirmChannel, service: string): Promise<GetMessage[]> {
-  const letters: GetMessage[] = [];
-  for (;;) {
-    const letter = await channel.get(deadLetterQueueOf(service));
-    if (!letter) return letters;
-    letters.push(letter);
+  const desk = deskOf(command.service);
+  if (command.name === 'show') await show(desk, command.letterId, command.json);
+  else if (command.name === 'redrive') await redrive(desk, command);
+  else {
+    const file =
+      command.to ?? `${command.service}.dead-letters.${new Date().toISOString().replaceAll(/[:.]/g, '-')}.jsonl`;
+    if (!(await discard(desk, command, command.yes, file))) return exitCodes.notDone;
   }
+  return exitCodes.done;
 }
 
-main().catch((error: unknown) => {
-  const misused = isUsageError(error);
+function failed(error: unknown): number {
+  if (error instanceof StopRequest) {
+    note('Stopped. All other letters are back in their places.');
+    return exitCodes.stopped;
+  }
   const message = error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
-  console.error(
-    misused
-      ? `${message}\n\n${usage}`
-      : `The dead letters cannot be read: ${printable(String(message))}. Is AMQP_URL right, and has the service been started once?`,
+  if (isUsageError(error)) {
+    note(`${printableLines(String(message))}\n\n${usage}`);
+    return exitCodes.usage;
+  }
+  const expected = error instanceof DeadLettersError || error instanceof StartError;
+  note(
+    expected
+      ? printableLines(`Not done: ${message}`)
+      : `Not done: ${printable(String(message))}. Is this the right broker, and does it run? What was not acked is back in its queue.`,
   );
-  process.exitCode = misused ? 2 : 1;
-});
+  return exitCodes.notDone;
+}
+
+const exitCode = await main().catch(failed);
+// A connection that could not be closed does not keep the process; what was written is written first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

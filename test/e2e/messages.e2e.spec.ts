@@ -112,7 +112,7 @@ describe('messages that go wrong', function () {
     expect(dead?.properties.headers?.['x-detail']).to.include(String(event['subject']));
   });
 
-  it('P6 Once: dead letters that are put back take effect then, and putting them back twice changes nothing', async () => {
+  it('P6 Once: dead letters that are redriven take effect then, and redriving them twice changes nothing', async () => {
     const reason = 'newer-version';
     const event = tap.eventOf('order.placed');
     // Had taken effect long ago, and one that never can.
@@ -136,10 +136,10 @@ describe('messages that go wrong', function () {
       );
       const list = await deadLettersTool(system.amqpUrl, 'list', 'payment-service');
       expect(list)
-        .to.match(new RegExp(`payment-service: ${2 - round} dead letters`))
+        .to.match(new RegExp(`payment-service: ${2 - round} dead letter`))
         .and.to.include(reason);
       expect(await deadLettersTool(system.amqpUrl, 'redrive', 'payment-service', '--reason', reason)).to.include(
-        `${2 - round} messages put back`,
+        `${2 - round} dead ${round === 0 ? 'letters' : 'letter'} redriven`,
       );
     }
     expect((await tap.deadLetters('payment-service', 1))[0]?.properties.headers).to.include({ 'x-cause': reason });

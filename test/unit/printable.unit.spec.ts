@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { printable, printableLines } from '../../local/printable.ts';
 import { readableLine } from '../../local/service-log.ts';
 import { paintFor } from '../../local/terminal.ts';
-import { linesOf } from '../../tools/dead-letters/letter-text.ts';
+import { factsOf } from '../../tools/dead-letters/letter.ts';
+import { letterJson, linesOf, wholeText } from '../../tools/dead-letters/letter-text.ts';
 
 /** Sets the window's title, clears the screen, and goes to the beginning of the line. */
 const attack = '\u001b]0;owned\u0007\u001b[2J\r';
@@ -44,14 +45,17 @@ describe('text from elsewhere', () => {
   it('is escaped in what the dead letters hold: headers, detail and event', () => {
     const headers = { 'x-cause': attack, 'x-detail': attack, 'x-dead-lettered-at': attack };
     const event = { type: attack, id: `\u009b2J`, subject: '1' };
-    const properties = { headers } as never;
-    const lines = linesOf({ content: Buffer.from(JSON.stringify(event)), properties });
-    expect(lines).to.have.lengthOf(2);
-    for (const line of lines)
-      expect(line)
-        .to.include(shown)
-        .and.to.not.match(/\p{Cc}/u);
-    const unreadable = { headers: {}, contentType: attack } as never;
-    expect(linesOf({ content: Buffer.from('{'), properties: unreadable })[0]).to.include(shown);
+    const letter = (content: string, properties: object) => ({ content: Buffer.from(content), properties }) as never;
+    const lines = linesOf(factsOf(letter(JSON.stringify(event), { headers })));
+    expect(lines).to.have.lengthOf(3);
+    for (const line of lines) expect(line).to.not.match(/\p{Cc}/u);
+    expect(lines[0]).to.include(`${shown}  ${shown}  ${shown}`);
+    expect(lines[2]).to.include(shown);
+    const whole = wholeText(letter(attack, { headers: { [attack]: attack }, contentType: attack, messageId: attack }));
+    expect(whole).to.include(`  ${shown}: ${shown}`);
+    for (const line of whole.split('\n')) expect(line).to.not.match(/\p{Cc}/u);
+    const json = letterJson('payment-service', letter(`${attack}\u009b\u202e`, { headers }));
+    expect(json).to.not.match(/[\p{Cc}\u202e]/u);
+    expect(JSON.parse(json)).to.include({ body: `${attack}\u009b\u202e`, reason: attack });
   });
 });
