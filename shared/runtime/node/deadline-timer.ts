@@ -27,6 +27,9 @@ export class DeadlineTimer implements GroupParticipant {
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined;
   /** Keys that failed, and when each may be tried again. */
   readonly #failed = new Map<string, { attempts: number; notBeforeMs: number }>();
+  /** Keys met at the last wake-up: one that is due again at once has not moved on. */
+  #met = new Set<string>();
+  #meeting = new Set<string>();
   /** Units of work of the present wake-up that are not done yet. */
   #left = 0;
   #running = false;
@@ -73,6 +76,8 @@ export class DeadlineTimer implements GroupParticipant {
     const keys = this.#dueNow(deadlines, nowMs);
     if (keys.length === 0) return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
     this.#left = keys.length;
+    this.#met = this.#meeting;
+    this.#meeting = new Set(keys);
     for (const key of keys) this.#meet(deadlines, key);
   }
 
@@ -87,20 +92,23 @@ export class DeadlineTimer implements GroupParticipant {
   }
 
   #meet(deadlines: Deadlines, key: string): void {
-    const { units, clock, log, unreachable } = this.#options;
+    const { units, clock, unreachable } = this.#options;
     const cause = newCause(clock.newId(), clock);
     units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx, unreachable) }, (result) => {
       if (!this.#running) return;
-      if (result.ok) {
-        this.#failed.delete(key);
-      } else {
-        const attempts = (this.#failed.get(key)?.attempts ?? 0) + 1;
-        this.#failed.set(key, { attempts, notBeforeMs: clock.nowMs() + backoffMs(attempts, retryMinMs, retryMaxMs) });
-        log.error({ key, error: String(result.error), attempts }, 'a deadline could not be met now: it is retried');
-      }
+      if (!result.ok) this.#tryLater(key, String(result.error));
+      else if (this.#met.has(key)) this.#tryLater(key, 'it was met, and is still due');
+      else this.#failed.delete(key);
       this.#left -= 1;
       // A failed one is still the next that is due: not at once again.
       if (this.#left === 0) this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
     });
+  }
+
+  #tryLater(key: string, error: string): void {
+    const { clock, log } = this.#options;
+    const attempts = (this.#failed.get(key)?.attempts ?? 0) + 1;
+    this.#failed.set(key, { attempts, notBeforeMs: clock.nowMs() + backoffMs(attempts, retryMinMs, retryMaxMs) });
+    log.error({ key, error, attempts }, 'a deadline could not be met now: it is retried');
   }
 }
