@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BrokerSettingError, BrokerUnavailableError } from '../local/broker/start-broker.ts';
-import { readOptions, UsageError, usage } from './options.ts';
+import { UsageError } from '../local/usage-error.ts';
+import { readOptions, usage } from './options.ts';
 import { hottestReport } from './report/hottest.ts';
 import { plotOf } from './report/plot.ts';
 import { reportOf } from './report/report.ts';

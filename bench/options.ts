@@ -1,5 +1,6 @@
 // The command line of `npm run bench`.
 import { parseArgs } from 'node:util';
+import { UsageError } from '../local/usage-error.ts';
 import { fullPlan, type Plan, quickPlan } from './measure/plan.ts';
 
 export const sections = ['saturation', 'latency', 'failure', 'memory', 'growth'] as const;
@@ -17,11 +18,6 @@ export interface Options {
   /** Folder for CPU profiles of the services; undefined: none are taken. */
   readonly profile: string | undefined;
   readonly plan: Plan;
-}
-
-/** The command line asks for something that does not exist. The message names what does. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 export const usage = `npm run bench -- [options]

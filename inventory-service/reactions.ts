@@ -1,6 +1,6 @@
 // What inventory-service does when something happens elsewhere. The screen to read first.
 import { emit } from '../shared/contract/choreography.ts';
-import { ContradictoryEventError } from '../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Reservation, shortagesOf } from './reservation.ts';
 import type { InventoryStore } from './store.ts';

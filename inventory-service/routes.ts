@@ -11,6 +11,7 @@ import {
   Shortage,
 } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
@@ -22,7 +23,7 @@ const ProductView = z.object({
   productId: Name,
   name: z.string(),
   unitPrice: Money.describe('Minor units.'),
-  stock: z.int().describe('Units that can be set aside for new orders.'),
+  stock: z.int().describe('Units that can be reserved for new orders.'),
   available: z.boolean().describe('Whether it is offered for sale.'),
   version: z.int().describe('Counts the changes of name, price and availability.'),
 });
@@ -82,22 +83,19 @@ function productRoutes(store: InventoryStore): Route[] {
       path: '/products',
       operationId: 'listProducts',
       summary: 'Products in the order of their ids',
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: Name.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: Name.optional() }).strict(),
       answers: {
         200: {
-          description: 'A page of them.',
+          description: 'A page of products.',
           schema: z.object({
             products: z.array(ProductView),
-            next: Name.optional().describe('For `after`, when there is more.'),
+            next: Name.optional().describe('The `after` of the next page, if there is one.'),
           }),
         },
       },
       handle: ({ query: { limit, after } }) => {
-        const found = store.products(limit + 1, after);
-        const products = found.slice(0, limit);
-        return { status: 200, body: { products, next: found.length > limit ? products.at(-1)?.productId : undefined } };
+        const { rows, next } = pageOf(store.products(limit + 1, after), limit, ({ productId }) => productId);
+        return { status: 200, body: { products: rows, next } };
       },
     }),
     route({
@@ -138,24 +136,23 @@ function reservationRoutes(store: InventoryStore): Route[] {
       path: '/reservations',
       operationId: 'listReservations',
       summary: 'Reservations of all orders, in the order of the order ids',
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: OrderId.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: OrderId.optional() }).strict(),
       answers: {
         200: {
-          description: 'A page of them.',
+          description: 'A page of reservations.',
           schema: z.object({
             reservations: z.array(ReservationView),
-            next: OrderId.optional().describe('For `after`, when there is more.'),
+            next: OrderId.optional().describe('The `after` of the next page, if there is one.'),
           }),
         },
       },
       handle: ({ query: { limit, after } }) => {
         const found = store.reservations(limit + 1, after);
-        const reservations = found
-          .slice(0, limit)
-          .map(({ reservation, updatedAtMs }) => ({ ...reservation, updatedAt: isoTime(updatedAtMs) }));
-        const next = found.length > limit ? reservations.at(-1)?.orderId : undefined;
+        const { rows, next } = pageOf(found, limit, ({ reservation }) => reservation.orderId);
+        const reservations = rows.map(({ reservation, updatedAtMs }) => ({
+          ...reservation,
+          updatedAt: isoTime(updatedAtMs),
+        }));
         return { status: 200, body: { reservations, next } };
       },
     }),
@@ -163,10 +160,10 @@ function reservationRoutes(store: InventoryStore): Route[] {
       method: 'GET',
       path: '/reservations/:orderId',
       operationId: 'getReservation',
-      summary: "What became of an order's reservation",
+      summary: 'The reservation of an order',
       params: z.object({ orderId: OrderId }),
       answers: { 200: { description: 'The reservation.', schema: ReservationView } },
-      problems: { 404: 'Nothing is known of this order here.' },
+      problems: { 404: 'This service does not know the order.' },
       handle: ({ params: { orderId } }) => {
         const reservation = store.reservation(orderId);
         if (!reservation)

@@ -39,6 +39,8 @@ export const defaultSettings: Readonly<Record<string, string>> = {
   OUTBOX_MAX: '',
   SHUTDOWN_MS: '',
   ORDER_DEADLINE_MS: '',
+  RECONCILE_INTERVAL_MS: '',
+  JOURNAL_RETENTION_MS: '',
 };
 
 export class System {

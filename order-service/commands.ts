@@ -4,7 +4,7 @@ import { moneyMax } from '../shared/contract/event-data.ts';
 import { backoffMs, isoTime } from '../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import type { Transaction } from '../shared/saga.ts';
-import type { Order, OrderItem } from './order.ts';
+import { awaitedBy, type Order, type OrderItem } from './order.ts';
 import { refreshStatus } from './reactions.ts';
 import type { OrderStore } from './store.ts';
 
@@ -92,11 +92,23 @@ export function cancelOrder(store: OrderStore, tx: Tx, orderId: string): Order {
   return order;
 }
 
-/** Does what is due for an order: withdraws it when its deadline has passed, asks again when answers are missing. */
-export function meetDeadline(store: OrderStore, tx: Tx, orderId: string): void {
+/**
+ * Does what is due for an order: withdraws it when its deadline has passed, asks again when answers are missing. Those who
+ * are away have the withdrawal in their queues, or fetch it when they are back: asking them again would only add to it.
+ */
+export function meetDeadline(
+  store: OrderStore,
+  tx: Tx,
+  orderId: string,
+  unreachable: (service: string) => boolean = () => false,
+): void {
   const order = existing(store, orderId);
   if (order.status === 'pending') withdraw(store, tx, order, 'deadline');
-  else if (order.status === 'cancelling') askAgain(store, tx, order);
+  if (order.status !== 'cancelling') return;
+  const awaited = awaitedBy(store.facts(orderId));
+  const away = store.asks(orderId) > 0 && awaited.length > 0 && awaited.every(({ service }) => unreachable(service));
+  if (away) askLater(store, tx, order);
+  else askAgain(store, tx, order);
 }
 
 function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 'deadline'): Order {
@@ -107,13 +119,20 @@ function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 
   return withdrawn;
 }
 
-/** Publishes the withdrawal once more: who lost it hears of it now, who has answered answers again. */
-function askAgain(store: OrderStore, tx: Tx, { orderId, userId, reason }: Order): void {
-  const attempt = Math.max(1, store.asks(orderId)) + 1;
+/** Publishes the withdrawal once more: whoever lost it gets it now, whoever has answered answers again. */
+function askAgain(store: OrderStore, tx: Tx, order: Order): void {
+  const { orderId, userId, reason } = order;
+  const attempt = askLater(store, tx, order);
   tx.publish(
     emit('order.withdrawn', { orderId, userId, reason: reason === 'customer' ? 'customer' : 'deadline', attempt }),
   );
+}
+
+/** Puts off the next time. Returns the number of the present one. */
+function askLater(store: OrderStore, tx: Tx, { orderId }: Order): number {
+  const attempt = Math.max(1, store.asks(orderId)) + 1;
   store.setDue(orderId, tx.nowMs + askAgainMs(attempt), attempt);
+  return attempt;
 }
 
 function askAgainMs(attempt: number): number {

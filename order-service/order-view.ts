@@ -8,7 +8,7 @@ export const OrderView = z.object({
   orderId: OrderId,
   userId: Name,
   status: z.enum(['pending', 'cancelling', 'confirmed', 'cancelled']),
-  reason: CancelReason.optional().describe('Why it is being cancelled, or was.'),
+  reason: CancelReason.optional().describe('Why the order is being cancelled, or was cancelled.'),
   items: z.array(PricedLine),
   total: Money.describe('Minor units.'),
   placedAt: z.iso.datetime(),
@@ -16,13 +16,13 @@ export const OrderView = z.object({
   waitsFor: z
     .array(z.object({ service: z.string(), events: z.array(z.string()), since: z.iso.datetime() }))
     .describe(
-      'Which service must publish what, any one of the events, before the order goes on; empty once it has ended.',
+      'The services that the order waits for. Any one of the events of a service will do. Empty once the order has ended.',
     ),
 });
 
 export const OrderPage = z.object({
   orders: z.array(OrderView),
-  next: OrderId.optional().describe('For `before` or `after`, when there is more.'),
+  next: OrderId.optional().describe('The `before` or `after` of the next page, if there is one.'),
 });
 
 export const Timeline = z.object({

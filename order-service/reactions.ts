@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/contract/choreography.ts';
 import type { PassedLine } from '../shared/contract/event-data.ts';
-import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { hasEnded, type Order, type OrderItem, type OrderStatus, reasonOf, statusOf } from './order.ts';
 import type { OrderStore } from './store.ts';
@@ -28,6 +28,8 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     'payment.failed': (event) => {
       recoverOrder(store, event);
       const change = addFact(store, event);
+      // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
+      if (change.before === 'cancelled') return 'ended';
       const cancelled = cancelledNow(change);
       if (!cancelled) {
         throw new ContradictoryEventError(
@@ -99,7 +101,7 @@ function agree(event: SagaEvent, order: Order, { userId, amount }: { userId: str
 
 /**
  * Rebuilds an order that payment-service knows and this database does not: it was put back to an earlier state.
- * Without it a customer's money would be with an order that nobody has heard of.
+ * Without it a customer's money would be with an order that nobody knows.
  * @returns whether there was one to rebuild
  */
 function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): boolean {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Line, linesOf, Money, Name, OrderId } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/runtime/http/route.ts';
 import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
@@ -19,7 +20,7 @@ const deadlineMsMin = 100;
 const deadlineMsMax = 86_400_000;
 
 const LineRequest = Line.extend({
-  unitPrice: Money.optional().describe('The price the customer saw, in minor units. Another one now: 409.'),
+  unitPrice: Money.optional().describe('The price that the customer saw, in minor units. If it has changed: 409.'),
 }).strict();
 
 const PlaceOrder = z
@@ -36,8 +37,8 @@ const PlaceOrder = z
   .strict();
 
 const limit = z.coerce.number().int().min(1).max(100).default(20);
-const before = OrderId.optional().describe("For a user's orders: the `next` of the page before.");
-const after = OrderId.optional().describe('For all orders: the `next` of the page before.');
+const before = OrderId.optional().describe("For a user's orders: the `next` of the previous page.");
+const after = OrderId.optional().describe('For all orders: the `next` of the previous page.');
 
 const OrderPath = z.object({ orderId: OrderId });
 const UserPath = z.object({ userId: Name });
@@ -88,7 +89,7 @@ function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome):
     idempotent: { scope: 'placeOrder', request: wantedOf },
     waits: true as const,
     answers: {
-      200: { description: 'The outcome, when the request preferred to wait and it came in time.', schema: OrderView },
+      200: { description: 'The outcome, if the request asked to wait and it came in time.', schema: OrderView },
       202: {
         description: 'Accepted: it will be confirmed or cancelled. Location says where to look.',
         schema: OrderView,
@@ -96,7 +97,7 @@ function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome):
     },
     problems: {
       409: 'A price differs from the one that the customer saw; both are in the answer.',
-      422: 'A product is unknown or not for sale, or the Idempotency-Key came with another request before.',
+      422: 'A product is unknown or not for sale, or the Idempotency-Key was used for a different request.',
     },
     command(tx: Transaction, request: HttpRequest<P, unknown, B>): HttpAnswer {
       const wanted = wantedOf(request);
@@ -171,7 +172,7 @@ function singleOrderRoutes(store: OrderStore, outcome: Outcome): Route[] {
       waits: true,
       answers: {
         200: {
-          description: 'It is cancelled, when the request preferred to wait and that came in time.',
+          description: 'It is cancelled, if the request asked to wait and that came in time.',
           schema: OrderView,
         },
         202: { description: 'It is being cancelled, or is cancelled.', schema: OrderView },
@@ -192,11 +193,9 @@ function listRoutes(store: OrderStore): Route[] {
     if (!orders) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no order ${before}`);
     return page(orders, limit);
   };
-  /** One more than asked for tells whether there is a next page. */
-  const page = (orders: readonly Order[], limit: number): HttpAnswer => {
-    const shown = orders.slice(0, limit).map((order) => view(store, order));
-    const next = orders.length > limit ? shown.at(-1)?.orderId : undefined;
-    return { status: 200, body: { orders: shown, ...(next ? { next } : {}) } };
+  const page = (found: readonly Order[], limit: number): HttpAnswer => {
+    const { rows, next } = pageOf(found, limit, ({ orderId }) => orderId);
+    return { status: 200, body: { orders: rows.map((order) => view(store, order)), ...(next ? { next } : {}) } };
   };
   return [
     route({
@@ -205,7 +204,7 @@ function listRoutes(store: OrderStore): Route[] {
       operationId: 'listOrders',
       summary: "A user's orders, newest first; without a user, all orders in the order of their ids",
       query: z.object({ userId: Name.optional(), limit, before, after }).strict(),
-      answers: { 200: { description: 'A page of them.', schema: OrderPage } },
+      answers: { 200: { description: 'A page of orders.', schema: OrderPage } },
       handle: ({ query: { userId, limit, before, after } }) =>
         userId === undefined ? page(store.orders(limit + 1, after), limit) : ofUser(userId, limit, before),
     }),
@@ -216,7 +215,7 @@ function listRoutes(store: OrderStore): Route[] {
       summary: "A user's orders, newest first",
       params: UserPath,
       query: z.object({ limit, before }).strict(),
-      answers: { 200: { description: 'A page of them.', schema: OrderPage } },
+      answers: { 200: { description: 'A page of orders.', schema: OrderPage } },
       handle: ({ params, query }) => ofUser(params.userId, query.limit, query.before),
     }),
     route({
@@ -249,9 +248,7 @@ function catalogueRoutes(store: OrderStore): Route[] {
       path: '/products',
       operationId: 'listCatalogue',
       summary: "Order-service's own copy of the catalogue",
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: Name.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: Name.optional() }).strict(),
       answers: {
         200: { description: 'Products in the order of their ids.', schema: z.object({ products: z.array(Entry) }) },
       },

@@ -28,7 +28,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       deadlines: {
         nextAtMs: () => store.nextDueAtMs(),
         due: (nowMs, limit) => store.due(nowMs, limit),
-        meet: (orderId, tx) => meetDeadline(store, tx, orderId),
+        meet: (orderId, tx, unreachable) => meetDeadline(store, tx, orderId, unreachable),
       },
     };
   },

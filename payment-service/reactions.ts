@@ -1,6 +1,6 @@
 // What payment-service does when something happens elsewhere. The screen to read first.
 import { emit } from '../shared/contract/choreography.ts';
-import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Charge, type Payment, refusalOf } from './payment.ts';
 import type { PaymentStore } from './store.ts';

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Money, Name, OrderId, PaymentRefusal, PositiveMoney } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
+import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
@@ -13,7 +14,7 @@ const AccountView = z.object({ userId: Name, balance: z.int().describe('Minor un
 const EntryView = z.object({
   entryId: z.int(),
   kind: z.enum(['deposit', 'adjustment', 'charge', 'refund']),
-  amount: z.int().describe('Minor units; negative for what was taken.'),
+  amount: z.int().describe('Minor units; negative for a charge.'),
   balanceAfter: z.int(),
   orderId: OrderId.optional(),
   at: z.iso.datetime(),
@@ -71,7 +72,7 @@ function accountRoutes(store: PaymentStore): Route[] {
           description: 'The account.',
           schema: AccountView.extend({
             entries: z.array(EntryView),
-            next: z.int().optional().describe('For `before`, when there is more.'),
+            next: z.int().optional().describe('The `before` of the next page, if there is one.'),
           }),
         },
       },
@@ -80,10 +81,12 @@ function accountRoutes(store: PaymentStore): Route[] {
         const account = existing(store, userId);
         const found = store.entries(userId, limit + 1, before);
         if (!found) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no entry ${before}`);
-        const entries = found
-          .slice(0, limit)
-          .map(({ orderId, atMs, ...entry }) => ({ ...entry, ...(orderId ? { orderId } : {}), at: isoTime(atMs) }));
-        const next = found.length > limit ? entries.at(-1)?.entryId : undefined;
+        const { rows, next } = pageOf(found, limit, ({ entryId }) => entryId);
+        const entries = rows.map(({ orderId, atMs, ...entry }) => ({
+          ...entry,
+          ...(orderId ? { orderId } : {}),
+          at: isoTime(atMs),
+        }));
         return { status: 200, body: { ...account, entries, next } };
       },
     }),
@@ -115,34 +118,30 @@ function orderPaymentRoutes(store: PaymentStore): Route[] {
       path: '/payments',
       operationId: 'listPayments',
       summary: 'Payments of all orders, in the order of the order ids',
-      query: z
-        .object({ limit: z.coerce.number().int().min(1).max(1000).default(100), after: OrderId.optional() })
-        .strict(),
+      query: z.object({ limit: PageLimit, after: OrderId.optional() }).strict(),
       answers: {
         200: {
-          description: 'A page of them.',
+          description: 'A page of payments.',
           schema: z.object({
             payments: z.array(PaymentView),
-            next: OrderId.optional().describe('For `after`, when there is more.'),
+            next: OrderId.optional().describe('The `after` of the next page, if there is one.'),
           }),
         },
       },
       handle: ({ query: { limit, after } }) => {
-        const found = store.payments(limit + 1, after);
-        const payments = found
-          .slice(0, limit)
-          .map(({ payment, updatedAtMs }) => ({ ...payment, updatedAt: isoTime(updatedAtMs) }));
-        return { status: 200, body: { payments, next: found.length > limit ? payments.at(-1)?.orderId : undefined } };
+        const { rows, next } = pageOf(store.payments(limit + 1, after), limit, ({ payment }) => payment.orderId);
+        const payments = rows.map(({ payment, updatedAtMs }) => ({ ...payment, updatedAt: isoTime(updatedAtMs) }));
+        return { status: 200, body: { payments, next } };
       },
     }),
     route({
       method: 'GET',
       path: '/payments/:orderId',
       operationId: 'getPayment',
-      summary: "What became of an order's payment",
+      summary: 'The payment of an order',
       params: z.object({ orderId: OrderId }),
       answers: { 200: { description: 'The payment.', schema: PaymentView } },
-      problems: { 404: 'Nothing is known of this order here.' },
+      problems: { 404: 'This service does not know the order.' },
       handle: ({ params: { orderId } }) => {
         const payment = store.payment(orderId);
         if (!payment)

@@ -3,7 +3,7 @@ import type { SagaService } from '../services.ts';
 import type { AnyEvent } from '../shared/contract/choreography.ts';
 import type { ServiceParts } from '../shared/runtime/node/service.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
-import type { Faults } from './faults.ts';
+import type { Faults } from './environment/faults.ts';
 
 type React = (event: AnyEvent, at: never) => unknown;
 

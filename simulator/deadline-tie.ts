@@ -1,11 +1,16 @@
 // The tightest race of the saga: success arrives at order-service in the millisecond of the order's deadline.
 import { queueOf } from '../shared/contract/topology.ts';
-import type { Copy, SimQueue } from './sim-queue.ts';
-import { unpacked } from './unpacked.ts';
-import type { World } from './world.ts';
+import type { Copy, SimQueue } from './environment/sim-queue.ts';
+import { unpacked } from './environment/unpacked.ts';
+import type { Answers } from './workload/answers.ts';
+import type { WorkloadOptions } from './workload/workload-options.ts';
+
+interface Surroundings extends Pick<WorkloadOptions, 'faults' | 'schedule' | 'services'> {
+  readonly workload: { readonly answers: Pick<Answers, 'accepted'> };
+}
 
 /** The virtual moment until which the broker must hold a copy back. Undefined: it is no tie. */
-export function holdUntilDeadline(world: World, queue: SimQueue, { message }: Copy): number | undefined {
+export function holdUntilDeadline(world: Surroundings, queue: SimQueue, { message }: Copy): number | undefined {
   const { faults, schedule, services, workload } = world;
   if (!faults.on('deadline-tie')) return undefined;
   if (queue.name !== queueOf('order-service') || message.routingKey !== 'inventory.reserved') return undefined;

@@ -5,11 +5,11 @@ import { choreography } from '../shared/contract/choreography.ts';
 import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
-import type { FaultKind } from './faults.ts';
-import { poisonKinds, poisonOf } from './poison.ts';
-import type { Random } from './random.ts';
-import type { SimDatabase } from './sim-database.ts';
-import type { SimService } from './sim-service.ts';
+import type { FaultKind } from './environment/faults.ts';
+import { poisonKinds, poisonOf } from './environment/poison.ts';
+import type { Random } from './environment/random.ts';
+import type { SimDatabase } from './environment/sim-database.ts';
+import type { SimService } from './environment/sim-service.ts';
 import type { World } from './world.ts';
 
 interface Episode {
@@ -38,18 +38,19 @@ const clockFaults = ['forwards', 'backwards', 'stopped'] as const;
 // biome-ignore format: a table is read by its columns
 const episodes: readonly Episode[] = [
   { kind: 'crash',               perOrders: 60,    least: serviceNames.length * crashPoints.length, prepare: crash },
-  { kind: 'crash-loop',          perOrders: 5_000, least: 1, prepare: crashLoop },
+  { kind: 'crash-loop',          perOrders: 1_000, least: 2, prepare: crashLoop },
   { kind: 'power-loss',          perOrders: 2_000, least: 1, prepare: powerLoss },
   { kind: 'power-loss',          perOrders: 40,    least: 1, prepare: checkpoint, checkpoints: true },
   { kind: 'connection-cut',      perOrders: 300,   least: 4, prepare: connectionCut },
   { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
   { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
   { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
+  { kind: 'put-back',            perOrders: 700,   least: serviceNames.length, prepare: putBack },
   { kind: 'database-full',       perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
   { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
   { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
   { kind: 'clock-jump',          perOrders: 700,   least: 5, prepare: clockJump },
-  { kind: 'unroutable',          perOrders: 1_500, least: 2, prepare: unroutable },
+  { kind: 'unroutable',          perOrders: 500,   least: 6, prepare: unroutable },
   { kind: 'binding-removed',     perOrders: 1_000, least: 2, prepare: bindingRemoved },
   { kind: 'queue-purged',        perOrders: 1_500, least: 2, prepare: queuePurged },
   { kind: 'queue-deleted',       perOrders: 2_000, least: 1, prepare: queueDeleted },
@@ -93,7 +94,7 @@ function crash(world: World, random: Random) {
   );
   return (index: number) => {
     const { service, point } = crashes[index % crashes.length] as (typeof crashes)[number];
-    if (point === 'between steps') service.crash(point);
+    if (point === 'between steps') service.whenUp(() => service.crash(point));
     else service.arm(point, random.pick([0, 0, 1, random.below(20)]));
   };
 }
@@ -146,6 +147,20 @@ function away(world: World, random: Random) {
     world.faults.add('away');
     world.restarts.keepDown(service, random.between(hourMs, 3 * hourMs));
     service.crash('away');
+  };
+}
+
+/** Every service in turn, from a snapshot that is some hundred orders old. */
+function putBack({ allServices, putBacks, schedule, faults }: World, random: Random) {
+  return (index: number) => {
+    const service = allServices[index % allServices.length] as SimService;
+    const snapshot = putBacks.snapshot(service);
+    schedule.after(random.pick([random.between(50, 500), random.between(500, 10_000)]), () => {
+      if (!faults.active) return;
+      faults.add('put-back');
+      service.crash('put back');
+      putBacks.putBack(snapshot, schedule.nowMs);
+    });
   };
 }
 

@@ -5,11 +5,12 @@ import type { Clock } from '../shared/runtime/environment/clock.ts';
 import { silentLog } from '../shared/runtime/environment/log.ts';
 import type { BusListener, OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import { ServiceNode } from '../shared/runtime/node/service-node.ts';
+import { SimDatabase } from './environment/sim-database.ts';
 import type { Mutant } from './mutants.ts';
-import { SimDatabase } from './sim-database.ts';
 
-/** Everything in a database. */
-export type Rows = readonly (readonly [table: string, rows: readonly unknown[][]])[];
+export type Table = readonly [name: string, rows: readonly unknown[][]];
+/** Everything in a database. A table that has not changed is the same object as before. */
+export type Rows = readonly Table[];
 
 /** Timers up to this long belong to a step. Longer ones are fallbacks that nothing may depend on. */
 const stepMs = 1_500;
@@ -34,6 +35,8 @@ export class Host {
     readonly put: Put;
     readonly clear: () => void;
   }[];
+  /** What the tables held when they were last captured or restored. */
+  #rows: Rows = [];
   #node: ServiceNode | undefined;
   #todo: { readonly afterMs: number; readonly run: () => void }[] = [];
 
@@ -128,19 +131,31 @@ export class Host {
   }
 
   capture(): Rows {
-    return this.#tables.map(({ name, all }) => [name, all()] as const);
+    const before = this.#rows;
+    this.#rows = this.#tables.map(({ name, all }, index): Table => {
+      const known = before[index];
+      const rows = all();
+      return known && sameRows(known[1], rows) ? known : [name, rows];
+    });
+    return this.#rows;
   }
 
+  /** Puts these rows in the place of all, and starts a new process on them: what the old one knew was about other rows. */
   restore(rows: Rows): void {
+    this.crash();
+    const now = this.dirty ? this.capture() : this.#rows;
     const { db } = this.database;
     db.pragma('foreign_keys = OFF');
     db.exec('BEGIN');
-    for (const { name, clear, put } of this.#tables) {
+    this.#tables.forEach(({ clear, put }, index) => {
+      if (now[index] === rows[index]) return;
       clear();
-      for (const row of rows.find(([table]) => table === name)?.[1] ?? []) put(row);
-    }
+      for (const row of rows[index]?.[1] ?? []) put(row);
+    });
     db.exec('COMMIT');
     db.pragma('foreign_keys = ON');
+    this.#rows = rows;
+    this.boot();
   }
 
   /** Ids of the events in the inbox. */
@@ -151,6 +166,17 @@ export class Host {
 }
 
 type Put = (row: unknown[]) => void;
+
+function sameRows(a: readonly unknown[][], b: readonly unknown[][]): boolean {
+  return a.length === b.length && a.every((row, index) => sameRow(row, b[index] ?? []));
+}
+
+function sameRow(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.every((value, index) => {
+    const other = b[index];
+    return value === other || (Buffer.isBuffer(value) && Buffer.isBuffer(other) && value.equals(other));
+  });
+}
 
 /** A UUID from its 32 hexadecimal digits. */
 export function dashed(hex: string): string {

@@ -9,19 +9,24 @@ import type { SagaService } from '../services.ts';
 import type { AnyEvent } from '../shared/contract/choreography.ts';
 import { type Emission, emit, type ServiceName } from '../shared/contract/choreography.ts';
 import type { Bus, BusListener, OutgoingMessage, PublishOutcome } from '../shared/runtime/messaging/bus.ts';
+import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
 import type { Moment } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceParts } from '../shared/runtime/node/service.ts';
 import { type Database, isTransient } from '../shared/runtime/storage/database.ts';
-import type { FaultKind } from './faults.ts';
-import type { Random } from './random.ts';
-import { uuidV7 } from './sim-clock.ts';
-import { replaced, type SimDatabase, type StatementHook } from './sim-database.ts';
+import { checksumOf, uuidBytes, uuidText } from '../shared/runtime/storage/journal.ts';
+import type { FaultKind } from './environment/faults.ts';
+import { Random } from './environment/random.ts';
+import { uuidV7 } from './environment/sim-clock.ts';
+import { replaced, type SimDatabase, type StatementHook } from './environment/sim-database.ts';
+import type { PromiseId } from './environment/violation.ts';
 
 type Definition = SagaService;
 
 export interface Mutant {
   readonly name: string;
   readonly bug: string;
+  /** The promise that it breaks, and by which it must be found. */
+  readonly promise: PromiseId;
   /** Faults that bring it to light. Absent: all. */
   readonly faults?: readonly FaultKind[];
   /** The disks are checkpointed now and then; see SimDatabase. */
@@ -30,6 +35,10 @@ export interface Mutant {
   statements?(service: ServiceName): StatementHook | undefined;
   bus?(bus: Bus, service: ServiceName, random: Random): Bus;
   opened?(database: SimDatabase, service: ServiceName): void;
+  /** How another service's journal is read. */
+  journal?(reader: JournalReader): JournalReader;
+  /** How long journals keep events; without it: for ever. */
+  readonly retentionMs?: number;
 }
 
 type React = (event: AnyEvent, at: Moment) => Emission | string;
@@ -85,6 +94,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no-inbox',
     bug: 'an event takes effect every time it is delivered',
+    promise: 'P6',
     statements: () => (sql, statement) =>
       sql.startsWith('INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum) VALUES')
         ? replaced(statement, {
@@ -95,6 +105,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'ack-before-commit',
     bug: 'a message is acked when it arrives',
+    promise: 'P8',
     bus: (bus) =>
       around(bus, {
         start: (listener: BusListener) =>
@@ -111,6 +122,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'delete-before-confirm',
     bug: 'the outbox deletes a message as soon as it is published',
+    promise: 'P9',
     ...publishing((bus, message, done) => {
       bus.publish(message, () => {});
       done('confirmed');
@@ -119,6 +131,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'unroutable-is-confirmed',
     bug: 'a message that is returned as unroutable counts as confirmed',
+    promise: 'P9',
     ...publishing((bus, message, done) =>
       bus.publish(message, (outcome) => done(outcome === 'unroutable' ? 'confirmed' : outcome)),
     ),
@@ -126,6 +139,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'nacked-is-confirmed',
     bug: 'a nack from the broker counts as a confirm',
+    promise: 'P9',
     ...publishing((bus, message, done) =>
       bus.publish(message, (outcome) => done(outcome === 'nacked' ? 'confirmed' : outcome)),
     ),
@@ -133,6 +147,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'id-made-at-publish',
     bug: 'an event gets its id when it is published, so a second attempt has another one',
+    promise: 'P6',
     ...publishing((bus, message, done, random) => {
       const id = uuidV7(2_000_000_000_000, random);
       const body = Buffer.from(message.body.toString().replace(/"id":"[^"]+"/, `"id":"${id}"`));
@@ -142,6 +157,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'old-outbox-ignored',
     bug: 'what an earlier process left in the outbox is not published',
+    promise: 'P9',
     statements: () => (sql, statement, db) => {
       if (sql !== 'SELECT min(confirmed_until) FROM outbox_marks') return statement;
       const head = db.prepare<[], number>('SELECT coalesce(max(position), 0) FROM journal').pluck();
@@ -151,6 +167,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'journal-beside-transaction',
     bug: 'events are stored in a transaction of their own, after that of the state',
+    promise: 'P9',
     statements: () => {
       const rows: unknown[][] = [];
       return (sql, statement, db) => {
@@ -185,12 +202,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no-savepoint',
     bug: 'what a reaction has written before it throws is committed with the rest of its group',
+    promise: 'P2',
     statements: () => (sql, statement) =>
       sql === 'ROLLBACK TO work' ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) }) : statement,
   },
   {
     name: 'dead-letter-not-stored',
     bug: 'dead letters are published from memory, without the outbox',
+    promise: 'P8',
     statements: () => (sql, statement) =>
       !sql.startsWith('INSERT INTO journal')
         ? statement
@@ -202,12 +221,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'synchronous-normal',
     bug: 'a commit is answered before it is on disk (synchronous=NORMAL)',
+    promise: 'P1',
     checkpoints: true,
     opened: (database) => void database.db.pragma('synchronous = NORMAL'),
   },
   {
     name: 'no-fence-in-payment',
     bug: 'a withdrawal that comes before its order leaves no fence in payment-service',
+    promise: 'P7',
     ...reaction('payment-service', 'order.withdrawn', (real, _parts, db) => {
       const removeFence = db.prepare("DELETE FROM payments WHERE order_id = ? AND status = 'voided'");
       return (event, at) => {
@@ -220,6 +241,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no-fence-in-inventory',
     bug: 'a withdrawal that comes before the payment leaves no fence in inventory-service',
+    promise: 'P7',
     ...reaction('inventory-service', 'order.withdrawn', (real, _parts, db) => {
       const removeFence = db.prepare("DELETE FROM reservations WHERE order_id = ? AND status = 'voided'");
       return (event, at) => {
@@ -232,6 +254,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'refund-unchecked',
     bug: 'a withdrawal refunds an order without checking that it was charged',
+    promise: 'P3',
     ...reaction<PaymentParts>('payment-service', 'order.withdrawn', (real, { store }) => (event, at) => {
       const known = store.payment(event.subject);
       if (known?.status === 'failed' && store.account(known.userId)) {
@@ -243,6 +266,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'refund-twice',
     bug: 'a refusal and a withdrawal of the same order each refund it',
+    promise: 'P3',
     opened: ({ db }, service) => {
       if (service === 'payment-service') db.exec('DROP INDEX ledger_once');
     },
@@ -255,6 +279,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'partial-reservation',
     bug: 'the lines that are in stock stay set aside when another one is not',
+    promise: 'P4',
     ...reaction<InventoryParts>('inventory-service', 'payment.completed', (real, { store }) => (event, at) => {
       const outcome = real(event, at);
       if (typeof outcome !== 'string' && outcome.type === 'inventory.rejected' && event.type === 'payment.completed') {
@@ -269,6 +294,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'stock-not-returned',
     bug: 'a reservation is marked as released, and its stock is not returned',
+    promise: 'P4',
     ...reaction<InventoryParts>('inventory-service', 'order.withdrawn', (real, { store }) => (event, at) => {
       const known = store.reservation(event.subject);
       if (known?.status !== 'reserved') return real(event, at);
@@ -279,6 +305,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'confirm-after-withdrawn',
     bug: 'success confirms an order that has been withdrawn',
+    promise: 'P7',
     ...reaction<OrderParts>('order-service', 'inventory.reserved', (real, { store }) => (event, at) => {
       const outcome = real(event, at);
       const order = store.order(event.subject);
@@ -290,6 +317,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'last-event-wins',
     bug: 'the status of an order follows from the last event alone, in whatever order they come',
+    promise: 'P7',
     definition: (definition) =>
       definition.name !== 'order-service'
         ? undefined
@@ -322,15 +350,20 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'deadline-ignores-confirmed',
     bug: 'the deadline withdraws an order that is confirmed',
+    promise: 'P3',
     ...parts('order-service', (real, db) => {
+      const notWithdrawn = `status IN ('pending', 'confirmed')
+        AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn')`;
       const due = db.prepare<[number], { order_id: string }>(
-        `SELECT order_id FROM orders WHERE deadline_at_ms <= ? AND status IN ('pending', 'confirmed')
-           AND NOT EXISTS (SELECT 1 FROM facts WHERE facts.order_id = orders.order_id AND type = 'order.withdrawn') LIMIT 100`,
+        `SELECT order_id FROM orders WHERE deadline_at_ms <= ? AND ${notWithdrawn} LIMIT 100`,
       );
+      const next = db
+        .prepare<[], number | null>(`SELECT min(deadline_at_ms) FROM orders WHERE ${notWithdrawn}`)
+        .pluck();
       return {
         ...real,
         deadlines: {
-          nextAtMs: () => real.deadlines?.nextAtMs(),
+          nextAtMs: () => next.get() ?? undefined,
           due: (nowMs) => due.all(nowMs).map(({ order_id }) => order_id),
           meet: (orderId, tx) => {
             tx.publish(emit('order.withdrawn', { orderId, userId: 'somebody', reason: 'deadline' }));
@@ -340,8 +373,76 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'cursor-too-early',
+    bug: 'a range of a journal counts as reconciled before what is missing of it was handled',
+    promise: 'P8',
+    journal: (reader) => ({
+      digests: (query, done) => reader.digests(query, done),
+      ids: (_query, done) => reader.events([], () => done([])),
+      events: (positions, done) => reader.events(positions, done),
+    }),
+  },
+  {
+    name: 'digest-of-half',
+    bug: 'a digest leaves out the first half of its range, in the journal and in the inbox',
+    promise: 'P8',
+    statements: () => (sql, statement) => {
+      if (!sql.startsWith('SELECT count(*) AS count')) return statement;
+      const ofInbox = sql.includes('FROM inbox');
+      return replaced(statement, {
+        get: (...values: unknown[]) => {
+          const at = ofInbox ? 1 : 0;
+          const [after, until] = [Number(values[at]), Number(values[at + 1])];
+          values[at] = Math.ceil((after + until) / 2);
+          return statement.get(...values);
+        },
+      });
+    },
+  },
+  {
+    name: 'ids-not-from-their-cause',
+    bug: 'an event that follows from another gets a new id each time that its cause is handled',
+    promise: 'P12',
+    statements: () => {
+      const random = new Random(1);
+      return (sql, statement) =>
+        !sql.startsWith('INSERT INTO journal')
+          ? statement
+          : replaced(statement, {
+              run: (position, id, checksum, type, subject, deadLetter, atMs, body) => {
+                const old = uuidText(id as Buffer);
+                // Version 8: it is made from its cause.
+                if (old.charAt(14) !== '8') {
+                  return statement.run(position, id, checksum, type, subject, deadLetter, atMs, body);
+                }
+                const text = uuidV7(Number.parseInt(old.slice(0, 13).replace('-', ''), 16), random);
+                const bytes = uuidBytes(text);
+                const changed = Buffer.from((body as Buffer).toString().replace(old, text));
+                return statement.run(position, bytes, checksumOf(bytes), type, subject, deadLetter, atMs, changed);
+              },
+            });
+    },
+  },
+  {
+    name: 'retention-cuts-unsent',
+    bug: 'retention deletes what the broker has not confirmed',
+    promise: 'P9',
+    faults: ['unroutable', 'blocked', 'broker-restart'],
+    retentionMs: 100,
+    statements: () => (sql, statement) => {
+      // The inbox keeps everything: only what retention does to the journal is looked at.
+      if (sql.startsWith('DELETE FROM inbox')) {
+        return replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) });
+      }
+      if (!sql.startsWith('DELETE FROM journal')) return statement;
+      const head = Number.MAX_SAFE_INTEGER;
+      return replaced(statement, { run: (_upTo, ...rest) => statement.run(head, ...rest) });
+    },
+  },
+  {
     name: 'cancelled-too-early',
     bug: 'an order ends as cancelled before it has been refunded',
+    promise: 'P2',
     ...reaction<OrderParts>('order-service', 'inventory.released', (real, { store }, db) => {
       const cancel = db.prepare("UPDATE orders SET status = 'cancelled' WHERE order_id = ?");
       return (event, at) => {

@@ -1,12 +1,12 @@
 // Every event that the broker has taken from a service, by id, whether it came alone or in a batch.
 import { deadLetterExchange } from '../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
-import type { Violation } from './checks/evidence.ts';
-import type { Counter } from './faults.ts';
-import type { History } from './history.ts';
-import { publisherOf } from './saga-event.ts';
-import type { Schedule } from './schedule.ts';
-import { unpacked } from './unpacked.ts';
+import type { Counter } from './environment/faults.ts';
+import type { History } from './environment/history.ts';
+import { publisherOf } from './environment/saga-event.ts';
+import type { Schedule } from './environment/schedule.ts';
+import { unpacked } from './environment/unpacked.ts';
+import type { Violation } from './environment/violation.ts';
 
 export class PublishedEvents {
   readonly byId = new Map<string, OutgoingMessage>();

@@ -1,8 +1,8 @@
 // Quiet: the faults have stopped, everything broken is repaired, and all work must end in time.
 import { queueOf } from '../shared/contract/topology.ts';
-import type { Violation } from './checks/evidence.ts';
-import { finalStatuses } from './saga-event.ts';
-import { epochMs } from './sim-clock.ts';
+import { finalStatuses } from './environment/saga-event.ts';
+import { epochMs } from './environment/sim-clock.ts';
+import type { Violation } from './environment/violation.ts';
 import type { World } from './world.ts';
 
 /** From the end of the faults, or from the last deadline if that is later: three rounds of reconciliation. */
@@ -38,9 +38,9 @@ export function becomeQuiet(world: World): Violation[] {
   for (let waitedMs = 0; waitedMs < boundMs; ) {
     world.runFor(lookMs);
     waitedMs += lookMs;
-    if (waitedMs % redriveMs === 0) deadLetters.redriveWithoutPoison();
+    if (waitedMs % redriveMs === 0) deadLetters.redriveUnhandled();
     if (workInProgress(world) === undefined && unendedOrder(world) === undefined) {
-      if (!deadLetters.redriveWithoutPoison()) return [];
+      if (!deadLetters.redriveUnhandled()) return [];
     }
   }
   return notQuiet(world, `within ${boundMs} ms after the faults stopped`);
@@ -55,13 +55,25 @@ function notQuiet(world: World, when: string): Violation[] {
   return [{ promise: work?.includes('outbox') ? 'P9' : 'P8', subject: '', text: `${work}, ${when}` }];
 }
 
-/** Messages that are not acked, and work inside the services. Undefined: there is none. */
+/** Messages that are not acked, work inside the services, and journals not compared. Undefined: there is none. */
 export function workInProgress({ broker, allServices }: World): string | undefined {
   for (const { name, quiet } of allServices) {
     const queue = broker.queue(queueOf(name));
     const unacked = queue.enqueued - queue.acked.length - queue.deadLettered.length - queue.lost.length;
     if (unacked > 0) return `${unacked} messages of ${name} are neither acked nor dead-lettered nor lost`;
     if (!quiet) return `the outbox of ${name} is not empty, or it has work in progress`;
+  }
+  return unreconciled(allServices);
+}
+
+/** A consumer that has not compared all of a publisher's journal with its inbox. Undefined: there is none. */
+function unreconciled(allServices: World['allServices']): string | undefined {
+  for (const { name, node } of allServices) {
+    for (const [publisher, { state, reconciledUntil }] of Object.entries(node?.reconciliation.status() ?? {})) {
+      const head = allServices.find((service) => service.name === publisher)?.node?.journal.head() ?? 0;
+      if (state === 'reconciled' && reconciledUntil === head) continue;
+      return `${name} has reconciled ${reconciledUntil} of ${head} events of ${publisher}, and is ${state}`;
+    }
   }
   return undefined;
 }

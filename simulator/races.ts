@@ -1,7 +1,7 @@
 // The races that a run must bring about, by name, and how often each came about: counted on the way or from the databases.
-import type { Counter } from './faults.ts';
-import type { SimService } from './sim-service.ts';
-import type { SimServices } from './sim-services.ts';
+import type { Counter } from './environment/faults.ts';
+import type { SimService } from './environment/sim-service.ts';
+import type { SimServices } from './environment/sim-services.ts';
 import type { Accepted, Answers } from './workload/answers.ts';
 
 export const raceNames = [

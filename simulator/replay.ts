@@ -1,9 +1,9 @@
 // Replay: after the end, dead letters, duplicates from days ago and every event ever published are delivered again.
 // Nothing may change.
 import { checkPromises } from './checks/check-promises.ts';
-import type { Violation } from './checks/evidence.ts';
 import { repeatedAnswers } from './checks/repeated-answers.ts';
 import { digestOf } from './digest.ts';
+import type { Violation } from './environment/violation.ts';
 import { workInProgress } from './quiet.ts';
 import type { World } from './world.ts';
 
@@ -41,17 +41,19 @@ export function replayEverything(world: World): Violation[] {
 function deliverAgain(world: World): void {
   const { faults, schedule, broker, published } = world;
   const random = world.random.stream('again');
-  if (faults.kinds.has('redrive')) world.deadLetters.redriveAll(2);
-  const events = [...published.byId.values()];
+  // What is about something that was lost with a database may take effect for the first time.
+  const { lost } = world.workload.answers;
+  if (faults.kinds.has('redrive')) world.deadLetters.redriveAll(2, lost);
+  const events = [...published.byId.values()].filter(({ correlationId = '' }) => !lost.has(correlationId));
   if (faults.kinds.has('late-duplicates')) {
     for (const event of events) {
       if (!random.chance(0.02)) continue;
       for (let copies = random.between(2, 6); copies > 0; copies--) {
         faults.add('late-duplicates');
-        schedule.after(random.below(3 * dayMs), () => broker.route(event));
+        schedule.after(random.below(dayMs), () => broker.route(event));
       }
     }
-    world.runFor(3 * dayMs);
+    world.runFor(dayMs);
   }
   if (faults.kinds.has('replay')) {
     faults.add('replay', events.length);

@@ -1,5 +1,5 @@
 // What is printed about runs.
-import { allFaults, type FaultKind } from './faults.ts';
+import { allFaults, type FaultKind } from './environment/faults.ts';
 import type { RunResult } from './run.ts';
 
 const number = (value: number) => Math.round(value).toLocaleString('en');

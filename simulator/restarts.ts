@@ -1,9 +1,9 @@
 // Who starts a crashed service again, and when: soon, at once over and over (a crash loop), or hours later.
 import type { ServiceName } from '../shared/contract/choreography.ts';
-import type { Faults } from './faults.ts';
-import type { Random } from './random.ts';
-import type { Schedule } from './schedule.ts';
-import type { SimService } from './sim-service.ts';
+import type { Faults } from './environment/faults.ts';
+import type { Random } from './environment/random.ts';
+import type { Schedule } from './environment/schedule.ts';
+import type { SimService } from './environment/sim-service.ts';
 
 export class Restarts {
   readonly #schedule: Schedule;
@@ -37,7 +37,7 @@ export class Restarts {
 
   crashed(service: SimService, reason: string): void {
     const { name } = service;
-    if (reason !== 'away' && reason !== 'power loss') this.#faults.add(`crash ${name} ${reason}`);
+    if (!['away', 'power loss', 'put back'].includes(reason)) this.#faults.add(`crash ${name} ${reason}`);
     let delayMs = this.#random.pick([this.#random.below(20), this.#random.between(20, 3_000)]);
     const left = this.#crashesLeft.get(name) ?? 0;
     if (left > 0 && this.#faults.active) {

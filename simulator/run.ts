@@ -1,6 +1,7 @@
 // What a run is asked for, and what it reports.
-import type { Evidence, Violation } from './checks/evidence.ts';
-import type { FaultKind } from './faults.ts';
+import type { Evidence } from './checks/evidence.ts';
+import type { FaultKind } from './environment/faults.ts';
+import type { Violation } from './environment/violation.ts';
 import type { Mutant } from './mutants.ts';
 
 export interface RunOptions {

@@ -1,9 +1,9 @@
 // One run: three services, a broker, people and faults, from one seed. First everything happens at once; then the faults
 // stop, the system must become quiet, and the promises are checked; then everything comes again, and nothing may change.
 import { checkPromises } from './checks/check-promises.ts';
-import type { Violation } from './checks/evidence.ts';
+import { sequenceDiagram } from './environment/history.ts';
+import type { Violation } from './environment/violation.ts';
 import { type PlannedEpisode, planEpisodes } from './episodes.ts';
-import { sequenceDiagram } from './history.ts';
 import { becomeQuiet, endFaults } from './quiet.ts';
 import { countOutcomes, namedRaces } from './races.ts';
 import { replayEverything } from './replay.ts';
@@ -43,11 +43,13 @@ function prepare(world: World): void {
 }
 
 function judge(world: World, unquiet: readonly Violation[]): Violation[] {
+  const { lost } = world.workload.answers;
   const violations = [
     ...unquiet,
-    ...world.workload.answers.violations,
+    ...[...world.workload.answers.violations, ...world.published.violations].filter(
+      ({ subject }) => !lost.has(subject),
+    ),
     ...checkPromises(world.evidence()),
-    ...world.published.violations,
   ];
   return violations.length > 0 ? violations : replayEverything(world);
 }

@@ -4,22 +4,24 @@ import type { ServiceName } from '../shared/contract/choreography.ts';
 import { queueOf } from '../shared/contract/topology.ts';
 import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
 import { BrokenReactions } from './broken-reactions.ts';
-import { SimBroker } from './broker.ts';
 import type { Evidence } from './checks/evidence.ts';
-import { DeadLetters } from './dead-letters.ts';
 import { holdUntilDeadline } from './deadline-tie.ts';
-import { Counter, Faults } from './faults.ts';
-import { History } from './history.ts';
+import { SimBroker } from './environment/broker.ts';
+import { DeadLetters } from './environment/dead-letters.ts';
+import { Counter, Faults } from './environment/faults.ts';
+import { History } from './environment/history.ts';
+import type { Poison } from './environment/poison.ts';
+import { Random } from './environment/random.ts';
+import { type Owner, Schedule } from './environment/schedule.ts';
+import { journalReader } from './environment/sim-journals.ts';
+import { FailpointSignal, SimService } from './environment/sim-service.ts';
+import type { SimServices } from './environment/sim-services.ts';
+import { isHandled } from './handled.ts';
 import type { Mutant } from './mutants.ts';
-import type { Poison } from './poison.ts';
 import { PublishedEvents } from './published-events.ts';
-import { Random } from './random.ts';
+import { PutBacks } from './put-backs.ts';
 import { Restarts } from './restarts.ts';
 import type { RunOptions } from './run.ts';
-import { type Owner, Schedule } from './schedule.ts';
-import { journalReader } from './sim-journals.ts';
-import { FailpointSignal, SimService } from './sim-service.ts';
-import type { SimServices } from './sim-services.ts';
 import { Workload } from './workload/workload.ts';
 
 export class World {
@@ -39,6 +41,7 @@ export class World {
   readonly poison = new Map<string, Poison>();
   readonly deadLetters: DeadLetters;
   readonly workload: Workload;
+  readonly putBacks: PutBacks;
 
   constructor(options: RunOptions, beforeOrder: (index: number) => void) {
     this.random = new Random(options.seed, 'simulation');
@@ -57,11 +60,13 @@ export class World {
       faults: this.faults,
       poison: this.poison,
       brokenReactions: this.brokenReactions.everBroken,
+      isHandled: (service, eventId) => isHandled(this.services[service].database.db, eventId),
     });
     const { services, schedule, faults, races, history } = this;
     const random = this.random.stream('people');
     const { orders } = options;
     this.workload = new Workload({ orders, services, schedule, random, faults, races, history, beforeOrder });
+    this.putBacks = new PutBacks(this.workload.answers, () => this.allServices);
     this.broker.interference = {
       taken: (message) => this.published.taken(message),
       holdUntilMs: (queue, copy) => holdUntilDeadline(this, queue, copy),
@@ -79,16 +84,20 @@ export class World {
       hook: mutant?.statements?.(name),
       wrapBus: mutant?.bus && ((bus) => mutant.bus?.(bus, name, this.random) ?? bus),
       opened: (database) => mutant?.opened?.(database, name),
-      journals: (process) => this.#journals(process),
+      journals: (process) => this.#journals(process, mutant),
+      retentionMs: mutant?.retentionMs,
       crashed: (reason) => this.restarts.crashed(service, reason),
     });
     return service;
   }
 
   /** The journals of all services, as this process reads them. */
-  #journals(process: Owner): Readonly<Record<string, JournalReader>> {
+  #journals(process: Owner, mutant: Mutant | undefined): Readonly<Record<string, JournalReader>> {
     const random = this.random.stream('journals');
-    return perService((name) => journalReader(this.schedule, random, process, () => this.services[name]));
+    return perService((name) => {
+      const reader = journalReader(this.schedule, random, process, () => this.services[name]);
+      return mutant?.journal?.(reader) ?? reader;
+    });
   }
 
   runFor(ms: number): void {
@@ -121,6 +130,9 @@ export class World {
       published: this.published.byId,
       queues: serviceNames.map((name) => this.broker.queue(queueOf(name))),
       deadLetters: this.deadLetters.all(),
+      putBacks: this.putBacks.all,
+      putBackReports: this.allServices.flatMap(({ putBackReports }) => putBackReports),
+      lost: this.workload.answers.lost,
       poison: this.poison,
       brokenReactions: this.brokenReactions.everBroken,
     };

@@ -8,9 +8,9 @@ import { jsonReport, textReport } from '../local/audit/report.ts';
 import { AuditError } from '../local/audit/service-client.ts';
 import { Services } from '../local/audit/services.ts';
 import { urlsFrom } from '../local/audit/urls.ts';
-import { UsageError } from '../local/backup/selection.ts';
 import { StartError } from '../local/ports.ts';
 import { paintFor, printable } from '../local/terminal.ts';
+import { isUsageError, UsageError } from '../local/usage-error.ts';
 
 const usage = `Usage: npm run audit -- [options]
 
@@ -107,8 +107,7 @@ main().then(
     process.exitCode = exitCode;
   },
   (error: unknown) => {
-    const misused =
-      error instanceof UsageError || String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
+    const misused = isUsageError(error);
     const expected = misused || error instanceof AuditError || error instanceof StartError;
     const message =
       error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error);

@@ -1,11 +1,10 @@
 // `npm run backup -- FOLDER`: copies the databases of all services while they run.
-import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { BackupError, reasonOf } from '../local/backup/backup-error.ts';
 import { composeSources } from '../local/backup/compose-backup.ts';
-import { selectionFrom, UsageError } from '../local/backup/selection.ts';
 import { localSources, takeBackup } from '../local/backup/take-backup.ts';
 import { shellWord } from '../local/terminal.ts';
+import { isUsageError } from '../local/usage-error.ts';
+import { readArguments } from './backup/arguments.ts';
 
 const usage = `Usage: npm run backup -- FOLDER [options]
 
@@ -23,30 +22,17 @@ npm run restore puts a backup back.`;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      only: { type: 'string', multiple: true, default: [] },
-      database: { type: 'string', multiple: true, default: [] },
-      compose: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) return say(usage);
-  const [folder, ...more] = positionals;
-  if (folder === undefined) throw new UsageError('name the folder for the backup');
-  if (more.length > 0) throw new UsageError(`one folder is enough; what is '${more.join(' ')}'?`);
-  if (values.compose && values.database.length > 0) throw new UsageError('--compose and --database exclude each other');
-  const selection = selectionFrom(values.only, values.database, process.env['DATA_DIR'] || 'data');
-  const sources = values.compose ? await composeSources(selection.services) : localSources(selection);
-  await takeBackup(sources, resolve(folder), say);
-  say(`The backup is complete: ${resolve(folder)}`);
+  const asked = readArguments();
+  if (!asked) return say(usage);
+  const { folder, compose, selection } = asked;
+  const sources = compose ? await composeSources(selection.services) : localSources(selection);
+  await takeBackup(sources, folder, say);
+  say(`The backup is complete: ${folder}`);
   say(`To put it back, stop the services, then: npm run restore -- ${process.argv.slice(2).map(shellWord).join(' ')}`);
 }
 
 main().catch((error: unknown) => {
-  const misused =
-    error instanceof UsageError || String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
+  const misused = isUsageError(error);
   const unexpected = !misused && !(error instanceof BackupError);
   process.stderr.write(
     misused

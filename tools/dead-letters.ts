@@ -1,27 +1,26 @@
-// Shows the dead-letter queues, and puts messages back into the queue of their service once the cause is mended.
+// Shows the dead-letter queues, and puts messages back into the queue of their service once what was wrong is mended.
 // Putting back is safe at any time and any number of times: the inbox recognises what had taken effect.
 import { parseArgs } from 'node:util';
 import { type ConfirmChannel, connect, type GetMessage } from 'amqplib';
 import { printable } from '../local/printable.ts';
+import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { choreography } from '../shared/contract/choreography.ts';
 import { servicesOf } from '../shared/contract/language.ts';
 import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
-import { causeOf, eventOf, linesOf } from './dead-letters/letter-text.ts';
+import { eventOf, linesOf, reasonOf } from './dead-letters/letter-text.ts';
 
 const usage = `Usage: npm run dead-letters -- list [SERVICE]
-       npm run dead-letters -- redrive SERVICE [--cause CAUSE]
+       npm run dead-letters -- redrive SERVICE [--reason REASON]
 
   list      shows the dead letters of a service, or of all, and leaves them where they are
-  redrive   puts the dead letters of a service back into its queue; with --cause only those with that cause
+  redrive   puts the dead letters of a service back into its queue; with --reason only those with that reason
 
 The broker is the one that AMQP_URL names (default: amqp://localhost:5672; npm start prints its own).`;
-
-class UsageError extends Error {}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { cause: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: { reason: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
   });
   if (values.help) return console.log(usage);
   const [command, service] = positionals;
@@ -30,7 +29,7 @@ async function main(): Promise<void> {
     throw new UsageError(`there is no service '${service}'; there are ${services.join(', ')}`);
   }
   if (command === 'list') return withBroker((channel) => list(channel, service ? [service] : services));
-  if (command === 'redrive' && service) return withBroker((channel) => redrive(channel, service, values.cause));
+  if (command === 'redrive' && service) return withBroker((channel) => redrive(channel, service, values.reason));
   throw new UsageError(
     command === 'redrive' ? 'redrive needs the name of a service' : 'the first word must be list or redrive',
   );
@@ -62,25 +61,35 @@ async function list(channel: ConfirmChannel, services: readonly string[]): Promi
   }
 }
 
-async function redrive(channel: ConfirmChannel, service: string, cause: string | undefined): Promise<void> {
-  const letters = (await take(channel, service)).filter((letter) => cause === undefined || causeOf(letter) === cause);
+async function redrive(channel: ConfirmChannel, service: string, reason: string | undefined): Promise<void> {
+  const letters = (await take(channel, service)).filter(
+    (letter) => reason === undefined || reasonOf(letter) === reason,
+  );
+  let returned = false;
+  channel.on('return', () => {
+    returned = true;
+  });
   for (const letter of letters) {
-    const { contentType, messageId, type, correlationId, headers = {} } = letter.properties;
-    const id = String(headers['x-original-message-id'] || messageId || '');
-    channel.publish('', queueOf(service), letter.content, {
-      persistent: true,
-      mandatory: true,
-      contentType,
-      messageId: id,
-      type,
-      correlationId,
-    });
+    channel.publish('', queueOf(service), letter.content, { ...originalProperties(letter), mandatory: true });
     // Confirmed first, acked then: a crash in between leaves it in both, which the inbox makes good.
     await channel.waitForConfirms();
+    if (returned) throw new Error(`the queue '${queueOf(service)}' does not exist; the rest stays a dead letter`);
     channel.ack(letter);
-    console.log(`put back: ${printable(`${causeOf(letter)}  ${eventOf(letter)}`)}`);
+    console.log(`put back: ${printable(`${reasonOf(letter)}  ${eventOf(letter)}`)}`);
   }
   console.log(`${letters.length} messages put back into the queue of ${service}`);
+}
+
+/** The properties it had when it was published first, as far as its headers keep them. */
+function originalProperties({ properties }: GetMessage) {
+  const { contentType, messageId, type, correlationId, headers = {} } = properties;
+  return {
+    persistent: true,
+    contentType: String(headers['x-original-content-type'] || contentType || ''),
+    messageId: String(headers['x-original-message-id'] || messageId || ''),
+    type,
+    correlationId,
+  };
 }
 
 /** Everything that is in the queue now. It stays the queue's until it is acked. */
@@ -94,7 +103,7 @@ async function take(channel: ConfirmChannel, service: string): Promise<GetMessag
 }
 
 main().catch((error: unknown) => {
-  const misused = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+  const misused = isUsageError(error);
   const message = error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
   console.error(
     misused

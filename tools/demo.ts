@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { paintFor } from '../local/terminal.ts';
 import { Client } from './demo/client.ts';
 import { Report } from './demo/report.ts';
-import { playAll } from './demo/scenes.ts';
+import { playAll } from './demo/scenes/play-all.ts';
 import { Shop } from './demo/shop.ts';
 import { composeTarget, localTarget, type Target } from './demo/target.ts';
 

@@ -1,14 +1,13 @@
 // `npm run restore -- FOLDER`: puts a backup in the place of the databases.
-import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { BackupError, reasonOf } from '../local/backup/backup-error.ts';
 import { composeTargets } from '../local/backup/compose-backup.ts';
 import { type Manifest, readManifest } from '../local/backup/manifest.ts';
 import { localTarget, PartlyRestoredError, type Restored, restoreBackup } from '../local/backup/restore-backup.ts';
-import { selectionFrom, UsageError } from '../local/backup/selection.ts';
 import { portsFrom, StartError } from '../local/ports.ts';
+import { isUsageError } from '../local/usage-error.ts';
 import { serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
+import { readArguments } from './backup/arguments.ts';
 
 const usage = `Usage: npm run restore -- FOLDER [options]
 
@@ -26,29 +25,17 @@ DATA_DIR names the folder of the databases (./data, as for npm start).`;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      only: { type: 'string', multiple: true, default: [] },
-      database: { type: 'string', multiple: true, default: [] },
-      compose: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) return say(usage);
-  const [folder, ...more] = positionals;
-  if (folder === undefined) throw new UsageError('name the folder of the backup');
-  if (more.length > 0) throw new UsageError(`one folder is enough; what is '${more.join(' ')}'?`);
-  if (values.compose && values.database.length > 0) throw new UsageError('--compose and --database exclude each other');
   // Wrong names are found before the folder is.
-  const asked = selectionFrom(values.only, values.database, process.env['DATA_DIR'] || 'data');
-  const manifest = readManifest(resolve(folder));
-  const services = values.only.length > 0 ? asked.services : servicesIn(manifest);
-  const targets = values.compose
+  const asked = readArguments();
+  if (!asked) return say(usage);
+  const { folder, compose, selection } = asked;
+  const manifest = readManifest(folder);
+  const services = asked.namesServices ? selection.services : servicesIn(manifest);
+  const targets = compose
     ? await composeTargets(services)
-    : services.map((service) => localTarget(service, asked.pathOf(service), answers));
-  const restored = await restoreBackup(resolve(folder), manifest, targets, say);
-  report(manifest, restored, values.compose);
+    : services.map((service) => localTarget(service, selection.pathOf(service), answers));
+  const restored = await restoreBackup(folder, manifest, targets, say);
+  report(manifest, restored, compose);
 }
 
 /** A backup made with --only contains some of them. */
@@ -78,8 +65,7 @@ async function answers(service: ServiceName): Promise<boolean> {
 }
 
 main().catch((error: unknown) => {
-  const misused =
-    error instanceof UsageError || String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
+  const misused = isUsageError(error);
   const expected = error instanceof BackupError || error instanceof StartError;
   const shown = expected || !(error instanceof Error) ? reasonOf(error) : error.stack;
   process.stderr.write(

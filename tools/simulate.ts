@@ -1,9 +1,10 @@
 // The simulator's command line: runs seeds, planted bugs, or every small case, and prints the result.
 // Exit code 0: every promise held; 1: a violation, or something that was never reached; 2: wrong arguments; 130: stopped.
+import { UsageError } from '../local/usage-error.ts';
 import { exploreScenarios } from './simulate/explore-scenarios.ts';
 import { findMutants } from './simulate/find-mutants.ts';
 import { runSeeds } from './simulate/run-seeds.ts';
-import { parseSettings, UsageError, usage } from './simulate/settings.ts';
+import { parseSettings, usage } from './simulate/settings.ts';
 
 const stopping = new AbortController();
 process.once('SIGINT', () => {

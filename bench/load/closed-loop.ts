@@ -1,6 +1,6 @@
 // Keeps a fixed number of sagas in flight: each that is over makes room for the next.
 import type { ClosedLoad } from './load.ts';
-import type { LoopTarget } from './load-run.ts';
+import type { LoopTarget } from './loop-target.ts';
 import { monotonicMs } from './metronome.ts';
 
 /** A refused saga is not replaced at once: that would only be refused again. */

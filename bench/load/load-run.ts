@@ -2,6 +2,7 @@
 import { closedLoop } from './closed-loop.ts';
 import { Latencies } from './histogram.ts';
 import type { FromLoadGenerator, Load, LoadResult } from './load.ts';
+import type { LoopTarget } from './loop-target.ts';
 import { monotonicMs } from './metronome.ts';
 import { openLoop } from './open-loop.ts';
 import { sagaSteps } from './saga-messages.ts';
@@ -17,17 +18,6 @@ export interface LoadRunOptions {
   /** A number that no saga has had yet. */
   readonly nextIndex: () => number;
   readonly report: (message: FromLoadGenerator) => void;
-}
-
-/** What a loop, open or closed, calls. */
-export interface LoopTarget {
-  /** Starts a saga that was due at `dueMs`. @param measured whether its latency counts */
-  launch(dueMs: number, measured: boolean): void;
-  endedSoFar(): number;
-  beginCounting(): void;
-  endCounting(): void;
-  /** The last saga was launched. */
-  allLaunched(): void;
 }
 
 interface Saga {

@@ -1,6 +1,6 @@
 // Launches sagas at the fixed moments of a schedule, whether or not the earlier ones are over.
 import type { OpenLoad } from './load.ts';
-import type { LoopTarget } from './load-run.ts';
+import type { LoopTarget } from './loop-target.ts';
 import { monotonicMs, startMetronome } from './metronome.ts';
 import { arrivalMs, arrivalsOf, dueAfter, isMeasured, tickMs } from './schedule.ts';
 

@@ -8,7 +8,7 @@ import { serviceLaunch } from '../../local/service-launch.ts';
 import { defaultSettings } from '../../local/system.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 
-/** A million orders are checked at the start (PRAGMA quick_check). */
+/** A million orders may have to be brought up to date by a migration. */
 const startTimeoutMs = 300_000;
 
 export interface MeasuredServiceOptions {

@@ -24,7 +24,7 @@ export const choreography = defineChoreography({
 
     // a new refusal, and those that must undo their step after a refusal
     'points.refused':     { by: loyalty, data: data.PointsRefused, subject: 'orderId',
-      reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits'] } },
+      reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits', 'ended'] } },
     'inventory.rejected': { ...events['inventory.rejected'],
       reactions: { ...events['inventory.rejected'].reactions, [loyalty]: ['points.taken-back', 'compensated'] } },
 

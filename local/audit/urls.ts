@@ -1,8 +1,9 @@
 // Where the services are: on this machine at the ports of `npm start` and docker-compose.yml, or where the user says.
 import { type PerService, perService } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
-import { serviceNamed, UsageError } from '../backup/selection.ts';
+import { serviceNamed } from '../backup/selection.ts';
 import { portsFrom } from '../ports.ts';
+import { UsageError } from '../usage-error.ts';
 
 /**
  * @param given `SERVICE=URL`

@@ -98,7 +98,7 @@ export function swapIn(path: string, aside: string): string[] {
   for (const suffix of present) linkSync(`${path}${suffix}`, `${aside}${suffix}`);
   if (present.length > 0) {
     // A crash must leave neither the copy beside a foreign -wal, nor the old database without its own, nor no database
-    // at all, which a service would start anew. With this text in its place a service does not start.
+    // at all, which a service would start with nothing in it. With this text in its place a service does not start.
     const block = `${path}.restore-block`;
     writeFileSync(block, `This database is being restored. If nothing does that any more: npm run restore again.\n`);
     flushPath(block);

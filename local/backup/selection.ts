@@ -2,11 +2,7 @@
 import { join, resolve } from 'node:path';
 import { serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
-
-/** The command line is wrong; the message says how. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+import { UsageError } from '../usage-error.ts';
 
 export interface Selection {
   readonly services: readonly ServiceName[];

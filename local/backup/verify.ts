@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import Sqlite from 'better-sqlite3';
+import { findDamage } from '../../shared/runtime/storage/integrity.ts';
 import { BackupError, reasonOf } from './backup-error.ts';
 
 export interface DatabaseFacts {
@@ -27,20 +28,20 @@ export async function verifyDatabase(path: string): Promise<DatabaseFacts> {
 
 function checkedSchemaVersion(path: string): number {
   let schemaVersion: number;
-  let verdict: string;
+  let damage: string | undefined;
   try {
     const db = new Sqlite(path, { readonly: true, fileMustExist: true });
     try {
-      verdict = String(db.pragma('quick_check(1)', { simple: true }));
+      damage = findDamage(db);
       schemaVersion = Number(db.pragma('user_version', { simple: true }));
     } finally {
       db.close();
     }
   } catch (error) {
-    verdict = reasonOf(error);
+    damage = reasonOf(error);
     schemaVersion = 0;
   }
-  if (verdict !== 'ok') throw new BackupError(`the database is damaged: ${verdict}`);
+  if (damage !== undefined) throw new BackupError(`the database is damaged: ${damage}`);
   if (schemaVersion === 0) throw new BackupError('it is not a database of a service: its schema version is 0');
   return schemaVersion;
 }

@@ -35,7 +35,7 @@ export const choreography = defineChoreography({
 
     // refusals
     'payment.failed':     { by: payment,   data: data.PaymentFailed,     subject: 'orderId',
-      reactions: { [order]:     ['order.cancelled'] } },
+      reactions: { [order]:     ['order.cancelled', 'ended'] } },
     'inventory.rejected': { by: inventory, data: data.InventoryRejected, subject: 'orderId',
       reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits', 'ended'] } },
 

@@ -10,7 +10,7 @@ export const silentOutcomes = {
   noted: 'recorded; nothing follows from it',
   waits: 'recorded; something else must arrive before anything follows',
   fenced: 'the order was withdrawn before this arrived, so the step must not happen any more',
-  compensated: 'this side had already given everything back, or had never taken anything, and has said so',
+  compensated: 'this side had already given everything back, or had never taken anything, and has published that',
   withdrawn: 'the order was withdrawn before this success arrived; the undoing is already on its way',
   ended: 'the order had ended before this arrived, and this changes nothing',
   outdated: 'something newer about the same subject is known already',
@@ -28,7 +28,7 @@ export interface EventSpec {
   readonly data: z.ZodType;
   /** The field of `data` that is also the CloudEvents `subject`: what the event is about. */
   readonly subject: string;
-  /** What makes the publisher say it of its own accord. Absent: it only ever follows from another event. */
+  /** What makes the publisher publish it of its own accord. Absent: it only ever follows from another event. */
   readonly trigger?: string;
   /** The earlier event whose effect this one takes back. */
   readonly compensates?: string;

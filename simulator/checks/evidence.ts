@@ -1,23 +1,25 @@
-// Everything that the promises are judged by, and what a broken promise looks like.
+// Everything that the promises are judged by.
 import type { PerService } from '../../services.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import type { DeadLetter } from '../dead-letters.ts';
-import type { Poison } from '../poison.ts';
-import type { SimQueue } from '../sim-queue.ts';
+import type { DeadLetter } from '../environment/dead-letters.ts';
+import type { Poison } from '../environment/poison.ts';
+import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Answers } from '../workload/answers.ts';
 
-/** The promises that the simulator can judge, as docs/guarantees.md names them. */
-export type PromiseId = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P6' | 'P7' | 'P8' | 'P9' | 'P10';
-
-export interface Violation extends Finding {
-  readonly promise: PromiseId;
+/** A database that was put back, and the consumers that had compared more of its journal than it holds since. */
+export interface PutBackEvidence {
+  readonly service: ServiceName;
+  readonly atMs: number;
+  readonly ahead: readonly { readonly consumer: string; readonly position: number; readonly eventId: string | null }[];
 }
 
-export interface Finding {
-  /** The order concerned, or empty. */
-  readonly subject: string;
-  readonly text: string;
+/** An error that a service has logged about a database that was put back, its own or a publisher's. */
+export interface PutBackReport {
+  readonly by: string;
+  readonly publisher: string;
+  readonly atMs: number;
 }
 
 export interface Evidence {
@@ -29,6 +31,10 @@ export interface Evidence {
   /** The services' queues. */
   readonly queues: readonly Pick<SimQueue, 'name' | 'enqueued' | 'acked' | 'deadLettered' | 'lost'>[];
   readonly deadLetters: readonly DeadLetter[];
+  readonly putBacks: readonly PutBackEvidence[];
+  readonly putBackReports: readonly PutBackReport[];
+  /** Orders and products of which something was lost when a database was put back: they may disagree. */
+  readonly lost: ReadonlySet<string>;
   /** Messages that could never be read, by id. */
   readonly poison: ReadonlyMap<string, Poison>;
   /** `service/type/subject` of reactions that were made to throw. */

@@ -2,7 +2,7 @@
 import { type PerSagaService, type PerService, serviceNames } from '../../services.ts';
 import type { EventType } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import type { Finding } from './evidence.ts';
+import type { Finding } from '../environment/violation.ts';
 
 export interface OrderRecord {
   readonly row: OrderRow;

@@ -1,5 +1,7 @@
 // P1, accepted is accepted: whatever a customer was answered with 2xx is still so.
-import type { Evidence, Finding } from './evidence.ts';
+
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 
 export function* acceptedOrdersAreKept({ answers }: Evidence, { byId }: OrderRecords): Generator<Finding> {

@@ -1,5 +1,7 @@
 // P10, bad input stores nothing: there is no order that nobody asked for, and none of a request that was refused.
-import type { Evidence, Finding } from './evidence.ts';
+
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 
 export function* nothingUnaskedIsStored({ answers }: Evidence, { byId }: OrderRecords): Generator<Finding> {

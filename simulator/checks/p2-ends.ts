@@ -1,6 +1,7 @@
 // P2, every accepted order ends: confirmed or cancelled, once, and as the customer was answered.
-import { finalEvents, hasEnded } from '../saga-event.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import { finalEvents, hasEnded } from '../environment/saga-event.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 
 export function* everyOrderEnds({ answers }: Evidence, { byId }: OrderRecords): Generator<Finding> {

@@ -1,6 +1,7 @@
 // P3, money is conserved: at most one charge and one refund per order, and a cancelled order costs nothing.
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecord, OrderRecords } from './order-records.ts';
 import { totalOf, withinAnswers } from './totals.ts';
 

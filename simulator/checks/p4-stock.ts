@@ -1,7 +1,8 @@
 // P4, stock is conserved, line by line, and never negative.
 import type { Database } from '../../shared/runtime/storage/database.ts';
+import type { Finding } from '../environment/violation.ts';
 import type { Accepted } from '../workload/answers.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecord, OrderRecords } from './order-records.ts';
 import { totalOf, withinAnswers } from './totals.ts';
 

@@ -1,6 +1,7 @@
 // P5, the services agree when the system is quiet, on every order and on the catalogue.
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 
 /** What payment-service and inventory-service may have at the end, for an order that has ended. */
@@ -24,14 +25,16 @@ export function* servicesAgree({ databases }: Evidence, { byId, orphans }: Order
     if (agreements[row.status]?.includes(both)) continue;
     yield { subject, text: `is ${row.status}, but payment/inventory are ${both}` };
   }
-  if (
-    catalogueOf(databases['order-service'], 'catalogue') !== catalogueOf(databases['inventory-service'], 'products')
-  ) {
-    yield { subject: '', text: 'the catalogue of order-service is not that of inventory-service' };
+  const products = catalogueOf(databases['inventory-service'], 'products');
+  const copies = catalogueOf(databases['order-service'], 'catalogue');
+  for (const subject of new Set([...products.keys(), ...copies.keys()])) {
+    if (products.get(subject) === copies.get(subject)) continue;
+    yield { subject, text: 'the catalogue of order-service is not that of inventory-service' };
   }
 }
 
-function catalogueOf(db: Database, table: 'catalogue' | 'products'): string {
+function catalogueOf(db: Database, table: 'catalogue' | 'products'): Map<string, string> {
   const columns = 'product_id, name, unit_price, available, version';
-  return JSON.stringify(db.prepare(`SELECT ${columns} FROM ${table} ORDER BY product_id`).all());
+  const rows = db.prepare<[], { product_id: string }>(`SELECT ${columns} FROM ${table}`).all();
+  return new Map(rows.map((row) => [row.product_id, JSON.stringify(row)]));
 }

@@ -1,7 +1,8 @@
 // P6, once: no event of an order is published as two events, except an answer that was asked for again. replay.ts checks
 // what redelivery does.
-import { isSagaEvent } from '../saga-event.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import { isSagaEvent } from '../environment/saga-event.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import { repeatedAnswers } from './repeated-answers.ts';
 
 export function* eventsArePublishedOnce({ published }: Evidence): Generator<Finding> {

@@ -1,6 +1,7 @@
 // P7, any order: the status follows from the set of facts, and a compensation that overtakes its action fences it off.
 import { statusOf } from '../../order-service/order.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 import { costOf, paidAfterItsFence } from './p3-money.ts';
 import { reservedAfterItsFence, wrongReservations } from './p4-stock.ts';

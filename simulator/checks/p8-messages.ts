@@ -1,20 +1,56 @@
 // P8, nothing vanishes: messages in = handled + duplicates + dead-lettered, and only what can never be handled is
 // dead-lettered, with the right reason.
 import { type PerService, serviceNames } from '../../services.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
+import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import { dashed } from '../host.ts';
-import { poisonReasons } from '../poison.ts';
-import { unpacked } from '../unpacked.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import { uuidText } from '../../shared/runtime/storage/journal.ts';
+import { Counter } from '../environment/faults.ts';
+import { poisonReasons } from '../environment/poison.ts';
+import { unpacked } from '../environment/unpacked.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 
 export function* noMessageVanishes(evidence: Evidence): Generator<Finding> {
   for (const queue of evidence.queues) yield* wrongMessages(queue, evidence);
+  yield* unhandledEvents(evidence);
+  yield* deadLetteredTooOften(evidence);
   yield* wrongDeadLetters(evidence);
   const found = new Set(evidence.deadLetters.map(({ messageId }) => messageId));
   for (const { lost } of evidence.queues) for (const { message } of lost) found.add(message.messageId);
   for (const [messageId, kind] of evidence.poison) {
     if (!found.has(messageId))
       yield { subject: '', text: `${messageId} (${kind}) is neither among the dead letters nor lost by a fault` };
+  }
+}
+
+/** Events that a service subscribes to and that have not taken effect there. */
+function* unhandledEvents({ databases, published, queues }: Evidence): Generator<Finding> {
+  for (const name of serviceNames) {
+    if (!queues.some((queue) => queue.name === name)) continue;
+    const inbox = inboxOf(databases, name);
+    const types = new Set<string>(consumedBy(choreography, name));
+    for (const { messageId, routingKey, correlationId = '' } of published.values()) {
+      if (!types.has(routingKey) || inbox.has(messageId.replaceAll('-', ''))) continue;
+      yield { subject: correlationId, text: `${name} has never handled ${routingKey}` };
+    }
+  }
+}
+
+/** Each delivery of an event may end as a dead letter, and so may the one time that it was fetched from a journal. */
+function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Generator<Finding> {
+  for (const queue of queues) {
+    const deliveries = new Counter();
+    for (const { message, redeliveries } of [...queue.acked, ...queue.deadLettered]) {
+      for (const { messageId } of unpacked(message)) deliveries.add(messageId, 1 + redeliveries);
+    }
+    const dead = new Counter();
+    for (const { service, messageId } of deadLetters) if (service === queue.name) dead.add(messageId);
+    for (const [id, times] of dead.counts) {
+      if (poison.has(id) || times <= deliveries.get(id) + 1) continue;
+      const text = `${queue.name} has dead-lettered an event ${times} times that was delivered ${deliveries.get(id)} times`;
+      yield { subject: '', text };
+    }
   }
 }
 
@@ -44,8 +80,8 @@ function* wrongMessages(
     yield { subject: '', text };
   }
   for (const id of inbox) {
-    if (handled.has(id) || published.has(dashed(id))) continue;
-    yield { subject: '', text: `${queue.name} has handled event ${id}, which nobody has published` };
+    if (handled.has(id) || published.has(uuidText(Buffer.from(id, 'hex')))) continue;
+    yield { subject: id, text: `${queue.name} has handled event ${id}, which nobody has published` };
   }
 }
 

@@ -2,8 +2,9 @@
 import { type PerSagaService, serviceNames } from '../../services.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { uuidText } from '../../shared/runtime/storage/journal.ts';
-import { isSagaEvent } from '../saga-event.ts';
-import type { Evidence, Finding } from './evidence.ts';
+import { isSagaEvent } from '../environment/saga-event.ts';
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
 import type { OrderRecord, OrderRecords } from './order-records.ts';
 import { repeatedAnswers } from './repeated-answers.ts';
 

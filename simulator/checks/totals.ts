@@ -1,7 +1,7 @@
 // A total in a database against what people were answered: requests without an answer may count or not.
 import type { Database } from '../../shared/runtime/storage/database.ts';
+import type { Finding } from '../environment/violation.ts';
 import type { Sums } from '../workload/answers.ts';
-import type { Finding } from './evidence.ts';
 
 export function totalOf(db: Database, sql: string): number {
   return db.prepare<[], number>(sql).pluck().get() ?? 0;

@@ -3,9 +3,9 @@
 // states that are equal are visited once.
 import { serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
-import type { Violation } from '../checks/evidence.ts';
+import { isSagaEvent } from '../environment/saga-event.ts';
+import type { Violation } from '../environment/violation.ts';
 import type { Mutant } from '../mutants.ts';
-import { isSagaEvent } from '../saga-event.ts';
 import { type Budget, fullBudget, type Scenario } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type State, StateKeys } from './state.ts';
 import { checkAnyState, checkFinalState, statusIn } from './state-checks.ts';
@@ -187,8 +187,9 @@ class Explorer {
 
   #noteHandledSets({ rows }: State): void {
     for (const service of serviceNames) {
-      const types = this.#system.hosts[service].handled(rows[service]).map((id) => this.#system.names.get(id) ?? '');
-      this.#handledSets.add(`${service}: ${types.filter(isSagaEvent).sort().join(' ')}`);
+      const { hosts, messages } = this.#system;
+      const types = hosts[service].handled(rows[service]).map((id) => messages.get(id)?.routingKey ?? '');
+      this.#handledSets.add(`${service}: ${[...new Set(types)].filter(isSagaEvent).sort().join(' ')}`);
     }
   }
 

@@ -4,9 +4,9 @@ import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { deadLetterQueueOf } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import { checkPromises } from '../checks/check-promises.ts';
-import type { Violation } from '../checks/evidence.ts';
-import { isSagaEvent } from '../saga-event.ts';
-import { epochMs } from '../sim-clock.ts';
+import { epochMs } from '../environment/sim-clock.ts';
+import type { Violation } from '../environment/violation.ts';
+import type { Rows } from '../host.ts';
 import type { Accepted } from '../workload/answers.ts';
 import { deadlineMs, productIds, type Scenario, unitPrice, userId } from './scenarios.ts';
 import { copyOf, rowsOf, type State } from './state.ts';
@@ -22,10 +22,18 @@ export function checkAnyState({ messages, orderId }: System, { flight, rows }: S
     return [{ promise: 'P8', subject: orderId, text: `a dead letter: ${headers}` }];
   }
   return serviceNames.flatMap((name): Violation[] => {
-    const left = rowsOf(rows[name], 'outbox').length;
+    const left = unsentIn(rows[name]);
     if (left === 0) return [];
     return [{ promise: 'P9', subject: orderId, text: `${name} has no work, and ${left} messages in its outbox` }];
   });
+}
+
+/** Entries of the journal that no process has marked as confirmed. */
+function unsentIn(tables: Rows): number {
+  const marks = rowsOf(tables, 'outbox_marks').map(([, confirmedUntil]) => Number(confirmedUntil));
+  const mark = marks.length === 0 ? 0 : Math.min(...marks);
+  const above = rowsOf(tables, 'journal').filter(([position]) => Number(position) > mark);
+  return above.length + rowsOf(tables, 'outbox_exceptions').length;
 }
 
 /** The status of the order in the state that the system is in. */
@@ -56,6 +64,9 @@ export function checkFinalState(system: System, state: State, scenario: Scenario
       published: new Map(published.map((message) => [message.messageId, message])),
       queues: [],
       deadLetters: [],
+      putBacks: [],
+      putBackReports: [],
+      lost: new Set(),
       poison: new Map(),
       brokenReactions: new Set(),
     }),
@@ -77,15 +88,12 @@ function acceptedOrder(orderId: string): Accepted {
   };
 }
 
-/** The events of this order that a service has handled or recorded: with nothing left to deliver, all that were published. */
+/** The events that a service has handled or recorded: with nothing left to deliver, all that were published. */
 function knownEvents({ hosts, messages }: System, { rows }: State, service: ServiceName): OutgoingMessage[] {
   const { database } = hosts[service];
   const own =
     service === 'order-service'
       ? database.db.prepare<[], string>("SELECT event_id FROM facts WHERE source = 'order-service'").pluck().all()
       : [];
-  return [...hosts[service].handled(rows[service]), ...own].flatMap((id) => {
-    const message = messages.get(id);
-    return message && isSagaEvent(message.routingKey) ? [message] : [];
-  });
+  return [...hosts[service].handled(rows[service]), ...own].flatMap((id) => messages.get(id) ?? []);
 }

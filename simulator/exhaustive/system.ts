@@ -14,10 +14,10 @@ import { choreography, type ServiceName } from '../../shared/contract/choreograp
 import { deadLetterExchange, wholeTopology } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
+import { epochMs } from '../environment/sim-clock.ts';
+import { FailpointSignal } from '../environment/sim-service.ts';
 import { Host, type Rows } from '../host.ts';
 import type { Mutant } from '../mutants.ts';
-import { epochMs } from '../sim-clock.ts';
-import { FailpointSignal } from '../sim-service.ts';
 import { requestCause } from '../workload/requests.ts';
 import { deadlineMs, productIds, type Scenario, unitPrice, userId } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type Snapshot } from './state.ts';
@@ -34,7 +34,7 @@ export class System {
   readonly hosts: PerService<Host>;
   /** Every message that was ever published, by id. */
   readonly messages = new Map<string, OutgoingMessage>();
-  /** What each id stands for: the order, or the type of the event. */
+  /** What each id stands for: the order, or an event of this type with these data. */
   readonly names = new Map<string, string>();
   /** Outcomes of reactions that came about, `service: event -> outcome`. */
   readonly outcomes = new Set<string>();
@@ -100,7 +100,7 @@ export class System {
       const { deadlines } = node.parts;
       if (deadlines?.nextAtMs() === undefined) return;
       for (const orderId of deadlines.due(epochMs + deadlineMs, 1)) {
-        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx));
+        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx, () => false));
       }
     } finally {
       this.#deadlinePassed = false;
@@ -152,6 +152,8 @@ export class System {
       this.hosts[service].crash();
       this.hosts[service].boot();
       return { failpoints: this.#failpointsHit, crashedAt: error.message };
+    } finally {
+      this.#crashAt = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -169,12 +171,19 @@ export class System {
   #taken(message: OutgoingMessage): void {
     const { messageId, exchange, routingKey } = message;
     this.messages.set(messageId, message);
-    this.names.set(messageId, exchange === deadLetterExchange ? `dead letter in ${routingKey}` : routingKey);
+    this.names.set(messageId, exchange === deadLetterExchange ? `dead letter in ${routingKey}` : this.#nameOf(message));
     for (const binding of this.#bindings) {
       if (binding.exchange === exchange && binding.routingKey === routingKey) {
         this.addCopy(copyKey(binding.queue, messageId));
       }
     }
+  }
+
+  /** Withdrawals that ask again, and refunds for different reasons, have names of their own. */
+  #nameOf({ routingKey, body }: OutgoingMessage): string {
+    const { data } = JSON.parse(body.toString()) as { readonly data: Readonly<Record<string, unknown>> };
+    const differing = ['reason', 'attempt', 'because'].flatMap((field) => data[field] ?? []);
+    return [routingKey, ...differing].join(' ');
   }
 
   // ---- saving and restoring

@@ -1,7 +1,7 @@
 // What customers and staff were answered. The promises are checked against this.
 import type { Order, OrderStatus } from '../../order-service/order.ts';
 import type { DataOf } from '../../shared/contract/choreography.ts';
-import type { Violation } from '../checks/evidence.ts';
+import type { Violation } from '../environment/violation.ts';
 
 /** An order whose acceptance was answered. */
 export interface Accepted {
@@ -35,6 +35,8 @@ export class Answers {
   unansweredRequests = 0;
   readonly paidIn: Sums = { answered: 0, unanswered: 0 };
   readonly broughtIn: Sums = { answered: 0, unanswered: 0 };
+  /** Orders and products of which something was lost when a database was put back, and ids of events lost with it. */
+  readonly lost = new Set<string>();
   /** Promises that an answer itself has broken. */
   readonly violations: Violation[] = [];
   readonly recent: string[] = [];

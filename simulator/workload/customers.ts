@@ -5,11 +5,11 @@ import type { OrderStore } from '../../order-service/store.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { isTransient } from '../../shared/runtime/storage/database.ts';
-import type { PromiseId } from '../checks/evidence.ts';
+import type { PromiseId } from '../environment/violation.ts';
 import type { Answers } from './answers.ts';
 import type { Requests } from './requests.ts';
 import { drawBasket, drawDeadlineMs, drawQuantity, drawUser } from './shop.ts';
-import type { WorkloadOptions } from './workload.ts';
+import type { WorkloadOptions } from './workload-options.ts';
 
 /** A customer gives up after this many attempts. */
 const attemptsMax = 20;

@@ -2,8 +2,8 @@
 
 import type { Cause, Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceParts } from '../../shared/runtime/node/service.ts';
-import type { Schedule } from '../schedule.ts';
-import type { SimService } from '../sim-service.ts';
+import type { Schedule } from '../environment/schedule.ts';
+import type { SimService } from '../environment/sim-service.ts';
 
 /** A customer waits this long before asking whether the process is still alive. */
 const patienceMs = 3_000;

@@ -1,5 +1,5 @@
 // Who buys, and what there is to buy: customers with and without money, products with much, little and no stock.
-import type { Random } from '../random.ts';
+import type { Random } from '../environment/random.ts';
 
 interface Account {
   readonly userId: string;

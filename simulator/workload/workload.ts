@@ -1,27 +1,10 @@
-// The stream of requests of one run: how many orders come when, and what else people do meanwhile.
-import type { Counter, Faults } from '../faults.ts';
-import type { History } from '../history.ts';
-import type { Random } from '../random.ts';
-import type { Schedule } from '../schedule.ts';
-import { epochMs, uuidV7 } from '../sim-clock.ts';
-import type { SimServices } from '../sim-services.ts';
+import { epochMs, uuidV7 } from '../environment/sim-clock.ts';
 import { Answers } from './answers.ts';
 import { Customers } from './customers.ts';
 import { Requests } from './requests.ts';
 import { fewProducts, plentifulProducts, poorUsers, richUsers, scarceProduct } from './shop.ts';
 import { Staff } from './staff.ts';
-
-export interface WorkloadOptions {
-  readonly orders: number;
-  readonly services: SimServices;
-  readonly schedule: Schedule;
-  readonly random: Random;
-  readonly faults: Faults;
-  readonly races: Counter;
-  readonly history: History;
-  /** Called before order number `index` is placed. */
-  readonly beforeOrder: (index: number) => void;
-}
+import type { WorkloadOptions } from './workload-options.ts';
 
 const hourMs = 3_600_000;
 const burstMax = 1_000;

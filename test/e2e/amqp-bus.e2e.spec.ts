@@ -27,6 +27,8 @@ busSuite('RabbitMQ', async () => {
         topology: topologyFor(service, choreography),
         prefetch: 100,
         log: silentLog,
+        databaseId: 'one',
+        refused: () => {},
       });
       buses.set(bus, service);
       return bus;

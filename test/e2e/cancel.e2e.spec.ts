@@ -36,10 +36,10 @@ describe('P7 Any order: cancellation at every step', function () {
     const { orderId } = await system.place('rich', line);
     const answer = await system.cancel(orderId);
     expect([answer.status, answer.body.status]).to.deep.equal([202, 'cancelling']);
-    await system.heard(orderId, 'inventory.voided');
+    await system.knows(orderId, 'inventory.voided');
     const waiting = await system.view(orderId);
     expect(waiting.waitsFor.map(({ service, events }) => [service, events])).to.deep.equal([
-      ['payment-service', ['payment.refunded', 'payment.voided']],
+      ['payment-service', ['payment.failed', 'payment.refunded', 'payment.voided']],
     ]);
     const again = await system.cancel(orderId);
     expect([again.status, again.body.status]).to.deep.equal([202, 'cancelling']);
@@ -54,10 +54,10 @@ describe('P7 Any order: cancellation at every step', function () {
     const before = await now();
     await system.inventory.stop();
     const { orderId } = await system.place('rich', line);
-    await system.heard(orderId, 'payment.completed');
+    await system.knows(orderId, 'payment.completed');
     expect(await system.balance('rich')).to.equal(before.money - 100);
     expect((await system.cancel(orderId)).status).to.equal(202);
-    await system.heard(orderId, 'payment.refunded');
+    await system.knows(orderId, 'payment.refunded');
     expect((await system.view(orderId)).waitsFor.map(({ service }) => service)).to.deep.equal(['inventory-service']);
     await system.inventory.start();
     await expectUntouched(orderId, before);
@@ -76,7 +76,7 @@ describe('P7 Any order: cancellation at every step', function () {
     await expectUntouched(orderId, before);
   });
 
-  it('after stock was set aside and before order-service heard of it: both are given back', async () => {
+  it('after stock was set aside and before order-service knew of it: both are given back', async () => {
     const before = await now();
     // Frozen, not stopped: the order waits in its queue while the others go on, and a cancel waits in its socket.
     const { orderId } = await holdOrderService(line);
@@ -107,10 +107,10 @@ describe('P7 Any order: cancellation at every step', function () {
       'rich',
       shortLine.map((item) => ({ ...item, qty: 999 })),
     );
-    await system.heard(orderId, 'payment.completed');
+    await system.knows(orderId, 'payment.completed');
     await system.payment.stop();
     await system.inventory.start();
-    await system.heard(orderId, 'inventory.rejected');
+    await system.knows(orderId, 'inventory.rejected');
     const answer = await system.cancel(orderId);
     expect([answer.status, answer.body.status, answer.body.reason]).to.deep.equal([202, 'cancelling', 'out_of_stock']);
     await system.payment.start();
@@ -153,7 +153,7 @@ describe('P7 Any order: cancellation at every step', function () {
     const asked = http<OrderView>('POST', `${system.order.url}/orders/${orderId}/cancel`, undefined, {
       prefer: 'wait=25',
     });
-    await system.heard(orderId, 'order.withdrawn');
+    await system.knows(orderId, 'order.withdrawn');
     await system.inventory.start();
     const answer = await asked;
     expect([answer.status, answer.body.status]).to.deep.equal([200, 'cancelled']);
@@ -175,7 +175,7 @@ describe('P7 Any order: cancellation at every step', function () {
     await system.expectBalanced();
   });
 
-  /** Places an order and freezes order-service once its event is out and before it can hear the outcome. */
+  /** Places an order and freezes order-service once its event is out and before the outcome reaches it. */
   async function holdOrderService(items: typeof line): Promise<OrderView> {
     await system.inventory.stop();
     const placed = await system.place('rich', items);

@@ -43,7 +43,7 @@ describe('the saga over HTTP', function () {
       expect((await http('GET', `${system.inventory.url}/reservations/${orderId}`)).body).to.include({
         status: 'reserved',
       });
-      await system.heard(orderId, 'payment.completed');
+      await system.knows(orderId, 'payment.completed');
       expect(await system.timeline(orderId)).to.have.members([
         'order.placed',
         'payment.completed',
@@ -204,7 +204,7 @@ describe('the saga over HTTP', function () {
         () => system.view(body.orderId),
         ({ status }) => status === 'cancelling',
       );
-      await system.heard(body.orderId, 'inventory.voided');
+      await system.knows(body.orderId, 'inventory.voided');
       const waiting = await system.view(body.orderId);
       expect(waiting.reason).to.equal('deadline');
       expect(waiting.waitsFor.map(({ service }) => service)).to.deep.equal(['payment-service']);

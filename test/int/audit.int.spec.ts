@@ -349,6 +349,7 @@ describe('the audit', () => {
     const { 'payment-service': payment, 'inventory-service': inventory } = fake.urls;
     services = new Services(
       {
+        ...fake.urls,
         'order-service': 'http://127.0.0.1:1',
         'payment-service': inventory,
         'inventory-service': `${payment}/nowhere`,

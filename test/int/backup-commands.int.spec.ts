@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { selectionFrom, UsageError } from '../../local/backup/selection.ts';
+import { selectionFrom } from '../../local/backup/selection.ts';
+import { UsageError } from '../../local/usage-error.ts';
 import { BackupPlace } from '../support/backup-place.ts';
 
 const run = promisify(execFile);

@@ -180,7 +180,7 @@ describe('P10: bad input', () => {
       expect(({} as Record<string, unknown>)['isAdmin']).to.equal(undefined);
     });
 
-    it('is a key that stands there twice, with two values or the same, spelled alike or not', async () => {
+    it('is a key that appears twice, with two values or the same, spelled alike or not', async () => {
       const answer = await placing(
         order(`[{"productId":"${productId}","qty":1}]`, ',"userId":"bob"'),
         400,

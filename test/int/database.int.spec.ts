@@ -12,6 +12,7 @@ import {
   TransientError,
   UnusableDatabaseError,
 } from '../../shared/runtime/storage/database.ts';
+import { findDamageInBackground } from '../../shared/runtime/storage/integrity-thread.ts';
 import { newDatabasePath, removeDatabases, tablesOf } from '../support/files.ts';
 
 const numbers = 'CREATE TABLE numbers (n INTEGER NOT NULL) STRICT;';
@@ -27,14 +28,22 @@ function refusal(path: string, migrations: readonly string[] = [numbers]): strin
   return expect.fail('it was opened');
 }
 
+/** In the last page: that of an index that was made last. */
+function flipLastBit(path: string): void {
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
 /** A file of many pages, all of them in use. */
-function filled(): string {
+function filled(afterwards = ''): string {
   const path = newDatabasePath();
   const db = openDatabase(path, [numbers]);
   const insert = db.prepare('INSERT INTO numbers VALUES (?)');
   db.transaction(() => {
     for (let n = 0; n < 20_000; n += 1) insert.run(n);
   })();
+  db.exec(afterwards);
   db.close();
   return path;
 }
@@ -105,6 +114,76 @@ describe('opening a database', () => {
     const path = filled();
     truncateSync(path, statSync(path).size - 4096);
     expect(refusal(path)).to.match(/backup/);
+  });
+
+  it('refuses a file of which one bit of an index is wrong, with all tables as they were', () => {
+    const path = filled('CREATE INDEX by_n ON numbers (n);');
+    flipLastBit(path);
+    expect(refusal(path)).to.match(/damaged \(.*index by_n.*\).*put a backup in its place/);
+  });
+
+  it('reads a large file whole beside its use only: a thread of its own finds the damage', async () => {
+    const path = filled('CREATE INDEX by_n ON numbers (n);');
+    const open = () => openDatabase(path, [numbers], { checkedBytesMax: 4096 });
+    const sound = open();
+    expect(await findDamageInBackground(path)).to.equal(undefined);
+    sound.close();
+    flipLastBit(path);
+    const damaged = open();
+    expect(await findDamageInBackground(path)).to.match(/index by_n/);
+    damaged.close();
+  });
+
+  it('refuses a file of another program, and leaves it as it is', () => {
+    const path = newDatabasePath();
+    const foreign = new Sqlite(path);
+    foreign.exec('CREATE TABLE photos (name TEXT)');
+    foreign.close();
+    const before = readFileSync(path);
+    expect(refusal(path)).to.match(/written by another program.*Set DATABASE_PATH/);
+    expect(readFileSync(path).equals(before)).to.equal(true);
+
+    const marked = newDatabasePath();
+    const other = new Sqlite(marked);
+    other.pragma('application_id = 252006675');
+    other.close();
+    expect(refusal(marked)).to.match(/written by another program/);
+  });
+
+  it('refuses the database of another service, and names it', () => {
+    const path = newDatabasePath();
+    openDatabase(path, orderService.migrations, { service: 'order-service' }).close();
+    expect(() => openDatabase(path, paymentService.migrations, { service: 'payment-service' })).to.throw(
+      UnusableDatabaseError,
+      /it is the database of order-service, not of payment-service\. Set DATABASE_PATH/,
+    );
+    openDatabase(path, orderService.migrations, { service: 'order-service' }).close();
+  });
+
+  it('takes the database of an earlier version, which did not say whose it is', () => {
+    const path = newDatabasePath();
+    const earlier = openDatabase(path, paymentService.migrations.slice(0, 2));
+    earlier.pragma('application_id = 0');
+    earlier.close();
+    openDatabase(path, paymentService.migrations, { service: 'payment-service' }).close();
+  });
+
+  it('says that another process has locked it, not that it is damaged, and that waiting may be enough', () => {
+    const path = newDatabasePath();
+    openDatabase(path, [numbers]).close();
+    const other = new Sqlite(path);
+    other.exec('BEGIN EXCLUSIVE; INSERT INTO numbers VALUES (1)');
+    try {
+      openDatabase(path, [numbers]).close();
+      expect.fail('it was opened');
+    } catch (error) {
+      expect(error).to.be.instanceOf(UnusableDatabaseError).and.have.property('isTransient', true);
+      expect((error as Error).message)
+        .to.match(/Another process has locked it/)
+        .and.not.match(/damaged|backup/);
+    } finally {
+      other.close();
+    }
   });
 
   it('refuses a path that is a folder', () => {

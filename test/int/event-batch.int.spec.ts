@@ -6,10 +6,10 @@ import { choreography } from '../../shared/contract/choreography.ts';
 import {
   cloudEventBatchContentType,
   cloudEventContentType,
-  decodeMessage,
   encodeBatch,
   encodeEvent,
 } from '../../shared/contract/cloud-event.ts';
+import { decodeMessage } from '../../shared/contract/read-message.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import { pack } from '../../shared/runtime/messaging/event-batch.ts';

@@ -3,18 +3,11 @@ import { expect } from 'chai';
 import { putAccount } from '../../payment-service/commands.ts';
 import { paymentService } from '../../payment-service/service.ts';
 import { choreography, type EventOf } from '../../shared/contract/choreography.ts';
-import {
-  cloudEventBatchContentType,
-  decodeEvent,
-  encodeEvent,
-  messageBytesMax,
-} from '../../shared/contract/cloud-event.ts';
+import { cloudEventBatchContentType, encodeEvent } from '../../shared/contract/cloud-event.ts';
 import { causedEventId } from '../../shared/contract/event-id.ts';
-import {
-  ContradictoryEventError,
-  handlingAttempts,
-  UnknownSubjectError,
-} from '../../shared/runtime/messaging/event-handler.ts';
+import { decodeEvent, messageBytesMax } from '../../shared/contract/read-message.ts';
+import { handlingAttempts } from '../../shared/runtime/messaging/handling-retries.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import { openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
 import { eventOf, samples } from '../support/events.ts';
 import { contentOf, newDatabasePath, removeDatabases } from '../support/files.ts';

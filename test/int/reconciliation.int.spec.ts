@@ -303,6 +303,15 @@ describe('reconciliation', () => {
     expect(status().lastError).to.equal(undefined);
   });
 
+  it('asks at most twice in an interval while the journal cannot be read', () => {
+    const { clock, publisher } = start();
+    publisher.unreachable = true;
+    clock.advance(10 * intervalMs);
+    const { digests } = publisher.asked;
+    clock.advance(100 * intervalMs);
+    expect(publisher.asked.digests - digests).to.be.within(100, 200);
+  });
+
   it('goes on after a restart where it was', () => {
     const path = newDatabasePath();
     const first = start({ db: openDatabase(path, paymentService.migrations) });

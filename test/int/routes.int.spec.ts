@@ -123,6 +123,16 @@ describe('order-service over HTTP', () => {
     expect((await orders.get('/ann/orders?limit=1')).body).to.have.property('next');
   });
 
+  it('lists the orders of all users in the order of their ids when no user is named', async () => {
+    const ids: string[] = [];
+    for (let count = 0; count < 3; count += 1) ids.push((await place()).body.orderId);
+    const first = (await orders.get('/orders?limit=2')).body;
+    expect(first.orders.map(({ orderId }: { orderId: string }) => orderId)).to.deep.equal(ids.slice(0, 2));
+    const second = (await orders.get(`/orders?limit=2&after=${first.next}`)).body;
+    expect(second.orders.map(({ orderId }: { orderId: string }) => orderId)).to.deep.equal(ids.slice(2));
+    expect(second).to.not.have.property('next');
+  });
+
   it('refuses page limits 0, 101 and others that are no number from 1 to 100', async () => {
     for (const limit of ['0', '101', '-1', '1.5', 'all', '', '1&limit=2'])
       expectProblem(await orders.get(`/ann/orders?limit=${limit}`), 400, 'invalid-request');

@@ -44,7 +44,6 @@ function start(path: string, isGuilty: (event: CloudEvent) => boolean = ({ id })
   };
   return {
     ...run,
-    until,
     reactions: () => reactions,
     advance: (ms: number) => until(() => run.clock.advance(ms)),
     die: () => {
@@ -130,54 +129,51 @@ describe('a message that was returned', () => {
     expect(letter?.body.equals(condemned?.body ?? Buffer.alloc(0)), 'the very bytes').to.equal(true);
     expect(letter?.headers).to.include({
       'x-cause': 'crashes-the-process',
-      'x-detail': 'the process has ended 5 times while it handled this message',
+      'x-detail': 'the process has ended 5 times while it handled this event',
       'x-original-content-type': 'application/cloudevents+json',
     });
     last.die();
     expect(attempts(path)).to.deep.equal([]);
   });
 
-  it('holds a batch together no more: only the event that crashes the process is set aside, its neighbours are handled', () => {
+  it('is set aside without its neighbours when it came with others in one message', () => {
     const path = newDatabasePath();
-    const batch = [orderOf('1'), guilty, orderOf('2')];
+    const events = [orderOf('1', 1), guilty, orderOf('2', 3)];
+    const deliver = ({ bus }: ReturnType<typeof start>, returns: number) =>
+      bus.deliver(encodeBatch(events.map(encodeEvent)), { contentType: cloudEventBatchContentType, returns });
     for (let crashes = 1; crashes <= 5; crashes += 1) {
-      const { bus, advance, die } = start(path);
-      bus.deliver(encodeBatch(batch.map(encodeEvent)), {
-        contentType: cloudEventBatchContentType,
-        returns: 2 + crashes,
-      });
-      expect(advance(quietMs), `run ${crashes}`).to.equal('crashed');
-      die();
+      const run = start(path);
+      deliver(run, 2 + crashes);
+      expect(run.advance(quietMs), `run ${crashes}`).to.equal('crashed');
+      run.die();
     }
     const last = start(path);
-    const delivery = last.bus.deliver(encodeBatch(batch.map(encodeEvent)), {
-      contentType: cloudEventBatchContentType,
-      returns: 8,
-    });
+    const batch = deliver(last, 8);
     expect(last.advance(quietMs)).to.equal('alive');
-    expect(delivery.acks()).to.equal(1);
-    expect(last.dead().map(({ headers }) => headers?.['x-original-message-id'])).to.deep.equal([guilty.id]);
-    expect(batch.map(({ subject }) => last.store.payment(subject)?.status)).to.deep.equal([
-      'completed',
-      undefined,
-      'completed',
-    ]);
+    expect(batch.acks()).to.equal(1);
+    const [letter, ...more] = last.dead();
+    expect(more).to.deep.equal([]);
+    expect(letter?.body.equals(encodeEvent(guilty)), 'only the guilty one').to.equal(true);
+    const statuses = events.map(({ subject }) => last.store.payment(subject)?.status);
+    expect(statuses).to.deep.equal(['completed', undefined, 'completed']);
     last.die();
   });
 
-  it('is known once it is set aside, so that reconciliation does not fetch it again', () => {
+  it('is known to the inbox once it is set aside: reconciliation does not fetch it', () => {
     const path = newDatabasePath();
+    const event = orderOf('666', 4);
+    const isGuilty = ({ id }: CloudEvent) => id === event.id;
     for (let crashes = 1; crashes <= 5; crashes += 1) {
-      const { bus, advance, die } = start(path);
-      bus.deliverEvent(guilty, { returns: 2 + crashes });
-      expect(advance(quietMs), `run ${crashes}`).to.equal('crashed');
+      const { bus, advance, die } = start(path, isGuilty);
+      bus.deliverEvent(event, { returns: 3 });
+      advance(quietMs);
       die();
     }
-    const last = start(path);
-    last.bus.deliverEvent(guilty, { returns: 8 });
-    expect(last.advance(quietMs)).to.equal('alive');
-    expect(new Inbox(last.db, ['order-service', 'inventory-service']).has(guilty.id)).to.equal(true);
-    last.die();
+    const { bus, advance, db, die } = start(path, isGuilty);
+    bus.deliverEvent(event, { returns: 3 });
+    expect(advance(quietMs)).to.equal('alive');
+    expect(new Inbox(db, ['order-service']).digest('order-service', 3, 4).count).to.equal(1);
+    die();
   });
 
   it('is not blamed for crashes that other messages cause: its attempts end with its success', () => {
@@ -209,49 +205,28 @@ describe('a message that was returned', () => {
 describe('events that were fetched from a journal', () => {
   afterEach(removeDatabases);
 
-  const events = [orderOf('1'), guilty, orderOf('2')];
-  const fetched = events.map((event, index) => ({
-    body: encodeEvent(event),
-    eventId: event.id,
-    position: index + 1,
-    source: 'order-service',
-  }));
-  const fetchIn = (run: ReturnType<typeof start>): { readonly end: 'crashed' | 'alive'; readonly done: boolean } => {
-    let done = false;
-    const end = run.until(() => {
-      run.node.handler.handleFetched(fetched, () => {
-        done = true;
-      });
-      run.clock.advance(quietMs);
-    });
-    return { end, done };
-  };
+  const fetched = ['1', '666', '2'].map((tail, index) => orderOf(tail, index + 1));
+  /** The page of the journal in which the guilty event is. */
+  function fetch(run: ReturnType<typeof start>): 'crashed' | 'alive' {
+    const page = fetched.map((event, index) => ({ body: encodeEvent(event), eventId: event.id, position: index + 1 }));
+    run.node.handler.handleFetched('order-service', page, () => {});
+    return run.advance(quietMs);
+  }
 
-  it('are handled together while the process survives them, and leave no attempt behind', () => {
+  it('are handled one by one after a crash, until the guilty one is set aside', () => {
     const path = newDatabasePath();
-    const run = start(path, () => false);
-    expect(fetchIn(run)).to.deep.equal({ end: 'alive', done: true });
-    expect(run.reactions()).to.equal(3);
-    run.die();
-    expect(attempts(path)).to.deep.equal([]);
-  });
-
-  it('are handled one by one after three crashes; the one that crashes the process is set aside after five more', () => {
-    const path = newDatabasePath();
-    for (let crashes = 1; crashes <= 3 + 5; crashes += 1) {
-      const run = start(path);
-      expect(fetchIn(run), `run ${crashes}`).to.deep.equal({ end: 'crashed', done: false });
+    const isGuilty = ({ subject }: CloudEvent) => subject === guilty.subject;
+    // At first all are handled together; from then on each is tried alone.
+    for (let crashes = 1; crashes <= 1 + 5; crashes += 1) {
+      const run = start(path, isGuilty);
+      expect(fetch(run), `run ${crashes}`).to.equal('crashed');
       run.die();
     }
-    const last = start(path);
-    expect(fetchIn(last)).to.deep.equal({ end: 'alive', done: true });
+    const last = start(path, isGuilty);
+    expect(fetch(last)).to.equal('alive');
     expect(last.dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['crashes-the-process']);
-    expect(last.dead().map(({ headers }) => headers?.['x-original-message-id'])).to.deep.equal([guilty.id]);
-    expect(events.map(({ subject }) => last.store.payment(subject)?.status)).to.deep.equal([
-      'completed',
-      undefined,
-      'completed',
-    ]);
+    const statuses = fetched.map(({ subject }) => last.store.payment(subject)?.status);
+    expect(statuses).to.deep.equal(['completed', undefined, 'completed']);
     last.die();
     expect(attempts(path)).to.deep.equal([]);
   });

@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { checkPromises } from '../../simulator/checks/check-promises.ts';
-import type { Evidence, PromiseId } from '../../simulator/checks/evidence.ts';
+import type { Evidence } from '../../simulator/checks/evidence.ts';
+import type { PromiseId } from '../../simulator/environment/violation.ts';
 import { simulate } from '../../simulator/simulation.ts';
 
 type Tamper = (evidence: Evidence) => Evidence;
@@ -19,6 +20,9 @@ function sql(service: ServiceName, text: string): Tamper {
 const order = (text: string) => sql('order-service', text);
 const payment = (text: string) => sql('payment-service', text);
 const inventory = (text: string) => sql('inventory-service', text);
+
+const unsentEntry = `INSERT INTO journal
+  SELECT max(position) + 1, randomblob(16), 0, 'order.placed', '', NULL, 0, x'00' FROM journal`;
 
 const cases: readonly (readonly [PromiseId, string, Tamper])[] = [
   ['P1', 'an accepted order is gone', order("DELETE FROM orders WHERE status = 'confirmed'")],
@@ -49,7 +53,7 @@ const cases: readonly (readonly [PromiseId, string, Tamper])[] = [
   ],
   ['P8', 'a poison message is nowhere', (evidence) => ({ ...evidence, deadLetters: [] })],
   ['P8', 'a good message is among the dead letters', blameGoodMessages],
-  ['P9', 'an outbox is not empty', order("INSERT INTO outbox VALUES (NULL, '', '', '', '', 1, NULL, NULL, x'00', 0)")],
+  ['P9', 'a journal has an event that the broker does not know', order(unsentEntry)],
   [
     'P9',
     'an event never arrived at the broker',

@@ -4,11 +4,11 @@ import { expect } from 'chai';
 import { type PerService, type SagaService, serviceNames } from '../../services.ts';
 import { choreography, type EventType } from '../../shared/contract/choreography.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
-import { deadLetterQueueOf } from '../../shared/contract/topology.ts';
+import { deadLetterExchange, deadLetterQueueOf } from '../../shared/contract/topology.ts';
 import { declaredOutcomes } from '../../simulator/coverage.ts';
+import { isSagaEvent } from '../../simulator/environment/saga-event.ts';
 import { type Exploration, explore } from '../../simulator/exhaustive/explorer.ts';
 import { scenarios } from '../../simulator/exhaustive/scenarios.ts';
-import { isSagaEvent } from '../../simulator/saga-event.ts';
 import { deliverAll, type History, historiesIn, permutations, possibleOrders } from './histories.ts';
 import { endOf } from './legal-ends.ts';
 import { handledBefore, LoneService } from './lone-service.ts';
@@ -48,13 +48,24 @@ function throwing(definition: SagaService, type: EventType, called: () => void) 
   return bugged;
 }
 
+/** What order-service does about an order that is no longer in its database. */
+function outcomesAfterPutBack(): string[] {
+  const service = new LoneService('order-service');
+  service.orderId = '01900000-0000-7000-8000-0000000000bb';
+  service.get('payment.completed');
+  return service.outcomes;
+}
+
 describe('laws over every reaction of every service', function () {
   this.timeout(60_000);
   let explorations: Exploration[];
   let histories: PerService<History[]>;
 
   before(() => {
-    explorations = scenarios.map((scenario) => explore(scenario, { crashes: 0, cancels: 1, deadline: false }));
+    // Asking again takes a cancellation and a deadline; where stock is refused as well, that is too much for every run.
+    explorations = scenarios.map((scenario) =>
+      explore(scenario, { crashes: 0, cancels: 1, deadline: !scenario.stock.includes(0) }),
+    );
     histories = historiesIn(explorations);
   });
 
@@ -79,13 +90,13 @@ describe('laws over every reaction of every service', function () {
         for (const type of consumedBy(choreography, name) as EventType[]) {
           let calls = 0;
           const service = new LoneService(name, (definition) => throwing(definition, type, () => void calls++));
-          const [digest, inboxSize] = [service.digest, service.inboxSize];
+          const [digest, handled] = [service.digest, service.handled];
           service.get(type);
           expect(calls, type).to.equal(attempts);
           expect(service.digest, type).to.equal(digest);
-          expect(service.inboxSize, type).to.equal(inboxSize);
-          const routes = service.published.map(({ exchange, routingKey }) => exchange + routingKey);
-          expect(routes, type).to.deep.equal([deadLetterQueueOf(name)]);
+          expect(service.handled, type).to.equal(handled);
+          const routes = service.published.map(({ exchange, routingKey }) => [exchange, routingKey]);
+          expect(routes, type).to.deep.equal([[deadLetterExchange, deadLetterQueueOf(name)]]);
           expect(service.published[0]?.headers?.['x-cause']).to.equal('reaction-failed');
         }
       });
@@ -111,6 +122,7 @@ describe('laws over every reaction of every service', function () {
 
   it('no reaction has an outcome that the contract does not declare, and every declared one of a saga comes about', () => {
     const seen = new Set(explorations.flatMap(({ outcomes }) => [...outcomes]));
+    for (const outcome of outcomesAfterPutBack()) seen.add(`order-service: ${outcome}`);
     expect([...seen].filter((outcome) => !declaredOutcomes.includes(outcome))).to.deep.equal([]);
     const saga = declaredOutcomes.filter((outcome) => !outcome.includes('product.updated'));
     expect(saga.filter((outcome) => !seen.has(outcome))).to.deep.equal([]);

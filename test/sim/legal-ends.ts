@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { statusOf } from '../../order-service/order.ts';
 import type { PerSagaService } from '../../services.ts';
 import type { EventType } from '../../shared/contract/choreography.ts';
-import { hasEnded } from '../../simulator/saga-event.ts';
+import { hasEnded } from '../../simulator/environment/saga-event.ts';
 import type { History } from './histories.ts';
 import type { LoneService } from './lone-service.ts';
 

@@ -9,8 +9,8 @@ import { deadLetterExchange } from '../../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { digestOf } from '../../simulator/digest.ts';
+import { epochMs } from '../../simulator/environment/sim-clock.ts';
 import { Host } from '../../simulator/host.ts';
-import { epochMs } from '../../simulator/sim-clock.ts';
 import { requestCause } from '../../simulator/workload/requests.ts';
 import { samples } from '../support/events.ts';
 
@@ -84,8 +84,10 @@ export class LoneService {
     return digestOf(this.host.database.db);
   }
 
-  get inboxSize(): number {
-    return this.host.database.db.prepare<[], number>('SELECT count(*) FROM inbox').pluck().get() ?? 0;
+  /** Events that have taken effect. */
+  get handled(): number {
+    const { db } = this.host.database;
+    return db.prepare<[], number>('SELECT count(*) FROM inbox WHERE dead_letter = 0').pluck().get() ?? 0;
   }
 
   /** Outcomes so far, as `event -> outcome`. */

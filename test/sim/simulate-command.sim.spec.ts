@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { parseFaults } from '../../simulator/faults.ts';
+import { parseFaults } from '../../simulator/environment/faults.ts';
 
 const tool = fileURLToPath(new URL(`../../tools/simulate${extname(import.meta.url)}`, import.meta.url));
 

@@ -1,11 +1,11 @@
 // The simulated broker keeps the promises of the real one.
 
 import { queueOf } from '../../shared/contract/topology.ts';
-import { SimBroker } from '../../simulator/broker.ts';
-import { Faults } from '../../simulator/faults.ts';
-import { Random } from '../../simulator/random.ts';
-import { Schedule } from '../../simulator/schedule.ts';
-import type { SimBus } from '../../simulator/sim-bus.ts';
+import { SimBroker } from '../../simulator/environment/broker.ts';
+import { Faults } from '../../simulator/environment/faults.ts';
+import { Random } from '../../simulator/environment/random.ts';
+import { Schedule } from '../../simulator/environment/schedule.ts';
+import type { SimBus } from '../../simulator/environment/sim-bus.ts';
 import { busSuite } from '../support/bus-suite.ts';
 
 busSuite('the simulated broker', () => {

@@ -86,7 +86,7 @@ export function busSuite(name: string, makeWorld: () => Promise<BusWorld> | BusW
     async function publish(bus: Bus, sent: OutgoingMessage): Promise<PublishOutcome> {
       const outcomes: PublishOutcome[] = [];
       bus.publish(sent, (outcome) => outcomes.push(outcome));
-      await world.until(`${sent.messageId} is settled`, () => outcomes.length > 0);
+      await world.until(`${sent.messageId} is answered`, () => outcomes.length > 0);
       return outcomes[0] as PublishOutcome;
     }
 
@@ -149,7 +149,7 @@ export function busSuite(name: string, makeWorld: () => Promise<BusWorld> | BusW
         order.bus.publish(one, (outcome) => outcomes.get(one.messageId)?.push(outcome));
       }
       await world.until('all are delivered', () => payment.got.length >= sent.length);
-      await world.until('all are settled', () => [...outcomes.values()].every(({ length }) => length > 0));
+      await world.until('all are answered', () => [...outcomes.values()].every(({ length }) => length > 0));
       await world.pause();
       expect(payment.got.map(({ messageId }) => messageId)).to.deep.equal(sent.map(({ messageId }) => messageId));
       expect([...outcomes.values()].every((all) => all.length === 1 && all[0] === 'confirmed')).to.equal(true);
@@ -194,17 +194,17 @@ export function busSuite(name: string, makeWorld: () => Promise<BusWorld> | BusW
       const changes = order.changes;
       const outcomes: PublishOutcome[][] = [];
       for (let i = 0; i < 50; i++) {
-        const settled: PublishOutcome[] = [];
-        outcomes.push(settled);
-        order.bus.publish(message('order.placed'), (outcome) => settled.push(outcome));
+        const answers: PublishOutcome[] = [];
+        outcomes.push(answers);
+        order.bus.publish(message('order.placed'), (outcome) => answers.push(outcome));
       }
       await world.cut(order.bus);
-      await world.until('all are settled', () => outcomes.every(({ length }) => length > 0));
+      await world.until('all are answered', () => outcomes.every(({ length }) => length > 0));
       await world.until('it can publish again', () => order.bus.canPublish());
       await world.pause();
       expect(order.changes).to.be.greaterThan(changes);
-      for (const settled of outcomes)
-        expect(settled).to.satisfy(([only, more]: PublishOutcome[]) => {
+      for (const answers of outcomes)
+        expect(answers).to.satisfy(([only, more]: PublishOutcome[]) => {
           return more === undefined && (only === 'lost' || only === 'confirmed');
         });
       expect(await publish(order.bus, message('order.placed'))).to.equal('confirmed');

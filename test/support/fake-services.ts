@@ -29,11 +29,7 @@ export class FakeServices {
   readonly reservations = new Map<string, HeldReservation>();
   readonly products = new Map<string, HeldProduct>();
   readonly copies = new Map<string, HeldProduct>();
-  readonly warnings: Record<ServiceName, string[]> = {
-    'order-service': [],
-    'payment-service': [],
-    'inventory-service': [],
-  };
+  readonly warnings: Record<ServiceName, string[]> = perService(() => []);
   reconciliation = 'reconciled';
   /** Added to what the sums would be. */
   paymentOffset: Partial<PaymentSums> = {};

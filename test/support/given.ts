@@ -14,7 +14,7 @@ import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
 import type { SilentOutcome } from '../../shared/contract/language.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
-import type { Reaction } from '../../shared/runtime/messaging/event-handler.ts';
+import type { Reaction } from '../../shared/runtime/messaging/reaction.ts';
 import type { Moment } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import type { ServiceDefinition, ServiceParts, Transaction } from '../../shared/saga.ts';

@@ -147,7 +147,7 @@ export class SagaSystem {
   }
 
   /** Resolves when order-service knows of the event. */
-  heard(orderId: string, type: string): Promise<unknown> {
+  knows(orderId: string, type: string): Promise<unknown> {
     return eventually(
       `order-service to know '${type}' of order ${orderId}`,
       () => this.timeline(orderId),

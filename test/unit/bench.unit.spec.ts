@@ -10,12 +10,13 @@ import { countIn } from '../../bench/measure/fsync-count.ts';
 import { quickPlan } from '../../bench/measure/plan.ts';
 import { latencyOf, rateOf } from '../../bench/measure/rounds.ts';
 import { median, medianOfKnown } from '../../bench/measure/statistics.ts';
-import { readOptions, sections, UsageError } from '../../bench/options.ts';
+import { readOptions, sections } from '../../bench/options.ts';
 import { hottestIn } from '../../bench/report/hottest.ts';
 import { latencyPlot, percentileShare } from '../../bench/report/latency-plot.ts';
 import { latencyReport } from '../../bench/report/latency-report.ts';
 import { table } from '../../bench/report/table.ts';
 import type { Measured } from '../../bench/stage/stage.ts';
+import { UsageError } from '../../local/usage-error.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 
 function latencies(...values: number[]): Latencies {

@@ -548,9 +548,11 @@ describe('the static checks of a choreography', () => {
       'outdated from product.updated at order-service',
       // The checks know of each event once, and of databases that lose nothing. Answers to a question that was asked
       // twice, and orders that are rebuilt, are for the tests of the reactions.
+      'ended from payment.failed at order-service',
       'ended from payment.refunded at order-service',
       'ended from payment.voided at order-service',
       'ended from inventory.released at order-service',
+      'ended from inventory.rejected at order-service',
       'recovered from payment.completed at order-service',
     ];
     for (const [type, row] of Object.entries(rows)) {

@@ -4,21 +4,23 @@ import { HTTP, CloudEvent as PlainCloudEvent } from 'cloudevents';
 import fc from 'fast-check';
 import { choreography } from '../../shared/contract/choreography.ts';
 import {
-  batchEventsMax,
   type CloudEvent,
   cloudEventBatchContentType,
   cloudEventContentType,
   createEvent,
   dataSchemaOf,
-  decodeEvent,
-  decodeMessage,
   encodeBatch,
   encodeEvent,
-  messageBytesMax,
   positionOf,
+} from '../../shared/contract/cloud-event.ts';
+import {
+  batchEventsMax,
+  decodeEvent,
+  decodeMessage,
+  messageBytesMax,
   type UnreadableCause,
   UnreadableEventError,
-} from '../../shared/contract/cloud-event.ts';
+} from '../../shared/contract/read-message.ts';
 import { eventOf, eventTypes, samples } from '../support/events.ts';
 
 const placed = eventOf('order.placed');

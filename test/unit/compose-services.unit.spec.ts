@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { portSettings } from '../../local/ports.ts';
 import { serviceNames } from '../../services.ts';
 import { projectFolder } from '../../shared/contract/documents/documents-on-disk.ts';
+import { urlSettingOf } from '../../shared/runtime/process/settings.ts';
 
 const lines = readFileSync(join(projectFolder(), 'docker-compose.yml'), 'utf8')
   .split('\n')
@@ -30,6 +31,10 @@ describe('docker-compose.yml', () => {
         `- ${volume}:/app/data`,
       ]);
       expect(blockOf(service).join('\n'), 'the port of its health check').to.include(`http://127.0.0.1:${port}/readyz`);
+      expect(
+        lines.map((line) => line.trim()),
+        'its address, for the others',
+      ).to.include(`${urlSettingOf(service)}: http://${service}:${port}`);
       expect(lines, 'the volumes').to.include(`  ${volume}:`);
     });
   }

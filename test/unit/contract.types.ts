@@ -121,5 +121,5 @@ export const exactly: [
   Same<ConsumedBy<'payment-service'>, 'order.placed' | 'inventory.rejected' | 'order.withdrawn'>,
   Same<PublishedBy<'payment-service'>, 'payment.completed' | 'payment.failed' | 'payment.refunded' | 'payment.voided'>,
   Same<Outcome<'order-service', 'payment.completed'>, 'noted' | 'recovered'>,
-  Same<Outcome<'order-service', 'payment.failed'>, Emission<'order.cancelled'>>,
+  Same<Outcome<'order-service', 'payment.failed'>, Emission<'order.cancelled'> | 'ended'>,
 ] = [true, true, true, true, true];

@@ -12,9 +12,9 @@ interface Project {
 }
 
 /** Folders that are made by tools, not kept with the sources. */
-const madeFolders = new Set(['node_modules', 'dist', 'data', 'coverage', '.git']);
+const madeFolders = new Set(['node_modules', 'dist', 'data', '.git']);
 /** What looks like a path but is made at run time, is a media type, or is written by the reader of add-a-service.md. */
-const notKept = /^(?:dist|data|log|application|shipping-service|loyalty-service)\//;
+const notKept = /^(?:dist|data|log|application|shipping-service|loyalty-service)\/|^manifest\.json$/;
 const fileExtension = /\.(?:ts|js|json|md|yml|svg)$/;
 
 /** Every reference in a document to something that does not exist, as one line each. */

@@ -4,7 +4,7 @@ import { putProduct, restock } from '../../inventory-service/commands.ts';
 import { shortagesOf } from '../../inventory-service/reservation.ts';
 import { type InventoryParts, inventoryService } from '../../inventory-service/service.ts';
 import { quantityMax } from '../../shared/contract/event-data.ts';
-import { ContradictoryEventError } from '../../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError } from '../../shared/runtime/messaging/reaction.ts';
 import { orderId, samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
 

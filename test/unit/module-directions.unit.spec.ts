@@ -37,7 +37,7 @@ describe('the directions between modules', () => {
   });
 
   it('are read from the real code: known imports are found, of values, of types and of several lines', () => {
-    expect([...(imports.files.get('order-service/main.ts') ?? [])]).to.include('order-service/service.ts');
+    expect([...(imports.files.get('order-service/main.ts') ?? [])]).to.include('order-service/program.ts');
     expect([...(imports.files.get('services.ts') ?? [])]).to.include('shared/contract/choreography.ts');
     expect([...(imports.files.get('tools/choreography.ts') ?? [])]).to.include(
       'shared/contract/documents/documents-on-disk.ts',

@@ -6,7 +6,7 @@ import { type OrderParts, orderService } from '../../order-service/service.ts';
 import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
-import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import type { Transaction } from '../../shared/saga.ts';
 import { samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
@@ -479,11 +479,12 @@ describe('an order whose cancellation does not end', () => {
   const dueNow = ({ known }: Placed) => known.parts.deadlines?.due(known.clock.nowMs(), 1_000);
   const meet = ({ known, orderId }: Placed) => known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId));
 
-  it('asks again after 10 seconds and not one millisecond earlier, then after 20, 40, and never later than 10 minutes', () => {
+  it('asks again after 10 seconds and not one millisecond earlier, then after 20, 40, and never later than an hour', () => {
     const order = placedOrder();
     withdraw(order);
     let attempt = 1;
-    for (const delayMs of [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000]) {
+    const delaysS = [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 3_600, 3_600];
+    for (const delayMs of delaysS.map((seconds) => seconds * 1_000)) {
       order.known.clock.advance(delayMs - 1);
       expect(dueNow(order), `one millisecond before ${delayMs}`).to.deep.equal([]);
       order.known.clock.advance(1);
@@ -491,6 +492,24 @@ describe('an order whose cancellation does not end', () => {
       attempt += 1;
       meet(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'customer', attempt });
     }
+  });
+
+  it('is not asked about while all of whom it waits for are unreachable, and is 20 seconds later', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('inventory.voided', order.about('inventory.voided'));
+    order.known.clock.advance(10_000);
+    const unreachable = (service: string) => service === 'payment-service';
+    order.known.whenAsked(({ store }, tx) => meetDeadline(store, tx, order.orderId, unreachable)).publishesNothing();
+    order.known.clock.advance(19_999);
+    expect(dueNow(order)).to.deep.equal([]);
+    order.known.clock.advance(1);
+    expect(dueNow(order)).to.deep.equal([order.orderId]);
+    order.known
+      .whenAsked(({ store }, tx) =>
+        meetDeadline(store, tx, order.orderId, (service) => service === 'inventory-service'),
+      )
+      .publishesA('order.withdrawn');
   });
 
   it('asks no more once every answer is there', () => {
@@ -516,6 +535,15 @@ describe('an order whose cancellation does not end', () => {
       .publishes('order.cancelled', { orderId: order.orderId, userId, reason: 'out_of_stock' });
   });
 
+  it('ignores a refusal by payment-service that arrives after its answer to the second withdrawal', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('inventory.voided', order.about('inventory.voided'));
+    order.known.when('payment.voided', order.about('payment.voided')).publishesA('order.cancelled');
+    order.known.when('payment.failed', order.about('payment.failed')).isSilent('ended');
+    expect(order.order()?.reason).to.equal('customer');
+  });
+
   it('ignores an answer that comes twice', () => {
     const order = placedOrder();
     withdraw(order);
@@ -523,5 +551,13 @@ describe('an order whose cancellation does not end', () => {
     order.known.when('payment.voided', order.about('payment.voided')).isSilent('waits');
     order.known.when('inventory.voided', order.about('inventory.voided')).publishesA('order.cancelled');
     order.known.when('inventory.voided', order.about('inventory.voided')).isSilent('ended');
+  });
+
+  it('ignores a refusal of stock that comes after the answer that was given in its place', () => {
+    const order = placedOrder();
+    withdraw(order);
+    order.known.consumed('payment.refunded', order.about('payment.refunded'));
+    order.known.when('inventory.voided', order.about('inventory.voided')).publishesA('order.cancelled');
+    order.known.when('inventory.rejected', order.about('inventory.rejected')).isSilent('ended');
   });
 });

@@ -4,7 +4,7 @@ import { deposit, putAccount } from '../../payment-service/commands.ts';
 import { refusalOf } from '../../payment-service/payment.ts';
 import { type PaymentParts, paymentService } from '../../payment-service/service.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
-import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import { orderId, samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
 

@@ -7,13 +7,13 @@ type Letter = Pick<GetMessage, 'content' | 'properties'>;
 /** For a terminal. */
 export function linesOf(letter: Letter): string[] {
   const { headers = {} } = letter.properties;
-  const lines = [`${String(headers['x-dead-lettered-at'] ?? '')}  ${causeOf(letter)}  ${eventOf(letter)}`];
+  const lines = [`${String(headers['x-dead-lettered-at'] ?? '')}  ${reasonOf(letter)}  ${eventOf(letter)}`];
   if (headers['x-detail']) lines.push(`    ${String(headers['x-detail'])}`);
   return lines.map(printable);
 }
 
-/** Our own cause; or the broker's, for a message that was delivered too often without an ack. */
-export function causeOf({ properties: { headers = {} } }: Letter): string {
+/** Our own reason; or the broker's, for a message that was rejected or delivered too often. */
+export function reasonOf({ properties: { headers = {} } }: Letter): string {
   return String(headers['x-cause'] ?? headers['x-first-death-reason'] ?? 'unknown');
 }
 

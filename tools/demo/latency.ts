@@ -1,5 +1,6 @@
 // How long one saga takes when it has the system to itself: from the POST to the answer that says confirmed.
-import { DemoError, type Shop } from './shop.ts';
+import { DemoError } from './answers.ts';
+import type { Shop } from './shop.ts';
 
 /** Not counted: code that is compiled, connections that are opened. */
 const warmUp = 30;

@@ -1,8 +1,8 @@
 // What the demo prints: scenes, requests with their answers, sagas as sequences, and what was expected against what came.
 import { printable } from '../../local/printable.ts';
 import type { Paint } from '../../local/terminal.ts';
+import type { TimelineEvent } from './answers.ts';
 import { type Answer, curlLine } from './client.ts';
-import type { TimelineEvent } from './shop.ts';
 
 const answerCharsMax = 200;
 

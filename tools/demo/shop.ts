@@ -1,70 +1,31 @@
 // The three services as the demo uses them: typed calls, their answers checked, each shown or not.
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { PerService } from '../../services.ts';
+import {
+  Account,
+  accept,
+  acceptOrMissing,
+  DemoError,
+  InventoryTotals,
+  Order,
+  OrderPage,
+  OrderTotals,
+  Payment,
+  PaymentTotals,
+  Product,
+  Reservation,
+  Timeline,
+  type TimelineEvent,
+  type Totals,
+} from './answers.ts';
 import { type Answer, type Call, type Client, curlLine, NoAnswerError } from './client.ts';
 import type { Report } from './report.ts';
-
-const Order = z.object({
-  orderId: z.string(),
-  status: z.enum(['pending', 'cancelling', 'confirmed', 'cancelled']),
-  reason: z.string().optional(),
-  total: z.number(),
-  placedAt: z.string(),
-  items: z.array(z.object({ productId: z.string(), qty: z.number() })),
-  waitsFor: z.array(z.object({ service: z.string(), events: z.array(z.string()), since: z.string() })),
-});
-export type Order = z.output<typeof Order>;
-
-const TimelineEvent = z.object({
-  time: z.string(),
-  type: z.string(),
-  source: z.string(),
-  eventId: z.string(),
-  causationId: z.string(),
-  cause: z.string(),
-  data: z.unknown(),
-});
-export type TimelineEvent = z.output<typeof TimelineEvent>;
-
-const Timeline = z.object({ events: z.array(TimelineEvent) });
-const OrderPage = z.object({ orders: z.array(Order), next: z.string().optional() });
-const Account = z.object({
-  balance: z.number(),
-  entries: z.array(z.object({ kind: z.string(), amount: z.number() })).default([]),
-});
-const Product = z.object({ productId: z.string(), stock: z.number() });
-const Payment = z.object({ status: z.string(), amount: z.number().optional() });
-const Reservation = z.object({ status: z.string() });
-const Sum = z.object({ orders: z.number(), total: z.number() });
-const OrderTotals = z.object({ pending: Sum, cancelling: Sum, confirmed: Sum, cancelled: Sum });
-const PaymentTotals = z.object({
-  balances: z.number(),
-  paidIn: z.number(),
-  charged: z.number(),
-  refunded: z.number(),
-});
-const InventoryTotals = z.object({
-  stock: z.number(),
-  broughtIn: z.number(),
-  reserved: z.number(),
-  released: z.number(),
-});
-export type Totals = {
-  readonly order: z.output<typeof OrderTotals>;
-  readonly payment: z.output<typeof PaymentTotals>;
-  readonly inventory: z.output<typeof InventoryTotals>;
-};
 
 export interface OrderRequest {
   readonly userId: string;
   readonly items: readonly { readonly productId: string; readonly qty: number }[];
   readonly deadlineMs?: number;
-}
-
-/** Something came that the demo cannot continue from. Its message says what. */
-export class DemoError extends Error {
-  override readonly name = 'DemoError';
 }
 
 export class Shop {
@@ -213,17 +174,4 @@ export class Shop {
     if (!quiet) this.#report.request(answer);
     return answer;
   }
-}
-
-function accept<T>(schema: z.ZodType<T>, answer: Answer): T {
-  const result = answer.status < 400 ? schema.safeParse(answer.body) : undefined;
-  if (result?.success) return result.data;
-  const { method, url } = answer.call;
-  throw new DemoError(
-    `${method} ${url} was answered ${answer.status}: ${JSON.stringify(answer.body).slice(0, 500)}\n${curlLine(answer.call)}`,
-  );
-}
-
-function acceptOrMissing<T>(schema: z.ZodType<T>, answer: Answer): T | undefined {
-  return answer.status === 404 ? undefined : accept(schema, answer);
 }

@@ -11,7 +11,7 @@ import { ServiceLogs } from '../../local/service-log.ts';
 import { defaultSettings, foldersIn, System } from '../../local/system.ts';
 import { paintFor } from '../../local/terminal.ts';
 import { type PerService, perService, serviceNames } from '../../services.ts';
-import { DemoError } from './shop.ts';
+import { DemoError } from './answers.ts';
 
 export interface Target {
   readonly urls: PerService<string>;

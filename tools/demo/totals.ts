@@ -1,6 +1,7 @@
 // The totals of the three services: each must balance, and together they must agree.
+import type { Totals } from './answers.ts';
 import type { Report } from './report.ts';
-import type { Shop, Totals } from './shop.ts';
+import type { Shop } from './shop.ts';
 
 /** A kill may have left orders that have yet to end, in a system that others use too. */
 const settleMsMax = 10_000;

@@ -19,7 +19,7 @@ export async function findMutants(settings: Settings, signal: AbortSignal): Prom
       hidden.map(({ name, faults: own }) => ({ seed: seed + tried - 1, orders, faults: own ?? faults, mutant: name })),
       (result, { mutant: name }) => {
         const mutant = hidden.find((one) => one.name === name);
-        if (!mutant || result.violations.length === 0) return;
+        if (!mutant || !promisesOf(result).has(mutant.promise)) return;
         found.add(mutant.name);
         console.log(foundText(mutant, tried, result));
       },
@@ -33,8 +33,9 @@ export async function findMutants(settings: Settings, signal: AbortSignal): Prom
   return hidden.length > 0 ? 1 : 0;
 }
 
-function foundText({ name, bug }: Mutant, tried: number, result: RunResult): string {
-  const [first] = result.violations;
+function foundText(mutant: Mutant, tried: number, result: RunResult): string {
+  const first = result.violations.find(({ promise }) => promise === mutant.promise);
+  const { name, bug } = mutant;
   const indent = ' '.repeat(nameWidth + 9);
   return [
     `${row(name, tried)}${[...promisesOf(result)].join(' ')}`,

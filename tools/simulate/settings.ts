@@ -1,6 +1,7 @@
 // The arguments of `npm run simulate`, and what is wrong with them.
 import { parseArgs } from 'node:util';
-import { type FaultKind, faultKinds, parseFaults } from '../../simulator/faults.ts';
+import { UsageError } from '../../local/usage-error.ts';
+import { type FaultKind, faultKinds, parseFaults } from '../../simulator/environment/faults.ts';
 
 export interface Settings {
   readonly mode: 'seeds' | 'mutants' | 'exhaustive';
@@ -10,9 +11,6 @@ export interface Settings {
   readonly seeds: number;
   readonly workers: number | undefined;
 }
-
-/** Wrong arguments; the message says which. */
-export class UsageError extends Error {}
 
 export const usage = `npm run simulate -- [options]
 

@@ -1,5 +1,5 @@
 // What loyalty-service does when something happens elsewhere. The screen to read first.
-import { ContradictoryEventError } from '../../../shared/runtime/messaging/event-handler.ts';
+import { ContradictoryEventError } from '../../../shared/runtime/messaging/reaction.ts';
 import { emit } from '../choreography.ts';
 import type { Reactions } from '../saga.ts';
 import { type Credit, type Points, pointsFor, pointsMax } from './credit.ts';

@@ -10,7 +10,7 @@ export interface Log {
 
 /** The log of a process, which hands on what it still holds before it ends. */
 export interface ProcessLog extends Log {
-  /** Calls back when everything is written, or can not be, since nobody reads any more. A reader that hangs: never. */
+  /** Calls back when everything is written, or cannot be, since nobody reads any more. A reader that hangs: never. */
   flush(done: () => void): void;
 }
 

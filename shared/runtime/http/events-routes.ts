@@ -28,14 +28,14 @@ const EventTypes = listOf(/^[a-z0-9.-]{1,100}$/, 'event types');
 const EventsQuery = z
   .object({
     after: Position.optional().describe(
-      'The cursor: position of the last event that was read. Left out: the beginning.',
+      'The cursor: the position of the last event that was read. Left out: from the beginning; a live tail: from the next event on.',
     ),
     limit: z.coerce.number().int().min(1).max(1_000).default(100),
     type: EventTypes.optional().describe('Only these types, separated by commas.'),
     subject: z.string().min(1).max(200).optional().describe('Only events about this order or product.'),
     positions: listOf(/^\d{1,15}$/, 'positions')
       .optional()
-      .describe('Instead of a cursor: just these events, as far as they are still there.'),
+      .describe('Instead of a cursor: the events at these positions, separated by commas, as far as they still exist.'),
   })
   .strict();
 
@@ -64,9 +64,9 @@ function eventsRoute(journal: Journal, queries: JournalQueries): Route {
     operationId: 'getEvents',
     summary: 'The events that this service has published, oldest first',
     description:
-      'A page of the journal as a CloudEvents batch. The headers `Next-Cursor` and `Link` (rel=next) say where to go on; a ' +
-      'page with a filter may be empty before the journal ends, which is when Next-Cursor no longer grows. With ' +
-      '`Accept: text/event-stream` the answer is a live tail from the cursor on, as server-sent events whose ids are positions; ' +
+      'A page of the journal, as a CloudEvents batch. The headers `Next-Cursor` and `Link` (rel=next) lead to the next page. ' +
+      'With a filter, a page may be empty before the journal ends; it has ended when Next-Cursor no longer grows. With ' +
+      '`Accept: text/event-stream`, the answer is a live tail from the cursor on: server-sent events whose ids are positions. ' +
       '`Last-Event-ID` resumes it.',
     query: EventsQuery,
     unlimited: true,
@@ -77,7 +77,7 @@ function eventsRoute(journal: Journal, queries: JournalQueries): Route {
         contentType: 'application/cloudevents-batch+json',
       },
     },
-    problems: { 503: 'There are too many live tails already.' },
+    problems: { 503: 'There are already too many live tails.' },
     handle: ({ query, prefix, accept, lastEventId, signal }) => {
       const { limit, type: types, subject, positions } = query;
       if (positions) return batch(queries.events(positions.map(Number)));
@@ -135,7 +135,7 @@ function digestsRoute(queries: JournalQueries): Route {
     unlimited: true,
     answers: {
       200: {
-        description: 'Count and checksum of the events of these types, range by range.',
+        description: 'Count and checksum of the events of these types, for each range.',
         schema: z.object({
           journalId: z.string(),
           head: z.int().describe('Position of the newest entry.'),
@@ -167,7 +167,7 @@ function idsRoute(queries: JournalQueries): Route {
     unlimited: true,
     answers: {
       200: {
-        description: 'The events of these types above `after`, up to `until` or 1,000 positions further.',
+        description: 'The events of these types above `after` and up to `until`, over at most 1,000 positions.',
         schema: z.object({ events: z.array(z.object({ position: z.int(), eventId: z.string() })) }),
       },
     },

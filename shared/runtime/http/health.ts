@@ -22,7 +22,7 @@ export interface HealthSources {
 const Readiness = z.object({
   status: z.enum(['ready', 'not-ready']),
   service: z.string(),
-  warnings: z.array(z.string()).describe('What somebody should look at; empty when all is well.'),
+  warnings: z.array(z.string()).describe('What needs attention; empty if nothing does.'),
   database: z.enum(['ok', 'unavailable']),
   broker: z.object({ publisher: z.string(), consumer: z.string(), lastError: z.string().optional() }),
   outbox: z.object({ waiting: z.int(), unroutable: z.record(z.string(), z.int()) }),
@@ -38,7 +38,7 @@ const Readiness = z.object({
         lastError: z.string().optional(),
       }),
     )
-    .describe('How far the journal of each publisher was compared with what was handled here.'),
+    .describe('How far the journal of each publisher has been compared with the events handled here.'),
 });
 
 export function healthRoutes(sources: HealthSources): Route[] {
@@ -62,7 +62,7 @@ export function healthRoutes(sources: HealthSources): Route[] {
       path: '/livez',
       operationId: 'livez',
       summary: 'Liveness',
-      description: 'For a supervisor: restart the process when there is no answer.',
+      description: 'For a supervisor: restart the process if it does not answer.',
       unlimited: true,
       answers: { 200: { description: 'The process is alive.', schema: z.object({ status: z.literal('alive') }) } },
       handle: () => ({ status: 200, body: { status: 'alive' } }),
@@ -73,11 +73,11 @@ export function healthRoutes(sources: HealthSources): Route[] {
       operationId: 'readyz',
       summary: 'Readiness',
       description:
-        'Whether the service can take requests now, and what somebody should look at. A broker that is away does not make a ' +
-        'service unready: what it accepts waits in the outbox. But it is a warning.',
+        'Whether the service can accept requests, and what needs attention. It is ready even without a broker, since what it ' +
+        'accepts waits in the outbox; `warnings` then says so.',
       unlimited: true,
       answers: {
-        200: { description: 'The service can take requests.', schema: Readiness },
+        200: { description: 'The service can accept requests.', schema: Readiness },
         503: {
           description: 'The database cannot be written, the outbox is full, or the service is stopping.',
           schema: Readiness,

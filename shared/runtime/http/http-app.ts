@@ -142,7 +142,7 @@ function goneSignal(response: ServerResponse): AbortSignal {
 function noSuchRoute(ctx: Koa.Context): ProblemError {
   const what = `${ctx.method} ${ctx.path.slice(0, 200)}`;
   const allow = ctx.response.get('allow');
-  // A method that the router has never heard of is 501 even where nothing is.
+  // A method that the router does not know is 501 even where nothing is.
   if (allow) return new ProblemError(405, 'method-not-allowed', `${what}: this path takes ${allow}`);
   return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
 }

@@ -65,7 +65,7 @@ function parseStrictly(bytes: Buffer): unknown {
     refuseDuplicateKeys(text);
     return value;
   } catch (error) {
-    const why = error instanceof SyntaxError ? error.message.slice(0, 200) : 'it can not be read';
+    const why = error instanceof SyntaxError ? error.message.slice(0, 200) : 'it cannot be read';
     throw new ProblemError(400, 'invalid-json', `the body is not valid JSON: ${why}`);
   }
 }
@@ -86,7 +86,7 @@ function refuseDuplicateKeys(text: string): void {
       const keys = open.at(-1);
       // Parsed, so that an escaped spelling of a key is the same key.
       const key = JSON.parse(token.slice(0, token.lastIndexOf('"') + 1)) as string;
-      if (keys?.has(key)) throw new SyntaxError(`the key '${key.slice(0, 50)}' stands there twice`);
+      if (keys?.has(key)) throw new SyntaxError(`the key '${key.slice(0, 50)}' appears twice`);
       keys?.add(key);
     }
   }

@@ -6,12 +6,12 @@ import type { Route } from './route.ts';
 /** Problems that every route may answer with. */
 const problemsOfAll: Readonly<Record<number, string>> = {
   400: 'The request is not valid; `errors` names every field that is wrong.',
-  500: 'Something is wrong on the side of the service; nothing was stored.',
+  500: 'An error in the service; nothing was stored.',
 };
 const problemsOfChanges: Readonly<Record<number, string>> = {
   413: 'The body is larger than 64 KiB.',
   415: 'The body is not application/json.',
-  503: 'The service cannot take this on now; nothing was stored; Retry-After says when to try again.',
+  503: 'The service cannot accept this now. Nothing was stored; Retry-After says when to try again.',
 };
 
 export function openApiDocument(
@@ -51,15 +51,19 @@ function operation(route: Route): Record<string, unknown> {
       ...parameters(route.query, 'query'),
       ...('command' in route && route.idempotent
         ? [
-            header('Idempotency-Key', 'The first answer again instead of a second effect, for 24 hours.', {
-              type: 'string',
-              maxLength: 255,
-            }),
+            header(
+              'Idempotency-Key',
+              'A request repeated with the same key within 24 hours gets the first answer and has no second effect.',
+              {
+                type: 'string',
+                maxLength: 255,
+              },
+            ),
           ]
         : []),
       ...(route.waits
         ? [
-            header('Prefer', '`wait=N`: answer only when the outcome is there, or after N seconds.', {
+            header('Prefer', '`wait=N`: wait for the outcome, but for at most N seconds.', {
               type: 'string',
               examples: ['wait=5'],
             }),

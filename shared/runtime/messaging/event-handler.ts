@@ -1,17 +1,12 @@
 // Handles what arrives: decode, deduplicate, react, publish, commit, and only then ack. What cannot be handled goes to the
 // dead-letter queue with its reason, by way of the journal, so that it cannot get lost.
 import { createHash } from 'node:crypto';
-import {
-  type CloudEvent,
-  cloudEventContentType,
-  type Decoded,
-  decodeMessage,
-  positionOf,
-} from '../../contract/cloud-event.ts';
+import { type CloudEvent, cloudEventContentType, positionOf } from '../../contract/cloud-event.ts';
 import { causedEventId } from '../../contract/event-id.ts';
 import { type Choreography, consumedBy } from '../../contract/language.ts';
-import { deadLetterQueueOf, exchangeOf } from '../../contract/topology.ts';
-import { backoffMs, type Clock, isoTime } from '../environment/clock.ts';
+import { decodeMessage } from '../../contract/read-message.ts';
+import { exchangeOf } from '../../contract/topology.ts';
+import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { isTransient } from '../storage/database.ts';
@@ -19,43 +14,15 @@ import type { HitFailpoint } from '../storage/group-commit.ts';
 import type { Inbox, InboxEvent } from '../storage/inbox.ts';
 import type { Journal } from '../storage/journal.ts';
 import type { Delivery } from './bus.ts';
+import { deadLetterEntry } from './dead-letter.ts';
+import { handlingRetryMs, reasonToGiveUp, transientAttempts, transientRetryMs } from './handling-retries.ts';
+import { type DeadLetterReason, inboxEventOf, type Job, type Message, type Part, partOf } from './message-parts.ts';
+import { type Reaction, UnknownSubjectError } from './reaction.ts';
 import type { SuspectMessages } from './suspect-messages.ts';
-import type { Emission, Moment, UnitsOfWork } from './unit-of-work.ts';
+import type { UnitsOfWork } from './unit-of-work.ts';
 
-/** Times that a reaction which throws is tried before its event is dead-lettered. */
-export const handlingAttempts = 3;
-/** The same for an event about something unknown: what it refers to may be on its way. About two minutes in all. */
-const unknownSubjectAttempts = 30;
-const handlingRetryMinMs = 50;
-const handlingRetryMaxMs = 5_000;
-const transientRetryMinMs = 100;
-const transientRetryMaxMs = 5_000;
-/** Transient errors that one event may meet while others get through. */
-const transientAttempts = 20;
 /** Events decoded and not yet done; further deliveries wait undecoded. */
 const eventsInHandMax = 512;
-
-/**
- * Thrown by a reaction to an event about something that this service does not know, and should: the event that made it
- * known was lost or is late. Reconciliation fetches that one; meanwhile this one is retried.
- */
-export class UnknownSubjectError extends Error {
-  override readonly name = 'UnknownSubjectError';
-}
-
-/**
- * Thrown by a reaction to an event that contradicts what this service knows: another amount, a payment that exists already.
- * It is dead-lettered at once: trying again would change nothing.
- */
-export class ContradictoryEventError extends Error {
-  override readonly name = 'ContradictoryEventError';
-}
-
-/**
- * A synchronous function from an event, inside the open transaction, to one of the outcomes that the contract declares:
- * an event to publish, or a silent outcome. (Declared as a method so that reactions may take narrower event types.)
- */
-export type Reaction = { react(event: CloudEvent, at: Moment): Emission | string }['react'];
 
 export interface Tally {
   delivered: number;
@@ -83,50 +50,11 @@ export interface EventHandlerOptions {
   readonly subjectUnknown?: (() => void) | undefined;
 }
 
-/** A message in hand: done when everything in it is. */
-interface Message {
-  readonly delivery: Pick<Delivery, 'exchange' | 'routingKey' | 'redelivered' | 'messageId'>;
-  left: number;
-  /** One of its parts could not even be stored as a dead letter. */
-  rejected: boolean;
-  readonly done: () => void;
-  /** Leaves it to the broker to dead-letter the message as it is. */
-  readonly reject: (() => void) | undefined;
-}
-
-/** What a message holds in one place: an event, or something that is none. */
-interface Part {
-  /** For the dead-letter queue: of a batch, only what could not be handled. */
-  bytes(): Buffer;
-  readonly event: CloudEvent | undefined;
-  /** Set: it goes to the dead-letter queue. */
-  deadLetter: DeadLetterReason | undefined;
-}
-
-/** A part on its way through. */
-interface Job extends Part {
-  readonly message: Message;
-  readonly contentType: string;
-  /** What is known of it from its publisher's journal, if it was fetched from there. */
-  readonly fetched: InboxEvent | undefined;
-  readonly receivedAtMs: number;
-  /** Called when it is done, or is put off: the process has not died of it. */
-  finished?: (() => void) | undefined;
-  failures: number;
-  transientFailures: number;
-}
-
-interface DeadLetterReason {
-  readonly reason: string;
-  readonly detail: string;
-}
-
 /** An event that was fetched from its publisher's journal, with its bytes. */
 export interface FetchedEvent {
   readonly body: Buffer;
   readonly eventId: string;
   readonly position: number;
-  readonly source: string;
 }
 
 export class EventHandler {
@@ -173,38 +101,36 @@ export class EventHandler {
       this.#waiting.push(delivery);
       return this.#pump();
     }
-    const parts = this.#partsOf(delivery);
-    const message = this.#message(delivery, parts);
-    const contentType = contentTypeOf(delivery, parts);
-    for (const part of parts) this.#handleAlone(part, message, contentType);
+    // Of several events in one message, only the guilty one is set aside.
+    for (const job of this.#open(delivery)) this.#handleAlone(job);
   }
 
-  /** Handles events that the broker has not brought, all of one publisher, and calls back when all are done. */
-  handleFetched(events: readonly FetchedEvent[], done: () => void): void {
-    const { contract, suspects } = this.#options;
-    const source = events[0]?.source;
-    if (source === undefined) return done();
-    suspects.together(`fetched from ${source}`, (apart, finished) => {
+  /** Handles events that the broker has not brought, and calls back when all are done. */
+  handleFetched(source: string, events: readonly FetchedEvent[], done: () => void): void {
+    if (events.length === 0) return done();
+    this.#options.suspects.guard(`journal of ${source}`, (crashed, end) => {
       let left = events.length;
       const doneOne = () => {
         left -= 1;
         if (left > 0) return;
-        finished();
+        end();
         done();
       };
-      for (const { body, eventId, position } of events) {
-        this.tally.reconciled += 1;
-        const parts = decodeMessage(body, cloudEventContentType, contract).map((one) => this.#part(one));
-        const routingKey = parts[0]?.event?.type ?? '';
-        const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
-        const message: Message = { delivery, left: parts.length, rejected: false, done: doneOne, reject: undefined };
-        const fetched = { id: eventId, position, source };
-        for (const part of parts) {
-          if (apart) this.#handleAlone(part, message, cloudEventContentType, fetched);
-          else this.#begin(this.#job(part, message, cloudEventContentType, fetched));
-        }
-      }
+      for (const event of events) this.#handleFetched(source, event, crashed, doneOne);
     });
+  }
+
+  #handleFetched(source: string, { body, eventId, position }: FetchedEvent, suspect: boolean, done: () => void): void {
+    this.tally.reconciled += 1;
+    const parts = this.#partsOf(body, cloudEventContentType);
+    const routingKey = parts[0]?.event?.type ?? '';
+    const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
+    const message: Message = { delivery, left: parts.length, rejected: false, done, reject: undefined };
+    for (const part of parts) {
+      const job = this.#job(part, message, cloudEventContentType, { id: eventId, position, source });
+      if (suspect) this.#handleAlone(job);
+      else this.#admit(job);
+    }
   }
 
   /** What is not committed by now will be delivered again to whoever comes next. */
@@ -220,50 +146,49 @@ export class EventHandler {
     while (this.#inHand < eventsInHandMax && !this.#stopped) {
       const delivery = this.#waiting.shift();
       if (!delivery) return;
-      this.#admit(delivery);
+      for (const job of this.#open(delivery)) this.#admit(job);
     }
   }
 
-  #admit(delivery: Delivery): void {
-    const parts = this.#partsOf(delivery);
-    const message = this.#message(delivery, parts);
-    for (const part of parts) this.#begin(this.#job(part, message, contentTypeOf(delivery, parts)));
-  }
-
-  /** A suspect: nothing else that is suspect is in hand with it, and its attempt is on disk. */
-  #handleAlone(part: Part, message: Message, contentType: string, fetched?: InboxEvent): void {
-    const hash = createHash('sha256').update(part.bytes()).digest('hex');
-    this.#options.suspects.add(hash, (crashes, done) => {
-      const job = { ...this.#job(part, message, contentType, fetched), finished: done };
-      if (crashes !== undefined) job.deadLetter = { reason: 'crashes-the-process', detail: crashes };
-      this.#begin(job);
-    });
-  }
-
-  #begin(job: Job): void {
-    this.#inHand += 1;
-    this.#submit(job);
-  }
-
-  #partsOf({ body, contentType }: Delivery): Part[] {
-    return decodeMessage(body, contentType, this.#options.contract).map((decoded) => this.#part(decoded));
-  }
-
-  #message(delivery: Delivery, parts: readonly Part[]): Message {
-    this.tally.delivered += parts.length;
-    for (const { event } of parts) if (event) this.#noteDelivered(event);
-    return {
+  /** The events of a delivery, or what is in their place. */
+  #open(delivery: Delivery): Job[] {
+    const parts = this.#partsOf(delivery.body, delivery.contentType);
+    const message: Message = {
       delivery,
       left: parts.length,
       rejected: false,
       done: () => delivery.ack(),
       reject: () => delivery.reject(),
     };
+    const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
+    this.tally.delivered += parts.length;
+    return parts.map((part) => {
+      if (part.event) this.#noteDelivered(part.event);
+      return this.#job(part, message, contentType);
+    });
+  }
+
+  #admit(job: Job): void {
+    this.#inHand += 1;
+    this.#submit(job);
+  }
+
+  #handleAlone(job: Job): void {
+    const hash = createHash('sha256').update(job.bytes()).digest('hex');
+    this.#options.suspects.add(hash, (crashes, survived) => {
+      const deadLetter = crashes === undefined ? job.deadLetter : { reason: 'crashes-the-process', detail: crashes };
+      this.#admit({ ...job, deadLetter, survived });
+    });
   }
 
   #noteDelivered(event: CloudEvent): void {
     const position = positionOf(event) ?? 0;
     if (position > this.deliveredPosition(event.source)) this.#delivered.set(event.source, position);
+  }
+
+  #partsOf(body: Buffer, contentType: string | undefined): Part[] {
+    const { contract, service } = this.#options;
+    return decodeMessage(body, contentType, contract).map((decoded) => partOf(decoded, service, this.#consumed));
   }
 
   #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
@@ -273,20 +198,10 @@ export class EventHandler {
       contentType,
       fetched,
       receivedAtMs: this.#options.clock.nowMs(),
+      survived: undefined,
       failures: 0,
       transientFailures: 0,
     };
-  }
-
-  #part(decoded: Decoded): Part {
-    const { bytes } = decoded;
-    if ('error' in decoded) {
-      return { bytes, event: undefined, deadLetter: { reason: decoded.error.code, detail: decoded.error.message } };
-    }
-    const { event } = decoded;
-    if (this.#consumed.has(event.type)) return { bytes, event, deadLetter: undefined };
-    const detail = `${this.#options.service} does not subscribe to '${event.type}'`;
-    return { bytes, event, deadLetter: { reason: 'unknown-type', detail } };
   }
 
   #submit(job: Job): void {
@@ -340,28 +255,8 @@ export class EventHandler {
         lane: 'event',
         cause: { causationId: '', traceparent: '' },
         run: (tx) => {
-          const headers = {
-            'x-cause': reason,
-            'x-detail': detail.slice(0, 500),
-            'x-dead-lettered-by': service,
-            'x-dead-lettered-at': isoTime(tx.nowMs),
-            'x-original-exchange': delivery.exchange,
-            'x-original-routing-key': delivery.routingKey,
-            'x-original-message-id': job.event?.id ?? delivery.messageId ?? '',
-            'x-original-content-type': job.contentType.slice(0, 255),
-          };
-          // Nothing foreign goes into a message's own properties: they have limits that a publisher elsewhere may have met.
-          const contentType = job.event ? cloudEventContentType : 'application/octet-stream';
-          journal.append(
-            {
-              eventId: clock.newId(),
-              type: deadLetterQueueOf(service),
-              subject: job.event?.subject ?? '',
-              body: job.bytes(),
-              deadLetter: { contentType, headers },
-            },
-            tx.nowMs,
-          );
+          const entry = deadLetterEntry(job, { reason, detail }, { service, eventId: clock.newId(), nowMs: tx.nowMs });
+          journal.append(entry, tx.nowMs);
           if (known) inbox.deadLettered(known, tx.nowMs);
         },
       },
@@ -453,7 +348,7 @@ export class EventHandler {
       return this.#submit(job);
     }
     survived(job);
-    this.#options.clock.after(backoffMs(job.failures, handlingRetryMinMs, handlingRetryMaxMs), () => {
+    this.#options.clock.after(handlingRetryMs(job.failures), () => {
       if (this.#stopped) this.#inHand -= 1;
       else this.#submit(job);
     });
@@ -470,7 +365,7 @@ export class EventHandler {
     this.#held.push(job);
     if (this.#held.length > 1) return;
     this.#faults += 1;
-    const delayMs = backoffMs(this.#faults, transientRetryMinMs, transientRetryMaxMs);
+    const delayMs = transientRetryMs(this.#faults);
     this.#log.write(
       'warn',
       { error: detail, retryInMs: delayMs },
@@ -482,21 +377,8 @@ export class EventHandler {
   }
 }
 
+/** A suspect is put off or done: it is the turn of the next one. */
 function survived(job: Job): void {
-  job.finished?.();
-  job.finished = undefined;
-}
-
-function contentTypeOf({ contentType }: Delivery, parts: readonly Part[]): string {
-  return parts.length > 1 ? cloudEventContentType : (contentType ?? 'application/octet-stream');
-}
-
-function reasonToGiveUp(error: unknown, failures: number): string | undefined {
-  if (error instanceof ContradictoryEventError) return 'contradictory';
-  if (error instanceof UnknownSubjectError) return failures >= unknownSubjectAttempts ? 'unknown-subject' : undefined;
-  return failures >= handlingAttempts ? 'reaction-failed' : undefined;
-}
-
-function inboxEventOf(event: CloudEvent): InboxEvent {
-  return { id: event.id, source: event.source, position: positionOf(event) };
+  job.survived?.();
+  job.survived = undefined;
 }

@@ -1,7 +1,7 @@
 // Reconciliation: compares what the publishers' journals hold with what this service has handled, and handles what is
 // missing. The broker is the fast path; this makes losing it cost time, not events. Digests over ranges come first, ids
 // only where they differ, events only where they are missing.
-import type { Clock, Timer } from '../environment/clock.ts';
+import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
 import type { Inbox, ReconcileCursor } from '../storage/inbox.ts';
@@ -11,8 +11,8 @@ import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } f
 
 /** An event is missed only this long after it was written: until then it may be on its way through the broker. */
 const onItsWayMs = 5_000;
-/** After a failed round, beside the interval. */
-const retryMs = 2_000;
+/** After a failed round: twice as long each time, up to the interval. */
+const retryMsMin = 2_000;
 /** A publisher whose journal cannot be read so often in a row is unreachable. */
 const failuresToReport = 3;
 
@@ -95,6 +95,12 @@ export class Reconciliation {
     return Object.fromEntries(this.#publishers.map((publisher) => [publisher.source, publisher.status()]));
   }
 
+  isUnreachable(source: string): boolean {
+    return this.#publishers.some(
+      (publisher) => publisher.source === source && publisher.status().state === 'unreachable',
+    );
+  }
+
   /** The oldest entry that each publisher's journal still holds, as far as it is known. */
   oldest(): ReadonlyMap<string, number> {
     return new Map(this.#publishers.flatMap(({ source, oldest }) => (oldest === undefined ? [] : [[source, oldest]])));
@@ -136,6 +142,7 @@ class PublisherReconciliation {
   #again = false;
   #stopped = false;
   readonly #timers = new Set<Timer>();
+  #retry: Timer | undefined;
 
   constructor({ source, types, reader }: Publisher, options: ReconciliationOptions) {
     this.source = source;
@@ -163,6 +170,7 @@ class PublisherReconciliation {
 
   stop(): void {
     this.#stopped = true;
+    this.#retry?.cancel();
     for (const timer of this.#timers) timer.cancel();
   }
 
@@ -308,10 +316,7 @@ class PublisherReconciliation {
         { publisher: this.source, events: entries.length, done: from + page.length, of: positions.length },
         'the broker has not brought these events: they are handled from the journal of their publisher',
       );
-      handler.handleFetched(
-        entries.map((entry) => ({ ...entry, source: this.source })),
-        () => this.#fetch(positions, from + fetchMax, done),
-      );
+      handler.handleFetched(this.source, entries, () => this.#fetch(positions, from + fetchMax, done));
     });
   }
 
@@ -324,11 +329,10 @@ class PublisherReconciliation {
       this.#state = 'unreachable';
       this.#options.log.warn({ publisher: this.source, error: message }, 'its journal cannot be read now: tried again');
     }
-    const timer = this.#options.clock.after(retryMs, () => {
-      this.#timers.delete(timer);
-      this.round();
-    });
-    this.#timers.add(timer);
+    const { clock, intervalMs } = this.#options;
+    // One at a time: rounds that fail meanwhile must not each have a successor of their own.
+    this.#retry?.cancel();
+    this.#retry = clock.after(backoffMs(this.#failures, retryMsMin, intervalMs), () => this.round());
     this.#ended();
   }
 

@@ -1,12 +1,12 @@
-// Finds the one message that crashes the process. A crash returns everything that was prefetched, so a message that has
-// come back several times is a suspect, not yet guilty: suspects are handled one at a time, each after its attempt is on
-// disk. Only an event that was alone in hand at several crashes is set aside.
+// Finds the one event that crashes the process. A crash returns everything that was prefetched, so what has come back
+// several times is a suspect, not yet guilty: suspects are handled one at a time, each after its attempt is on disk. Only
+// an event that was alone in hand at several crashes is set aside.
 import type { Clock, Timer } from '../environment/clock.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
 import type { Suspects } from '../storage/suspects.ts';
 import type { Delivery } from './bus.ts';
 
-/** Returned to its queue so often, a message is a suspect. */
+/** Returned to its queue so often, a message is a suspect, and so is each event in it. */
 const returnsMax = 3;
 /** Handled alone so often without an end, it is guilty. */
 const attemptsMax = 5;
@@ -16,6 +16,9 @@ const quietMs = 1_000;
 /** Handles one suspect. `crashes` is set when it must be set aside instead; it says why. */
 type HandleSuspect = (crashes: string | undefined, done: () => void) => void;
 
+/** Handles several events. `crashed` says that the process has ended while it did so before. */
+type HandleGroup = (crashed: boolean, done: () => void) => void;
+
 interface Options {
   readonly suspects: Suspects;
   readonly commit: GroupCommit;
@@ -24,7 +27,7 @@ interface Options {
 
 export class SuspectMessages {
   readonly #options: Options;
-  readonly #queue: { readonly messageHash: string; readonly handle: HandleSuspect }[] = [];
+  readonly #queue: { readonly hash: string; readonly handle: HandleSuspect }[] = [];
   #timer: Timer | undefined;
   #busy = false;
   #stopped = false;
@@ -41,35 +44,36 @@ export class SuspectMessages {
     return returns >= returnsMax;
   }
 
-  add(messageHash: string, handle: HandleSuspect): void {
-    this.#queue.push({ messageHash, handle });
+  /**
+   * Handles events that come together, and remembers on disk that it does.
+   * @param key the same whenever the same events could be among them
+   */
+  guard(key: string, handle: HandleGroup): void {
+    const { suspects, commit } = this.#options;
+    commit.submit(
+      () => suspects.begin(key),
+      (result) => {
+        if (this.#stopped) return;
+        // Then the events themselves cannot be handled either, and wait as long as they must.
+        const crashed = result.ok && result.value > 1;
+        handle(crashed, () =>
+          commit.submit(
+            () => suspects.end(key),
+            () => {},
+          ),
+        );
+      },
+    );
+  }
+
+  /** Handles an event when it is its turn, alone. */
+  add(hash: string, handle: HandleSuspect): void {
+    this.#queue.push({ hash, handle });
     if (this.#busy || this.#timer) return;
     this.#timer = this.#options.clock.after(quietMs, () => {
       this.#timer = undefined;
       this.#next();
     });
-  }
-
-  /**
-   * Handles events that were fetched: nobody counts how often these have come. `apart` is set when the process has ended
-   * several times while it handled what has this key; each of them is a suspect then.
-   */
-  together(key: string, handle: (apart: boolean, done: () => void) => void): void {
-    const { suspects, commit, clock } = this.#options;
-    if (this.#stopped) return;
-    commit.submit(
-      () => suspects.begin(key),
-      (result) => {
-        if (this.#stopped) return;
-        if (!result.ok) return void clock.after(quietMs, () => this.together(key, handle));
-        handle(result.value > returnsMax, () => {
-          commit.submit(
-            () => suspects.end(key),
-            () => {},
-          );
-        });
-      },
-    );
   }
 
   stop(): void {
@@ -84,9 +88,9 @@ export class SuspectMessages {
     this.#busy = suspect !== undefined;
     if (!suspect || this.#stopped) return;
     const { suspects, commit } = this.#options;
-    const { messageHash, handle } = suspect;
+    const { hash, handle } = suspect;
     commit.submit(
-      () => suspects.begin(messageHash),
+      () => suspects.begin(hash),
       (result) => {
         if (!result.ok) {
           this.#queue.unshift(suspect);
@@ -95,11 +99,11 @@ export class SuspectMessages {
         const attempts = result.value;
         const crashes =
           attempts > attemptsMax
-            ? `the process has ended ${attempts - 1} times while it handled this message`
+            ? `the process has ended ${attempts - 1} times while it handled this event`
             : undefined;
         handle(crashes, () => {
           commit.submit(
-            () => suspects.end(messageHash),
+            () => suspects.end(hash),
             () => {},
           );
           this.#next();

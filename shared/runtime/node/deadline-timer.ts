@@ -18,6 +18,8 @@ interface Options {
   readonly units: UnitsOfWork;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the journal of a service cannot be read now. */
+  readonly unreachable: (service: string) => boolean;
 }
 
 export class DeadlineTimer implements GroupParticipant {
@@ -85,9 +87,9 @@ export class DeadlineTimer implements GroupParticipant {
   }
 
   #meet(deadlines: Deadlines, key: string): void {
-    const { units, clock, log } = this.#options;
+    const { units, clock, log, unreachable } = this.#options;
     const cause = newCause(clock.newId(), clock);
-    units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx) }, (result) => {
+    units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx, unreachable) }, (result) => {
       if (!this.#running) return;
       if (result.ok) {
         this.#failed.delete(key);

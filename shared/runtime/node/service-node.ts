@@ -109,7 +109,13 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       intervalMs: env.reconcileIntervalMs ?? reconcileIntervalMsDefault,
     });
     this.journalQueries = new JournalQueries(journal, (found) => this.#wasPutBack(found));
-    this.#deadlines = new DeadlineTimer({ deadlines: parts.deadlines, units: this.#units, clock, log });
+    this.#deadlines = new DeadlineTimer({
+      deadlines: parts.deadlines,
+      units: this.#units,
+      clock,
+      log,
+      unreachable: (service) => this.reconciliation.isUnreachable(service),
+    });
     this.#retention = new Retention({
       journal,
       inbox,

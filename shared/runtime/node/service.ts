@@ -2,7 +2,7 @@
 // this saga's contract, so that a missing or undeclared reaction does not compile.
 import type { CloudEvent } from '../../contract/cloud-event.ts';
 import type { Choreography } from '../../contract/language.ts';
-import type { Reaction } from '../messaging/event-handler.ts';
+import type { Reaction } from '../messaging/reaction.ts';
 import type { Transaction } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
 
@@ -12,8 +12,11 @@ export interface Deadlines {
   nextAtMs(): number | undefined;
   /** The keys of those that are due, the most urgent first. */
   due(nowMs: number, limit: number): readonly string[];
-  /** Does what is due for one key, if it still is, in a transaction of its own. */
-  meet(key: string, tx: Transaction): void;
+  /**
+   * Does what is due for one key, if it still is, in a transaction of its own.
+   * @param unreachable whether the journal of a service cannot be read now: there is no use in asking it anything
+   */
+  meet(key: string, tx: Transaction, unreachable: (service: string) => boolean): void;
 }
 
 /** What a service is made of, once its database is open. */

@@ -10,11 +10,16 @@ import type { ServiceParts } from '../node/service.ts';
 import type { ServiceNode } from '../node/service-node.ts';
 import { AmqpBus } from '../rabbitmq/amqp-bus.ts';
 import { type Database, openDatabase, UnusableDatabaseError } from '../storage/database.ts';
+import { bytesOf, checkedAtOpenBytesMax } from '../storage/integrity.ts';
+import { findDamageInBackground } from '../storage/integrity-thread.ts';
+import { journalIdOf } from '../storage/journal.ts';
 import { assembleService, type ServiceProgram } from './service-program.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
 
 /** Exit code of a start that a person must repair first: wrong settings, damaged database, port taken. */
 const cannotStart = 78;
+/** Exit code of a start that may succeed later: the database is locked, or the disk full. */
+const cannotStartYet = 75;
 /** How long the last lines of the log may take. */
 const logFlushMsMax = 1_000;
 
@@ -26,7 +31,7 @@ export async function runService<P extends ServiceParts>(program: ServiceProgram
     await start(program, settings, createLog(name, settings.LOG_LEVEL));
   } catch (error) {
     process.stderr.write(`${name} cannot start: ${startError(error)}\n`);
-    process.exit(cannotStart);
+    process.exit(error instanceof UnusableDatabaseError && error.isTransient ? cannotStartYet : cannotStart);
   }
 }
 
@@ -38,13 +43,19 @@ async function start<P extends ServiceParts>(
   const { name, contract, migrations } = program.definition;
   const path = resolve(settings.DATABASE_PATH);
   mkdirSync(dirname(path), { recursive: true });
-  const db = openDatabase(path, migrations);
+  const db = openDatabase(path, migrations, { service: name });
   const bus = new AmqpBus({
     url: settings.AMQP_URL,
     service: name,
     topology: topologyFor(name, contract),
     prefetch: settings.PREFETCH,
     log,
+    databaseId: journalIdOf(db),
+    refused: (why) => {
+      log.error({ database: path }, why);
+      process.stderr.write(`${name} cannot go on: ${why}.\n`);
+      log.flush(() => process.exit(cannotStart));
+    },
   });
   const stopping = new AbortController();
   const { node, server } = assembleService(program, {
@@ -59,6 +70,7 @@ async function start<P extends ServiceParts>(
   node.start();
   const { port } = server.address() as AddressInfo;
   log.info({ port, database: path }, 'started');
+  if (bytesOf(db) > checkedAtOpenBytesMax) void stopIfDamaged(path, log);
   // For whoever started this process and waits for it.
   process.send?.({ listening: port });
 
@@ -66,6 +78,19 @@ async function start<P extends ServiceParts>(
     shutDown: () => shutDown(server, bus, node),
     exit: (message) => exit(node, db, log, message),
   });
+}
+
+/** A large database is read whole only now: what is damaged must not be written any further. */
+async function stopIfDamaged(path: string, log: ProcessLog): Promise<void> {
+  try {
+    const damage = await findDamageInBackground(path);
+    if (damage === undefined) return log.info({ database: path }, 'the whole database was read: it is not damaged');
+    const { message } = new UnusableDatabaseError(path, new Error(`it is damaged (${damage})`));
+    log.error({}, message);
+    log.flush(() => process.exit(cannotStart));
+  } catch (error) {
+    log.warn({ error: String(error) }, 'the database could not be read whole: damage would not have been noticed');
+  }
 }
 
 interface Stopping {

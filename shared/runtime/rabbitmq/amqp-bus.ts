@@ -1,19 +1,9 @@
 // The bus over RabbitMQ. Two connections, because a broker that is short of memory or disk blocks those that publish,
 // and consuming must go on. Both declare the topology, so whichever connects first makes it whole again.
-import type { Topology } from '../../contract/topology.ts';
-import type { Log } from '../environment/log.ts';
 import type { Bus, BusListener, BusStatus, OutgoingMessage, PublishOutcome } from '../messaging/bus.ts';
+import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { Consumer } from './consumer.ts';
 import { Publisher } from './publisher.ts';
-
-export interface AmqpBusOptions {
-  readonly url: string;
-  readonly service: string;
-  readonly topology: Topology;
-  /** Messages that may be delivered and not yet acked. */
-  readonly prefetch: number;
-  readonly log: Log;
-}
 
 export class AmqpBus implements Bus {
   readonly #publisher: Publisher;

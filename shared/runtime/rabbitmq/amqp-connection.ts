@@ -162,7 +162,7 @@ export class AmqpConnection {
   }
 }
 
-/** Ends the connection when the server closes the channel: it is made anew as a whole, with everything declared. */
+/** Ends the connection when the server closes the channel: it is made again as a whole, with everything declared. */
 export function endWith(channel: Channel, what: string, end: (reason: Error) => void): void {
   channel.on('error', (error: Error) => end(error));
   channel.on('close', () => end(new Error(`the ${what} channel was closed`)));

@@ -2,14 +2,16 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import { queueOf } from '../../contract/topology.ts';
 import type { BusListener, Delivery } from '../messaging/bus.ts';
-import type { AmqpBusOptions } from './amqp-bus.ts';
+import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
 import { declareTopology, TopologyKeeper } from './declare-topology.ts';
+import { QueueOwner } from './queue-owner.ts';
 
 export class Consumer {
   readonly connection: AmqpConnection;
   readonly #options: AmqpBusOptions;
   readonly #keeper: TopologyKeeper;
+  readonly #owner: QueueOwner;
   #listener: BusListener | undefined;
   #channel: Channel | undefined;
   #consumerTag: string | undefined;
@@ -26,6 +28,7 @@ export class Consumer {
   constructor(options: AmqpBusOptions) {
     this.#options = options;
     this.#keeper = new TopologyKeeper(options.topology, options.log, (consumers) => this.#look(consumers));
+    this.#owner = new QueueOwner(options);
     this.connection = new AmqpConnection({
       url: options.url,
       name: `${options.service} consumer`,
@@ -95,6 +98,7 @@ export class Consumer {
     endWith(channel, 'consuming', end);
     await declareTopology(channel, topology);
     await channel.prefetch(prefetch);
+    await this.#owner.claim(connection, end);
     if (this.#cancelled) return;
     this.#channel = channel;
     const { consumerTag } = await channel.consume(queueOf(service), (message) => {

@@ -3,7 +3,7 @@ import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import type { Topology } from '../../contract/topology.ts';
 import type { Log } from '../environment/log.ts';
 import type { BusListener, OutgoingMessage, PublishOutcome } from '../messaging/bus.ts';
-import type { AmqpBusOptions } from './amqp-bus.ts';
+import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
 import { declareTopology } from './declare-topology.ts';
 
@@ -108,7 +108,7 @@ export class Publisher {
         return;
       this.#log.error(
         { unconfirmed: this.#pending.size },
-        `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting anew; if this goes on, look at its disk and log, and restart it`,
+        `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting again; if this goes on, look at its disk and log, and restart it`,
       );
       end(new Error('the broker confirms nothing'));
     }, confirmTimeoutMs / 10).unref();

@@ -100,7 +100,7 @@ export class Journal implements GroupParticipant {
       `DELETE FROM journal WHERE position IN
          (SELECT position FROM journal WHERE position <= ? AND written_at_ms < ? ORDER BY position LIMIT ?)`,
     );
-    this.journalId = db.prepare<[], string>('SELECT journal_id FROM journal_identity').pluck().get() ?? '';
+    this.journalId = journalIdOf(db);
   }
 
   // ---- writing, inside a group commit
@@ -278,4 +278,9 @@ export function uuidBytes(uuid: string): Buffer {
 export function uuidText(bytes: Buffer): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** Made with the database, and kept by every copy of it. */
+export function journalIdOf(db: Database): string {
+  return db.prepare<[], string>('SELECT journal_id FROM journal_identity').pluck().get() ?? '';
 }

@@ -1,5 +1,5 @@
 // payment-service is killed in the middle of many sagas: orders are accepted all the same, and wait.
-import { DemoError, type Order } from '../shop.ts';
+import { DemoError, type Order } from '../answers.ts';
 import { orderAroundKill } from './burst-and-kill.ts';
 import { hasEnded, type Stage } from './stage.ts';
 import type { Supplies } from './supplies.ts';

@@ -1,5 +1,5 @@
 // payment-service starts again, and every order ends.
-import type { Order } from '../shop.ts';
+import type { Order } from '../answers.ts';
 import type { Interrupted } from './killed-service.ts';
 import { hasEnded, outcomeOf, type Stage } from './stage.ts';
 import type { Supplies } from './supplies.ts';

@@ -1,6 +1,7 @@
 // What every scene is given to play with.
+import type { Order } from '../answers.ts';
 import type { Report } from '../report.ts';
-import type { Order, Shop } from '../shop.ts';
+import type { Shop } from '../shop.ts';
 import type { Target } from '../target.ts';
 
 export interface Stage {

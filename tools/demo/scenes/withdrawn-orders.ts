@@ -1,5 +1,5 @@
 // While payment-service is away, a customer cancels one order, and the deadline of another passes.
-import type { Order } from '../shop.ts';
+import type { Order } from '../answers.ts';
 import { outcomeOf, patientDeadlineMs, type Stage } from './stage.ts';
 import type { Supplies } from './supplies.ts';
 

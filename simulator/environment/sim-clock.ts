@@ -1,5 +1,5 @@
 // The clock of one simulated process: virtual time for timers, a wall clock that may be wrong, and seeded ids.
-import type { Clock, Timer } from '../shared/runtime/environment/clock.ts';
+import type { Clock, Timer } from '../../shared/runtime/environment/clock.ts';
 import type { Random } from './random.ts';
 import type { Owner, Schedule } from './schedule.ts';
 

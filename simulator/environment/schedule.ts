@@ -1,5 +1,5 @@
 // Virtual time: a heap of what is going to happen. Things of the same instant happen in an order drawn from the seed.
-import type { Timer } from '../shared/runtime/environment/clock.ts';
+import type { Timer } from '../../shared/runtime/environment/clock.ts';
 import type { Random } from './random.ts';
 
 /** A process or a connection. What it has planned is dropped when it is not alive any more. */

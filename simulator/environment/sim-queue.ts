@@ -1,5 +1,5 @@
 // What a broker is made of: queues with the copies of messages in them, and the connections over which they come and go.
-import type { OutgoingMessage, PublishOutcome } from '../shared/runtime/messaging/bus.ts';
+import type { OutgoingMessage, PublishOutcome } from '../../shared/runtime/messaging/bus.ts';
 import type { Owner } from './schedule.ts';
 
 /** One message in one queue. */

@@ -1,5 +1,5 @@
 // What happened, in order: always folded into a hash, kept only on request.
-import { serviceNames } from '../services.ts';
+import { serviceNames } from '../../services.ts';
 
 export interface HistoryEntry {
   readonly atMs: number;

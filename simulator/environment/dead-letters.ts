@@ -1,10 +1,11 @@
 // The dead letters of a run: taken out of their queues, put back where that can help, and kept as evidence.
-import type { ServiceName } from '../shared/contract/choreography.ts';
-import { deadLetterQueueOf, queueOf } from '../shared/contract/topology.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { deadLetterQueueOf, queueOf } from '../../shared/contract/topology.ts';
 import type { SimBroker } from './broker.ts';
 import type { Faults } from './faults.ts';
 import type { Poison } from './poison.ts';
 import type { Copy } from './sim-queue.ts';
+import { unpacked } from './unpacked.ts';
 
 export interface DeadLetter {
   readonly service: string;
@@ -27,6 +28,8 @@ export interface DeadLettersOptions {
   readonly poison: ReadonlyMap<string, Poison>;
   /** `service/type/subject` of reactions that were made to throw. */
   readonly brokenReactions: ReadonlySet<string>;
+  /** Whether an event has taken effect in a service. */
+  readonly isHandled: (service: ServiceName, eventId: string) => boolean;
 }
 
 export class DeadLetters {
@@ -51,19 +54,29 @@ export class DeadLetters {
     return explained.length > 0;
   }
 
-  /** The same without poison, which would only come back. */
-  redriveWithoutPoison(): boolean {
-    const explained = this.#drain().filter((entry) => {
+  /**
+   * Puts back everything that can be handled and has not been: also what was put back before and was lost with its queue.
+   * False: there was nothing.
+   */
+  redriveUnhandled(): boolean {
+    this.#drain();
+    const unhandled = this.#entries.filter((entry) => {
       const letter = describe(entry);
-      return !this.#options.poison.has(letter.messageId) && this.#isExplained(letter);
+      if (this.#options.poison.has(letter.messageId) || !this.#isExplained(letter)) return false;
+      const events = unpacked(entry.copy.message);
+      const ids = events.length > 1 ? events.map(({ messageId }) => messageId) : [letter.messageId];
+      return !ids.every((id) => this.#options.isHandled(entry.service, id));
     });
-    for (const entry of explained) this.#putBack(entry, 1);
-    return explained.length > 0;
+    for (const entry of unhandled) this.#putBack(entry, 1);
+    return unhandled.length > 0;
   }
 
-  /** Puts back every dead letter of the run, wherever it is by now. */
-  redriveAll(times: number): void {
-    for (const entry of [...this.#entries]) this.#putBack(entry, times);
+  /** Puts back every dead letter of the run, wherever it is by now, except those about certain orders. */
+  redriveAll(times: number, except: ReadonlySet<string>): void {
+    const entries = this.#entries.filter(({ copy }) => {
+      return !unpacked(copy.message).some((event) => except.has(subjectOf({ ...copy, message: event })));
+    });
+    for (const entry of entries) this.#putBack(entry, times);
   }
 
   #drain(): Entry[] {

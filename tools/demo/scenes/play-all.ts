@@ -1,14 +1,14 @@
 // The scenes of the demo, in their order. Each announces what will happen, lets it happen, and compares.
-import { measureSagas } from './latency.ts';
-import { playConfirmedOrder } from './scenes/confirmed-order.ts';
-import { playKilledService } from './scenes/killed-service.ts';
-import { playRecovery } from './scenes/recovery.ts';
-import { playRefusedPayment } from './scenes/refused-payment.ts';
-import { playRefusedStock } from './scenes/refused-stock.ts';
-import type { Stage } from './scenes/stage.ts';
-import { bringSupplies } from './scenes/supplies.ts';
-import { playWithdrawnOrders } from './scenes/withdrawn-orders.ts';
-import { checkTotals } from './totals.ts';
+import { measureSagas } from '../latency.ts';
+import { checkTotals } from '../totals.ts';
+import { playConfirmedOrder } from './confirmed-order.ts';
+import { playKilledService } from './killed-service.ts';
+import { playRecovery } from './recovery.ts';
+import { playRefusedPayment } from './refused-payment.ts';
+import { playRefusedStock } from './refused-stock.ts';
+import type { Stage } from './stage.ts';
+import { bringSupplies } from './supplies.ts';
+import { playWithdrawnOrders } from './withdrawn-orders.ts';
 
 const sagasMeasured = 200;
 

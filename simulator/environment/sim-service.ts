@@ -1,14 +1,14 @@
 // One service in the simulation: a machine with a disk and a wall clock, on which a process runs, crashes and restarts.
 
-import type { ServiceName } from '../shared/contract/choreography.ts';
-import { queueOf } from '../shared/contract/topology.ts';
-import type { Log } from '../shared/runtime/environment/log.ts';
-import { IdempotencyKeys } from '../shared/runtime/http/idempotency.ts';
-import type { Bus } from '../shared/runtime/messaging/bus.ts';
-import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
-import type { ServiceDefinition, ServiceParts } from '../shared/runtime/node/service.ts';
-import { ServiceNode } from '../shared/runtime/node/service-node.ts';
-import type { Failpoint } from '../shared/runtime/storage/group-commit.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { queueOf } from '../../shared/contract/topology.ts';
+import type { Log } from '../../shared/runtime/environment/log.ts';
+import { IdempotencyKeys } from '../../shared/runtime/http/idempotency.ts';
+import type { Bus } from '../../shared/runtime/messaging/bus.ts';
+import type { JournalReader } from '../../shared/runtime/messaging/journal-queries.ts';
+import type { ServiceDefinition, ServiceParts } from '../../shared/runtime/node/service.ts';
+import { ServiceNode } from '../../shared/runtime/node/service-node.ts';
+import type { Failpoint } from '../../shared/runtime/storage/group-commit.ts';
 import type { SimBroker } from './broker.ts';
 import { Counter } from './faults.ts';
 import type { History } from './history.ts';
@@ -48,6 +48,8 @@ export interface SimServiceOptions {
   readonly opened?: ((database: SimDatabase) => void) | undefined;
   /** How a process reads the journals of the other services. */
   readonly journals: (process: Owner) => Readonly<Record<string, JournalReader>>;
+  /** How long the journal keeps what was published; undefined: for ever. */
+  readonly retentionMs?: number | undefined;
   /** A process has crashed; it has to be booted again. */
   readonly crashed: (reason: string) => void;
 }
@@ -63,11 +65,13 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   readonly wall: WallClock;
   /** How often each outcome came about, in all processes so far: `order.placed -> payment.failed`. */
   readonly outcomes = new Counter();
+  /** What its processes have logged about databases that were put back. */
+  readonly putBackReports: { readonly by: string; readonly publisher: string; readonly atMs: number }[] = [];
   readonly #definition: ServiceDefinition<P>;
   readonly #options: SimServiceOptions;
   readonly #log: Log;
   #process: Process<P> | undefined;
-  #armed: { readonly point: Failpoint; skip: number } | undefined;
+  #armed: { readonly point: Failpoint; skip: number }[] = [];
   #waiting: (() => void)[] = [];
 
   constructor(definition: ServiceDefinition<P>, options: SimServiceOptions) {
@@ -98,7 +102,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
 
   boot(): void {
     if (this.#process) return;
-    const { schedule, random, broker, history, wrapBus } = this.#options;
+    const { schedule, random, broker, history, wrapBus, retentionMs } = this.#options;
     const process = { alive: true, node: undefined } as unknown as {
       -readonly [K in keyof Process<P>]: Process<P>[K];
     };
@@ -117,6 +121,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
       batchMax: random.chance(0.5) ? batchMax : 1,
       journals: this.#options.journals(process),
       reconcileIntervalMs,
+      ...(retentionMs === undefined ? {} : { retentionMs }),
       hit: (point) => this.#hit(point, process),
     });
     process.node.start();
@@ -132,11 +137,11 @@ export class SimService<P extends ServiceParts = ServiceParts> {
 
   /** Crashes the process at this failpoint, after `skip` hits that do nothing. */
   arm(point: Failpoint, skip: number): void {
-    this.#armed = { point, skip };
+    this.#armed.push({ point, skip });
   }
 
   disarm(): void {
-    this.#armed = undefined;
+    this.#armed = [];
   }
 
   cut(which: 'publisher' | 'consumer' | 'both'): boolean {
@@ -165,13 +170,13 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   }
 
   #hit(point: Failpoint, process: Process<P>): void {
-    const armed = this.#armed;
-    if (armed?.point !== point) return;
+    const armed = this.#armed.find((one) => one.point === point);
+    if (!armed) return;
     if (armed.skip > 0) {
       armed.skip -= 1;
       return;
     }
-    this.#armed = undefined;
+    this.#armed = this.#armed.filter((one) => one !== armed);
     throw new FailpointSignal(point, () => this.#crash(process, point));
   }
 
@@ -198,6 +203,10 @@ export class SimService<P extends ServiceParts = ServiceParts> {
         history.add(schedule.nowMs, this.name, `${event} → ${outcome}`, subject, publisherOf(event));
       },
       error: (fields, message) => {
+        if (message.includes('put back')) {
+          const { publisher = this.name } = fields as { publisher?: string };
+          this.putBackReports.push({ by: this.name, publisher, atMs: schedule.nowMs });
+        }
         const { event, subject, detail } = fields as { event?: string; subject?: string; detail?: string };
         history.add(schedule.nowMs, this.name, `${event ?? 'message'}: ${message}: ${detail ?? ''}`, subject ?? '');
       },

@@ -1,7 +1,7 @@
 // The events of a message, one by one: the checks are about events, however many of them shared a message.
 
-import { cloudEventBatchContentType, cloudEventContentType } from '../shared/contract/cloud-event.ts';
-import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import { cloudEventBatchContentType, cloudEventContentType } from '../../shared/contract/cloud-event.ts';
+import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 
 /** The messages that the events of a batch would have been; any other message is itself. */
 export function unpacked(message: OutgoingMessage): OutgoingMessage[] {

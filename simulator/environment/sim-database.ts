@@ -1,6 +1,6 @@
 // The disk of one service: a real SQLite database in memory that outlives the processes on it, and the faults of disks.
 import Sqlite, { type Statement } from 'better-sqlite3';
-import { type Database, openDatabase } from '../shared/runtime/storage/database.ts';
+import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 
 /**
  * Sees every statement that the code prepares. Returns the statement itself, or one that behaves differently: this is
@@ -74,6 +74,26 @@ export class SimDatabase {
     this.readOnly(false);
   }
 
+  /** A copy of everything that is committed. */
+  snapshot(): Buffer {
+    return this.#db.serialize();
+  }
+
+  /** The database is again what it was then. No process must have it open. */
+  putBack(snapshot: Buffer): void {
+    this.#replace(snapshot);
+  }
+
+  #replace(contents: Buffer): void {
+    const synchronous = Number(this.#db.pragma('synchronous', { simple: true }));
+    this.#db = new Sqlite(contents);
+    this.#prepared.clear();
+    this.#db.pragma(`synchronous = ${synchronous}`);
+    this.#db.pragma('foreign_keys = ON');
+    this.#db.pragma('temp_store = MEMORY');
+    this.#db.pragma('busy_timeout = 0');
+  }
+
   get #durable(): boolean {
     return Number(this.#db.pragma('synchronous', { simple: true })) >= 2;
   }
@@ -87,14 +107,17 @@ export class SimDatabase {
   losePower(): void {
     this.rollBack();
     if (this.#durable || !this.#onDisk) return;
-    const synchronous = this.#db.pragma('synchronous', { simple: true });
-    this.#db = new Sqlite(this.#onDisk);
-    this.#prepared.clear();
-    this.#db.pragma(`synchronous = ${Number(synchronous)}`);
+    this.#replace(this.#onDisk);
   }
 }
 
 /** A statement with some of its methods replaced. */
 export function replaced(statement: Statement, methods: Partial<Pick<Statement, 'run' | 'get' | 'all'>>): Statement {
-  return Object.assign(Object.create(statement) as Statement, methods);
+  const changed = Object.assign(Object.create(statement) as Statement, methods);
+  // These work on the real one only, and return it.
+  changed.pluck = (on) => {
+    statement.pluck(on ?? true);
+    return changed;
+  };
+  return changed;
 }

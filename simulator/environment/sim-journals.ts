@@ -1,6 +1,6 @@
 // How one simulated service reads the journal of another: the real questions and answers, over a network with latency, to a
 // process that may be down.
-import type { JournalQueries, JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
+import type { JournalQueries, JournalReader } from '../../shared/runtime/messaging/journal-queries.ts';
 import type { Random } from './random.ts';
 import type { Owner, Schedule } from './schedule.ts';
 import type { SimService } from './sim-service.ts';

@@ -6,7 +6,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
-} from '../shared/runtime/messaging/bus.ts';
+} from '../../shared/runtime/messaging/bus.ts';
 import type { SimBroker } from './broker.ts';
 import type { Owner } from './schedule.ts';
 import { ConsumerLink, type Copy, Link, type Pending, type SimQueue } from './sim-queue.ts';

@@ -1,7 +1,7 @@
 // Messages that can never be read, each in its own way, and the reason with which each must be dead-lettered.
 
-import { cloudEventContentType, dataSchemaOf } from '../shared/contract/cloud-event.ts';
-import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import { cloudEventContentType, dataSchemaOf } from '../../shared/contract/cloud-event.ts';
+import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Random } from './random.ts';
 import { epochMs, uuidV7 } from './sim-clock.ts';
 

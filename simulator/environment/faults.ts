@@ -22,6 +22,7 @@ export const faultKinds = {
   'connection-cut': 'the connections of one service end',
   'broker-restart': 'the broker stops and starts again',
   blocked: 'the broker asks publishers to stop for a while',
+  'put-back': 'a service goes on from an earlier snapshot of its database',
   away: 'a service is down for an hour or more',
   'database-full': 'a database cannot grow',
   'database-read-only': 'a database cannot be written',

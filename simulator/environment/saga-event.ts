@@ -1,6 +1,6 @@
 // Which events belong to the saga of an order, and how such a saga ends. Both follow from the contract.
-import { choreography, type EventType } from '../shared/contract/choreography.ts';
-import type { EventSpec } from '../shared/contract/language.ts';
+import { choreography, type EventType } from '../../shared/contract/choreography.ts';
+import type { EventSpec } from '../../shared/contract/language.ts';
 
 const specs: Readonly<Record<string, EventSpec>> = choreography.events;
 

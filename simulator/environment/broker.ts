@@ -1,9 +1,9 @@
 // RabbitMQ as far as the services can see it: exchanges, bindings, durable queues, redelivery of what is unacked,
 // confirms, unroutable messages, delivery limits and dead letters. Most faults happen in its network.
 
-import { choreography } from '../shared/contract/choreography.ts';
-import { type Topology, wholeTopology } from '../shared/contract/topology.ts';
-import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
+import { type Topology, wholeTopology } from '../../shared/contract/topology.ts';
+import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Faults } from './faults.ts';
 import type { Random } from './random.ts';
 import type { Owner, Schedule } from './schedule.ts';
@@ -109,10 +109,17 @@ export class SimBroker {
 
   /** False: no queue for it. */
   route(message: OutgoingMessage): boolean {
-    const targets = this.#routes.get(`${message.exchange}/${message.routingKey}`);
+    const targets = this.#targetsOf(message);
     if (!targets) return false;
     for (const queue of targets) this.#enqueue(queue, message, message.headers ?? {});
     return true;
+  }
+
+  /** The default exchange, whose name is empty, leads to every queue by the queue's name. */
+  #targetsOf({ exchange, routingKey }: OutgoingMessage): Iterable<SimQueue> | undefined {
+    if (exchange !== '') return this.#routes.get(`${exchange}/${routingKey}`);
+    const queue = this.queues.get(routingKey);
+    return queue && [queue];
   }
 
   /** Puts a copy straight into a queue. */

@@ -1,0 +1,31 @@
+// How often, and how soon, an event is tried again whose handling failed.
+import { backoffMs } from '../environment/clock.ts';
+import { ContradictoryEventError, UnknownSubjectError } from './reaction.ts';
+
+/** Times that a reaction which throws is tried before its event is dead-lettered. */
+export const handlingAttempts = 3;
+/** The same for an event about something unknown: what it refers to may be on its way. About two minutes in all. */
+const unknownSubjectAttempts = 30;
+const handlingRetryMinMs = 50;
+const handlingRetryMaxMs = 5_000;
+const transientRetryMinMs = 100;
+const transientRetryMaxMs = 5_000;
+/** Transient errors that one event may meet while others get through. */
+export const transientAttempts = 20;
+
+/** Before the next attempt at an event whose reaction has thrown so often. */
+export function handlingRetryMs(failures: number): number {
+  return backoffMs(failures, handlingRetryMinMs, handlingRetryMaxMs);
+}
+
+/** Before everything that waits is tried again, after so many transient errors in a row. */
+export function transientRetryMs(errors: number): number {
+  return backoffMs(errors, transientRetryMinMs, transientRetryMaxMs);
+}
+
+/** The dead-letter reason of an event whose reaction has thrown so often; undefined: it is tried again. */
+export function reasonToGiveUp(error: unknown, failures: number): string | undefined {
+  if (error instanceof ContradictoryEventError) return 'contradictory';
+  if (error instanceof UnknownSubjectError) return failures >= unknownSubjectAttempts ? 'unknown-subject' : undefined;
+  return failures >= handlingAttempts ? 'reaction-failed' : undefined;
+}

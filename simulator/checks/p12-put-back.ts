@@ -1,0 +1,52 @@
+// P12, a database that was put back is noticed by both sides; what is done again leads to the same events, and to no
+// second charge.
+import type { Finding } from '../environment/violation.ts';
+import type { Evidence } from './evidence.ts';
+import type { OrderRecords } from './order-records.ts';
+
+export function* putBackIsHarmless(evidence: Evidence, orders: OrderRecords): Generator<Finding> {
+  yield* unnoticed(evidence);
+  yield* chargedAgain(evidence, orders);
+  yield* differentIds(evidence);
+}
+
+/** What was done again and came out the same leaves nothing to notice, nor does a consumer that was put back itself. */
+function* unnoticed({ databases, putBacks, putBackReports }: Evidence): Generator<Finding> {
+  for (const { service, atMs, ahead } of putBacks) {
+    const eventAt = databases[service]
+      .prepare<[number], string>('SELECT lower(hex(event_id)) FROM journal WHERE position = ?')
+      .pluck();
+    const others = ahead.filter(({ consumer, position, eventId }) => {
+      const later = putBacks.some((other) => other.atMs >= atMs && other.service === consumer);
+      return !later && eventAt.get(position) !== eventId?.replaceAll('-', '');
+    });
+    const owners = others.length > 0 ? [service, ...others.map(({ consumer }) => consumer)] : [];
+    for (const owner of owners) {
+      const reported = putBackReports.some(
+        ({ by, publisher, atMs: reportedAtMs }) => by === owner && publisher === service && reportedAtMs >= atMs,
+      );
+      if (!reported) yield { subject: '', text: `${service} was put back, and ${owner} has not reported it` };
+    }
+  }
+}
+
+function* chargedAgain({ lost }: Evidence, { byId }: OrderRecords): Generator<Finding> {
+  for (const subject of lost) {
+    const charges = byId.get(subject)?.ledger.filter(({ kind }) => kind === 'charge') ?? [];
+    if (charges.length > 1)
+      yield { subject, text: `was charged ${charges.length} times after a database was put back` };
+  }
+}
+
+/** What is handled again must lead to the same event again, not to another one like it. */
+function* differentIds({ published }: Evidence): Generator<Finding> {
+  const idOf = new Map<string, string>();
+  for (const { messageId, routingKey, body, correlationId = '' } of published.values()) {
+    const { causationid, source } = JSON.parse(body.toString()) as { causationid: string; source: string };
+    if (!published.has(causationid)) continue;
+    const key = `${causationid} ${source} ${routingKey}`;
+    const known = idOf.get(key);
+    if (known === undefined) idOf.set(key, messageId);
+    else yield { subject: correlationId, text: `the same cause has led to two events ${routingKey}` };
+  }
+}
