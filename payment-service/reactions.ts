@@ -1,6 +1,6 @@
 // What payment-service does when something happens elsewhere. The screen to read first.
 import { emit } from '../shared/contract/choreography.ts';
-import { ContradictoryEventError } from '../shared/runtime/messaging/reaction.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Charge, type Payment, refusalOf } from './payment.ts';
 import type { PaymentStore } from './store.ts';
@@ -28,10 +28,11 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
     'inventory.rejected': ({ data: { orderId } }, at) => {
       const known = store.payment(orderId);
       if (known?.status === 'refunded') return 'compensated';
-      if (known?.status !== 'completed') {
-        throw new ContradictoryEventError(
-          `stock was refused for order ${orderId}, but its payment is ${known?.status ?? 'unknown'}`,
-        );
+      // Its order.placed is on its way: this database was put back. To give up here would leave the customer charged.
+      if (!known)
+        throw new UnknownSubjectError(`stock was refused for order ${orderId}, whose payment is not known here`);
+      if (known.status !== 'completed') {
+        throw new ContradictoryEventError(`stock was refused for order ${orderId}, but its payment is ${known.status}`);
       }
       return refund(store, known, 'inventory.rejected', at.nowMs);
     },

@@ -4,7 +4,7 @@ import { deposit, putAccount } from '../../payment-service/commands.ts';
 import { refusalOf } from '../../payment-service/payment.ts';
 import { type PaymentParts, paymentService } from '../../payment-service/service.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
-import { ContradictoryEventError } from '../../shared/runtime/messaging/reaction.ts';
+import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import { orderId, samples, userId } from '../support/events.ts';
 import { given } from '../support/given.ts';
 
@@ -117,10 +117,10 @@ describe('payment-service, when stock was refused,', () => {
       .leaving((parts) => expect(entries(parts)).to.deep.equal(['refund', 'charge', 'adjustment']));
   });
 
-  it('throws for an order that is unknown here: stock is only asked for after a payment', () => {
+  it('is retried for an order that is not known here: its order.placed, which was forgotten with a part of the database, is fetched', () => {
     given(paymentService)
       .when('inventory.rejected', refused)
-      .throws(/payment is unknown/, ContradictoryEventError);
+      .throws(/payment is not known here/, UnknownSubjectError);
   });
 
   it('throws for an order whose payment failed', () => {
