@@ -123,6 +123,30 @@ describe('the deadline timer', () => {
     expect(first?.()).to.equal('cancelling');
   });
 
+  it('does not spin when something stays due after it was met: it is tried later and later', () => {
+    let met = 0;
+    const definition: typeof orderService = {
+      ...orderService,
+      build: (db) => ({
+        ...orderService.build(db),
+        deadlines: {
+          nextAtMs: () => 0,
+          due: () => ['stuck'],
+          meet: () => {
+            met += 1;
+          },
+        },
+      }),
+    };
+    const clock = new HandClock();
+    const db = openDatabase(':memory:', orderService.migrations);
+    const node = new ServiceNode(definition, { db, bus: new FakeBus(), clock, log: silentLog });
+    node.start();
+    clock.advance(10_000);
+    expect(met, 'twice at once, then after 1, 2 and 4 seconds more').to.equal(5);
+    node.stop();
+  });
+
   it('meets new deadlines within a second while one fails, also when 100 older ones fail', () => {
     const { clock, place, db } = startOrders();
     const broken = Array.from({ length: 101 }, () => place(1_000));
