@@ -1,7 +1,8 @@
-// `npm test`: runs mocha on the compiled form of the test files that are named, or of all of them. Files, folders and
-// globs may be given as sources (test/unit/x.unit.spec.ts) or compiled (dist/test/…); everything else goes to mocha.
+// `npm test`: runs mocha on the compiled form of the test files that are named, or of all of them, two files at a time. Files,
+// folders and globs may be given as sources (test/unit/x.unit.spec.ts) or compiled (dist/test/…); everything else goes to mocha.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { runSideBySide } from './test/side-by-side.ts';
 
 const sourceSuffix = '.spec.ts';
 /** Mocha's short options that take the next word as their value; its long ones begin with `--` and are in the list below. */
@@ -51,6 +52,10 @@ function specsIn(folder: string): string[] {
 
 const { options, files } = readWords(process.argv.slice(2));
 try {
+  if (process.argv.length === 2) {
+    const [program = '', script = ''] = process.argv;
+    process.exit(await runSideBySide([program, script], compiledFrom('test')));
+  }
   const specs = (files.length === 0 ? ['test'] : files).flatMap(compiledFrom);
   if (specs.length === 0) throw new NoSuchTestError(`there are no tests in ${files.join(', ')}`);
   process.argv = [...process.argv.slice(0, 2), ...options, ...specs];

@@ -1,0 +1,78 @@
+// Runs all tests two files at a time: most of the time of a test with processes and a broker is waiting. Each file is a run
+// of its own, whose output is shown when it has ended; the closing line adds them up.
+import { spawn } from 'node:child_process';
+import { dirname } from 'node:path';
+
+const runsAtOnce = 2;
+/** Files of these kinds take seconds or minutes each; those of the others are run together. */
+const oneByOne = /^dist\/test\/(e2e|sim)\//;
+const slowestFirst = ['e2e', 'sim', 'int', 'unit'];
+
+interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  /** Undefined: ended by a signal. */
+  readonly exitCode: number | null;
+}
+
+/**
+ * @param command a program and its arguments; the files are added to them
+ * @returns the exit code: 0 if every test has passed
+ */
+export async function runSideBySide(command: readonly string[], files: readonly string[]): Promise<number> {
+  const startedAtMs = performance.now();
+  const left = groupsOf(files);
+  const total = left.length;
+  const failedGroups: string[] = [];
+  let [passed, failed, done] = [0, 0, 0];
+  const worker = async () => {
+    for (let group = left.shift(); group; group = left.shift()) {
+      const { output, outcome } = await run(command, group);
+      done += 1;
+      console.log(`\n[${done} of ${total}] ${titleOf(group)}\n${output.trimEnd()}`);
+      passed += outcome.passed;
+      failed += outcome.failed;
+      if (outcome.exitCode !== 0) failedGroups.push(titleOf(group));
+    }
+  };
+  await Promise.all(Array.from({ length: runsAtOnce }, worker));
+  const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1);
+  console.log(`\n\n  ${passed} passing (${minutes} minutes)`);
+  if (failedGroups.length > 0)
+    console.log(`  ${failed} failing, in:\n${failedGroups.map((name) => `    ${name}`).join('\n')}`);
+  console.log(`\n${passed} passed, ${failed} failed`);
+  return failedGroups.length === 0 ? 0 : 1;
+}
+
+function groupsOf(files: readonly string[]): string[][] {
+  const groups = new Map<string, string[]>();
+  for (const file of files) {
+    const key = oneByOne.test(file) ? file : dirname(file);
+    groups.set(key, [...(groups.get(key) ?? []), file]);
+  }
+  const rank = ([file = '']: readonly string[]) => slowestFirst.indexOf(file.split('/')[2] ?? '');
+  return [...groups.values()].sort((a, b) => rank(a) - rank(b));
+}
+
+function titleOf(group: readonly string[]): string {
+  const [file = ''] = group;
+  return (group.length === 1 ? file : dirname(file)).replace(/^dist\//, '').replace(/\.js$/, '.ts');
+}
+
+function run(command: readonly string[], files: readonly string[]): Promise<{ output: string; outcome: Outcome }> {
+  const [program = '', ...words] = command;
+  const child = spawn(program, [...words, ...files], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (exitCode) => {
+      const [, passed = '0', failed = '0'] = /^(\d+) passed, (\d+) failed/m.exec(output.slice(-200)) ?? [];
+      resolve({ output, outcome: { passed: Number(passed), failed: Number(failed), exitCode } });
+    });
+  });
+}
