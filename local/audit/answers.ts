@@ -1,5 +1,6 @@
 // What the audit reads from the answers of the three services, and nothing more.
 import { z } from 'zod';
+import type { InventoryTotals, PaymentTotals } from '../totals.ts';
 
 const Line = z.object({ productId: z.string(), qty: z.number() });
 
@@ -44,18 +45,6 @@ const CatalogueEntry = z.object({
 export const ProductPage = z.object({ products: z.array(CatalogueEntry), next: z.string().optional() });
 
 export const OrderTotals = z.record(z.string(), z.object({ orders: z.number(), total: z.number() }));
-export const PaymentTotals = z.object({
-  balances: z.number(),
-  paidIn: z.number(),
-  charged: z.number(),
-  refunded: z.number(),
-});
-export const InventoryTotals = z.object({
-  stock: z.number(),
-  broughtIn: z.number(),
-  reserved: z.number(),
-  released: z.number(),
-});
 
 export const Readiness = z.object({
   service: z.string(),

@@ -1,19 +1,19 @@
 // The routes of the three services that the audit reads.
+
 import { type PerService, perService } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { InventoryTotals, PaymentTotals } from '../totals.ts';
 import {
   type HeldByAll,
   type HeldOrder,
   type HeldPayment,
   type HeldProduct,
   type HeldReservation,
-  InventoryTotals,
   OrderAnswer,
   OrderPage,
   OrderTotals,
   PaymentAnswer,
   PaymentPage,
-  PaymentTotals,
   ProductPage,
   Readiness,
   type ReadinessOf,

@@ -1,5 +1,6 @@
 // What the services answer to the demo, as far as it looks at it.
 import { z } from 'zod';
+import type { InventoryTotals, PaymentTotals } from '../../local/totals.ts';
 import { type Answer, curlLine } from './client.ts';
 
 export const Order = z.object({
@@ -35,18 +36,6 @@ export const Payment = z.object({ status: z.string(), amount: z.number().optiona
 export const Reservation = z.object({ status: z.string() });
 export const Sum = z.object({ orders: z.number(), total: z.number() });
 export const OrderTotals = z.object({ pending: Sum, cancelling: Sum, confirmed: Sum, cancelled: Sum });
-export const PaymentTotals = z.object({
-  balances: z.number(),
-  paidIn: z.number(),
-  charged: z.number(),
-  refunded: z.number(),
-});
-export const InventoryTotals = z.object({
-  stock: z.number(),
-  broughtIn: z.number(),
-  reserved: z.number(),
-  released: z.number(),
-});
 export type Totals = {
   readonly order: z.output<typeof OrderTotals>;
   readonly payment: z.output<typeof PaymentTotals>;

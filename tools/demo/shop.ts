@@ -1,18 +1,18 @@
 // The three services as the demo uses them: typed calls, their answers checked, each shown or not.
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
+import { InventoryTotals, PaymentTotals } from '../../local/totals.ts';
 import type { PerService } from '../../services.ts';
 import {
   Account,
   accept,
   acceptOrMissing,
   DemoError,
-  InventoryTotals,
   Order,
   OrderPage,
   OrderTotals,
   Payment,
-  PaymentTotals,
   Product,
   Reservation,
   Timeline,

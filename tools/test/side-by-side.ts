@@ -1,6 +1,6 @@
 // Runs all tests two files at a time: most of the time of a test with processes and a broker is waiting. Each file is a run
 // of its own, whose output is shown when it has ended; the closing line adds them up.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 
 const runsAtOnce = 2;
@@ -24,14 +24,23 @@ export async function runSideBySide(command: readonly string[], files: readonly 
   const left = groupsOf(files);
   const total = left.length;
   const failedGroups: string[] = [];
+  const running = new Set<ChildProcess>();
   let [passed, failed, done] = [0, 0, 0];
+  const stop = (signal: NodeJS.Signals) => {
+    left.length = 0;
+    // A terminal sends Ctrl-C to all of them; what was begun cleans up after itself.
+    if (signal !== 'SIGINT') for (const child of running) child.kill('SIGINT');
+    failedGroups.push(`${signal}: not everything was run`);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const worker = async () => {
     for (let group = left.shift(); group; group = left.shift()) {
-      const { output, outcome } = await run(command, group);
+      const { output, outcome } = await run(command, group, running);
       done += 1;
       console.log(`\n[${done} of ${total}] ${titleOf(group)}\n${output.trimEnd()}`);
       passed += outcome.passed;
-      failed += outcome.failed;
+      // One that broke off has no closing line.
+      failed += outcome.exitCode === 0 ? 0 : Math.max(1, outcome.failed);
       if (outcome.exitCode !== 0) failedGroups.push(titleOf(group));
     }
   };
@@ -59,9 +68,14 @@ function titleOf(group: readonly string[]): string {
   return (group.length === 1 ? file : dirname(file)).replace(/^dist\//, '').replace(/\.js$/, '.ts');
 }
 
-function run(command: readonly string[], files: readonly string[]): Promise<{ output: string; outcome: Outcome }> {
+function run(
+  command: readonly string[],
+  files: readonly string[],
+  running: Set<ChildProcess>,
+): Promise<{ output: string; outcome: Outcome }> {
   const [program = '', ...words] = command;
   const child = spawn(program, [...words, ...files], { stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -71,6 +85,7 @@ function run(command: readonly string[], files: readonly string[]): Promise<{ ou
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (exitCode) => {
+      running.delete(child);
       const [, passed = '0', failed = '0'] = /^(\d+) passed, (\d+) failed/m.exec(output.slice(-200)) ?? [];
       resolve({ output, outcome: { passed: Number(passed), failed: Number(failed), exitCode } });
     });
