@@ -1,5 +1,5 @@
 // Runs all tests two files at a time: most of the time of a test with processes and a broker is waiting. Each file is a run
-// of its own, whose output is shown when it has ended; the closing line adds them up.
+// of its own, whose output is shown when it has ended; what failed is shown again at the end, and the closing line adds them up.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 
@@ -23,14 +23,14 @@ export async function runSideBySide(command: readonly string[], files: readonly 
   const startedAtMs = performance.now();
   const left = groupsOf(files);
   const total = left.length;
-  const failedGroups: string[] = [];
+  const failures: string[] = [];
   const running = new Set<ChildProcess>();
   let [passed, failed, done] = [0, 0, 0];
   const stop = (signal: NodeJS.Signals) => {
     left.length = 0;
     // A terminal sends Ctrl-C to all of them; what was begun cleans up after itself.
     if (signal !== 'SIGINT') for (const child of running) child.kill('SIGINT');
-    failedGroups.push(`${signal}: not everything was run`);
+    failures.push(`${signal}: not everything was run`);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const worker = async () => {
@@ -41,16 +41,15 @@ export async function runSideBySide(command: readonly string[], files: readonly 
       passed += outcome.passed;
       // One that broke off has no closing line.
       failed += outcome.exitCode === 0 ? 0 : Math.max(1, outcome.failed);
-      if (outcome.exitCode !== 0) failedGroups.push(titleOf(group));
+      if (outcome.exitCode !== 0) failures.push(`${titleOf(group)}\n${failuresIn(output)}`);
     }
   };
   await Promise.all(Array.from({ length: runsAtOnce }, worker));
   const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1);
+  if (failures.length > 0) console.log(`\n\nWhat failed:\n\n${failures.join('\n\n')}`);
   console.log(`\n\n  ${passed} passing (${minutes} minutes)`);
-  if (failedGroups.length > 0)
-    console.log(`  ${failed} failing, in:\n${failedGroups.map((name) => `    ${name}`).join('\n')}`);
   console.log(`\n${passed} passed, ${failed} failed`);
-  return failedGroups.length === 0 ? 0 : 1;
+  return failures.length === 0 ? 0 : 1;
 }
 
 function groupsOf(files: readonly string[]): string[][] {
@@ -66,6 +65,12 @@ function groupsOf(files: readonly string[]): string[][] {
 function titleOf(group: readonly string[]): string {
   const [file = ''] = group;
   return (group.length === 1 ? file : dirname(file)).replace(/^dist\//, '').replace(/\.js$/, '.ts');
+}
+
+/** Mocha's own account of them, from `N failing` on; of a run that broke off before, how it ended. */
+function failuresIn(output: string): string {
+  const from = output.search(/^\S*\s+\d+ failing/m);
+  return (from === -1 ? output.slice(-2_000) : output.slice(from)).trimEnd();
 }
 
 function run(
