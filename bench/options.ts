@@ -1,9 +1,10 @@
 // The command line of `npm run bench`.
 import { parseArgs } from 'node:util';
 import { UsageError } from '../local/usage-error.ts';
+import { type Peer, peers } from './load/load.ts';
 import { fullPlan, type Plan, quickPlan } from './measure/plan.ts';
 
-export const sections = ['saturation', 'latency', 'failure', 'memory', 'growth'] as const;
+export const sections = ['saturation', 'latency', 'failure', 'memory', 'kill', 'growth'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {
@@ -11,6 +12,8 @@ export interface Options {
   readonly json: boolean;
   readonly quick: boolean;
   readonly only: readonly Section[];
+  /** Measured beside the services. */
+  readonly peers: readonly Peer[];
   /** Sagas in flight at saturation. */
   readonly inFlight: number;
   /** Where the plot goes; undefined: nowhere. */
@@ -28,7 +31,11 @@ same processes with a separate fsynced transaction, publish and ack for each mes
 Everything runs on this machine, with a broker of its own, and is removed afterwards.
 
   --quick          about two minutes; shows whether something broke, too short for figures
-  --only A,B       some of ${sections.join(', ')} (default: all; with --quick all but growth)
+  --only A,B       some of ${sections.join(', ')}
+                   (default: all, but kill only with --peers, and growth not with --quick)
+  --peers          measure the peers in bench/peers as well, in turns with the services: saturation, latency at
+                   ${fullPlan.peerRates.join(' and ')}/s, fsyncs, and the orders that are lost, stuck or doubled when services are
+                   killed; installs their packages; takes 17 minutes more, with --quick 4
   --json           the result as one JSON document on standard output
   --in-flight N    sagas in flight at saturation (256)
   --rounds N       how often measurements take turns (${fullPlan.rounds}; quick: ${quickPlan.rounds})
@@ -54,7 +61,8 @@ export function readOptions(args: readonly string[]): Options {
     help: values.help ?? false,
     json: values.json ?? false,
     quick,
-    only: sectionsIn(values.only, quick),
+    only: sectionsIn(values.only, quick, values.peers ?? false),
+    peers: values.peers ? peers : [],
     inFlight: number('--in-flight', values['in-flight'], 1, 4_000) ?? 256,
     svg: values.svg ?? (quick ? undefined : 'docs/bench-latency.svg'),
     profile: values.profile,
@@ -76,6 +84,7 @@ function parsed(args: readonly string[]) {
         json: { type: 'boolean' },
         quick: { type: 'boolean' },
         only: { type: 'string', multiple: true },
+        peers: { type: 'boolean' },
         'in-flight': { type: 'string' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
@@ -89,8 +98,11 @@ function parsed(args: readonly string[]) {
   }
 }
 
-function sectionsIn(only: readonly string[] | undefined, quick: boolean): Section[] {
-  if (only === undefined) return sections.filter((section) => !quick || section !== 'growth');
+function sectionsIn(only: readonly string[] | undefined, quick: boolean, withPeers: boolean): Section[] {
+  if (only === undefined) {
+    const leftOut = [...(quick ? ['growth'] : []), ...(withPeers ? [] : ['kill'])];
+    return sections.filter((section) => !leftOut.includes(section));
+  }
   const names = only.flatMap((list) => list.split(','));
   for (const name of names) {
     if (!(sections as readonly string[]).includes(name)) {

@@ -6,17 +6,22 @@ import { standardShop } from './load/shop.ts';
 import type { Bench } from './measure/bench.ts';
 import { measureFsyncs } from './measure/fsyncs.ts';
 import { measureGrowth } from './measure/growth.ts';
+import { measureKills } from './measure/kills.ts';
 import { measureLatency } from './measure/latency.ts';
 import { measureMemory, rssOf } from './measure/memory.ts';
 import { measureSaturation, roughSaturation } from './measure/saturation.ts';
 import type { Options, Section } from './options.ts';
 import { describeMachine } from './report/machine.ts';
 import { type BenchResult, messagesOf } from './report/result.ts';
+import { installPeers } from './stage/install-peers.ts';
 import { type OwnBroker, startOwnBroker } from './stage/own-broker.ts';
 import type { Stage } from './stage/stage.ts';
 import { startStage } from './stage/start-stage.ts';
 
-type Figures = Pick<BenchResult, 'messages' | 'saturation' | 'fsyncs' | 'latency' | 'failure' | 'memory' | 'growth'>;
+type Figures = Pick<
+  BenchResult,
+  'messages' | 'saturation' | 'fsyncs' | 'latency' | 'failure' | 'memory' | 'kills' | 'growth'
+>;
 
 /**
  * Everything that was started is stopped when it resolves or rejects.
@@ -32,6 +37,7 @@ export async function run(
   const stages = new Set<Stage>();
   let broker: OwnBroker | undefined;
   try {
+    if (options.peers.length > 0) await installPeers(progress, stopping.signal);
     const machine = describeMachine(dataDir);
     progress('starting a broker');
     const ownBroker = await startOwnBroker(progress, stopping.signal);
@@ -42,6 +48,7 @@ export async function run(
     const bench: Bench = {
       plan: options.plan,
       inFlight: options.inFlight,
+      peers: options.peers,
       progress,
       dataDir,
       startStage: async (shop, pastOrders, vhost, targets) => {
@@ -65,6 +72,8 @@ export async function run(
       tookS: (Date.now() - startedAtMs) / 1000,
       command: commandLine(process.argv.slice(2)),
       quick: options.quick,
+      plan: options.plan,
+      peers: options.peers,
       broker: broker.broker.description.replace(/, port \d+/, ''),
       machine,
       shop: standardShop,
@@ -79,13 +88,13 @@ export async function run(
 
 async function measureSections(bench: Bench, sections: readonly Section[]): Promise<Figures> {
   const wants = (section: Section) => sections.includes(section);
-  bench.progress('filling the databases; starting the services, the raw pipeline and the load generator');
-  const stage = await bench.startStage(standardShop, 0, 'services', ['services', 'raw', 'baseline']);
+  const others = ['the raw pipeline', ...bench.peers.map((peer) => `the peer '${peer}'`)].join(', ');
+  bench.progress(`filling the databases; starting the services, ${others} and the load generator`);
+  const targets = ['services', 'raw', 'baseline', ...bench.peers] as const;
+  const stage = await bench.startStage(standardShop, 0, 'services', targets);
   const rssAtStart = rssOf(stage);
   await warmUp(bench, stage);
-  const saturation = wants('saturation')
-    ? await measureSaturation(bench, stage, 'confirmed', ['services', 'raw', 'baseline'])
-    : undefined;
+  const saturation = wants('saturation') ? await measureSaturation(bench, stage, 'confirmed', targets) : undefined;
   const fsyncs = wants('saturation') ? await measureFsyncs(bench, stage) : undefined;
   const latency = wants('latency')
     ? await measureLatency(
@@ -98,6 +107,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
     : undefined;
   const failure = wants('failure') ? await measureFailurePath(bench, stage) : undefined;
   const memory = wants('memory') ? await measureMemory(bench, stage, rssAtStart) : undefined;
+  const kills = wants('kill') ? await measureKills(bench, stage, ['services', ...bench.peers]) : undefined;
   const messages = messagesOf(stage.samples);
   await stage.stop();
   const growth = wants('growth') ? await measureGrowth(bench) : undefined;
@@ -108,6 +118,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
     ...(latency ? { latency } : {}),
     ...(failure ? { failure } : {}),
     ...(memory ? { memory } : {}),
+    ...(kills ? { kills } : {}),
     ...(growth ? { growth } : {}),
   };
 }
@@ -115,7 +126,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
 async function warmUp(bench: Bench, stage: Stage): Promise<void> {
   bench.progress('warming up');
   const seconds = bench.plan.warmUpS * 2;
-  for (const target of ['services', 'raw'] as const) {
+  for (const target of ['services', 'raw', ...bench.peers] as const) {
     await stage.run({ kind: 'open', target, scenario: 'confirmed', ratePerS: 200, warmUpS: 0, seconds });
   }
 }

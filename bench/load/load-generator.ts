@@ -6,6 +6,7 @@ import {
   type FromLoadGenerator,
   type Load,
   type LoadGeneratorSettings,
+  type Target,
   type ToLoadGenerator,
   targets,
 } from './load.ts';
@@ -26,11 +27,13 @@ const ignoreEnd: Ended = () => {};
 let ended = ignoreEnd;
 /** Numbers of sagas go on from load to load: an id is never used twice. */
 let sagasStarted = 0;
-const http = new HttpClient(settings.ordersPort, connectionsMax);
-const publishers = new Map<string, ConfirmChannel>();
+const http = new Map<Target, HttpClient>();
+const publishers = new Map<Target, ConfirmChannel>();
 for (const target of targets) {
+  const port = settings.orderPorts[target];
+  if (port !== undefined) http.set(target, new HttpClient(port, connectionsMax));
   const url = settings.amqpUrls[target];
-  if (url !== undefined) publishers.set(target, await openTarget(url));
+  if (url !== undefined) publishers.set(target, await openTarget(target, url));
 }
 process.on('message', (message: ToLoadGenerator) => {
   // A rejection is left unhandled on purpose: it ends the process, and the main process shows why.
@@ -39,9 +42,9 @@ process.on('message', (message: ToLoadGenerator) => {
 report({ is: 'ready' });
 
 /** Subscribes to the ends of sagas. @returns a channel to publish their starts */
-async function openTarget(url: string): Promise<ConfirmChannel> {
+async function openTarget(target: Target, url: string): Promise<ConfirmChannel> {
   const connection = await connect(url, { noDelay: true, clientProperties: { connection_name: 'load generator' } });
-  await subscribeToEnds(connection, (orderId, type) => ended(orderId, type));
+  await subscribeToEnds(connection, target, (orderId, type) => ended(orderId, type));
   return connection.createConfirmChannel();
 }
 
@@ -54,7 +57,8 @@ async function runLoad(load: Load): Promise<void> {
 }
 
 function starterOf({ target, scenario }: Load): StartSaga {
-  if (target === 'services') return startByHttp(http, settings.shop, scenario);
+  const client = http.get(target);
+  if (client) return startByHttp(client, settings.shop, scenario);
   const publisher = publishers.get(target);
   if (!publisher) throw new Error(`no broker URL was given for ${target}`);
   return startByPublishing(publisher, settings.samples[scenario][0] as SampleMessage, scenario);

@@ -28,6 +28,7 @@ interface Saga {
 export class LoadRun implements LoopTarget {
   readonly #options: LoadRunOptions;
   readonly #expectedEnd: string | undefined;
+  readonly #keepsOrderIds: boolean;
   readonly #latency = Latencies.empty();
   readonly #acceptance = Latencies.empty();
   readonly #lag = Latencies.empty();
@@ -37,6 +38,7 @@ export class LoadRun implements LoopTarget {
   readonly #byId = new Map<string, Saga>();
   /** Ends that were seen before the answer to the POST. */
   readonly #earlyEnds = new Map<string, { readonly type: string; readonly atMs: number }>();
+  readonly #orderIds: string[] = [];
   readonly #count = { ended: 0, refused: 0, failed: 0, unexpected: 0 };
   #counting = false;
   #countingSinceMs = 0;
@@ -48,6 +50,7 @@ export class LoadRun implements LoopTarget {
   constructor(options: LoadRunOptions) {
     this.#options = options;
     this.#expectedEnd = sagaSteps[options.load.scenario].at(-1);
+    this.#keepsOrderIds = options.load.kind === 'open' && options.load.keepOrderIds === true;
   }
 
   /** Puts the load on. Resolves when all its sagas are over, or have had their time. */
@@ -112,6 +115,7 @@ export class LoadRun implements LoopTarget {
   }
 
   #started(saga: Saga, orderId: string): void {
+    if (this.#keepsOrderIds) this.#orderIds.push(orderId);
     if (saga.measured) this.#acceptance.record(monotonicMs() - saga.dueMs);
     const early = this.#earlyEnds.get(orderId);
     if (!early) return void this.#byId.set(orderId, saga);
@@ -148,6 +152,7 @@ export class LoadRun implements LoopTarget {
       latency: this.#latency.encode(),
       acceptance: this.#acceptance.encode(),
       lag: this.#lag.encode(),
+      ...(this.#keepsOrderIds ? { orderIds: this.#orderIds } : {}),
     };
   }
 }

@@ -6,12 +6,20 @@ import type { Scenario, Shop } from './shop.ts';
  * - `services`: orders over HTTP to order-service
  * - `raw`: three processes that consume, publish, and ack after the confirm; nothing else
  * - `baseline`: the same with a separate fsynced transaction for each message, without confirms
+ * - the peers: what others would write for the same shop, in bench/peers; orders over HTTP, too
  */
-export const targets = ['services', 'raw', 'baseline'] as const;
+export const peers = ['plain', 'moleculer'] as const;
+export const targets = ['services', 'raw', 'baseline', ...peers] as const;
+export type Peer = (typeof peers)[number];
 export type Target = (typeof targets)[number];
 
+export function isPeer(target: Target): target is Peer {
+  return (peers as readonly Target[]).includes(target);
+}
+
 export interface LoadGeneratorSettings {
-  readonly ordersPort: number;
+  /** Port of order-service, for the targets that have one. The others get their orders as messages. */
+  readonly orderPorts: Readonly<Partial<Record<Target, number>>>;
   /** Of the targets that will be under load. */
   readonly amqpUrls: Readonly<Partial<Record<Target, string>>>;
   readonly shop: Shop;
@@ -30,6 +38,8 @@ export interface OpenLoad extends AnyLoad {
   readonly kind: 'open';
   readonly ratePerS: number;
   readonly seconds: number;
+  /** Whether the result names the orders that were accepted. */
+  readonly keepOrderIds?: boolean;
 }
 
 /** A fixed number of sagas is in flight: each that ends makes room for the next. For saturation only. */
@@ -58,9 +68,11 @@ export interface LoadResult {
   readonly unexpected: number;
   /** Not ended when the generator stopped waiting; they count in `latency` with the time they had had by then. */
   readonly unfinished: number;
+  /** Ids of the orders that were accepted, where the load asks for them. */
+  readonly orderIds?: readonly string[];
   /** Scheduled arrival to `order.confirmed` (or `order.cancelled`) seen by a subscriber. Open loads only. */
   readonly latency: string;
-  /** Scheduled arrival to the answer of the POST. Open loads on the services only. */
+  /** Scheduled arrival to the answer of the POST. Open loads over HTTP only. */
   readonly acceptance: string;
   /** How late the generator itself sent: the part of the latency that is its own. */
   readonly lag: string;

@@ -1,5 +1,5 @@
 // What every measurement works with.
-import type { Target } from '../load/load.ts';
+import type { Peer, Target } from '../load/load.ts';
 import type { Shop } from '../load/shop.ts';
 import type { Stage } from '../stage/stage.ts';
 import type { Plan } from './plan.ts';
@@ -8,6 +8,8 @@ export interface Bench {
   readonly plan: Plan;
   /** Sagas in flight at saturation. */
   readonly inFlight: number;
+  /** Measured beside the services; none without --peers. */
+  readonly peers: readonly Peer[];
   readonly progress: (line: string) => void;
   /** Folder for what tools write. */
   readonly dataDir: string;

@@ -20,7 +20,7 @@ export async function measureFsyncs(bench: Bench, stage: Stage): Promise<FsyncRe
     return [];
   }
   const results: FsyncResult[] = [];
-  for (const target of ['services', 'raw'] as const) {
+  for (const target of ['services', 'raw', ...bench.peers] as const) {
     for (const load of ['100/s', 'saturation'] as const) {
       const { 'load generator': _, ...pids } = stage.pids[target] ?? {};
       const counter = await countFsyncs(tool, pids, bench.dataDir);

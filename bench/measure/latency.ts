@@ -25,7 +25,8 @@ export async function measureLatency(
   const results: LatencyResult[] = [];
   for (const wanted of rates) {
     const ratePerS = wanted === 'half' ? Math.max(1, Math.round(saturationPerS / 2)) : wanted;
-    const measured = await inTurns(['services', 'raw'], latencyRounds, async (target, round) => {
+    const peers = scenario === 'confirmed' && bench.plan.peerRates.some((rate) => rate === wanted) ? bench.peers : [];
+    const measured = await inTurns(['services', 'raw', ...peers], latencyRounds, async (target, round) => {
       const one = await loadAt(bench, stage, target, scenario, ratePerS, latencyS);
       bench.progress(
         `latency, ${scenario}, ${ratePerS}/s, round ${round} of ${latencyRounds}, ${target}: ${latencySummary(one)}`,

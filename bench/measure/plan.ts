@@ -9,6 +9,8 @@ export interface Plan {
   readonly latencyS: number;
   /** Orders per second; `half` is half of the services' rate at saturation. */
   readonly rates: readonly (number | 'half')[];
+  /** The rates of those at which the peers are measured, too: they keep up with these. */
+  readonly peerRates: readonly number[];
   readonly failureRates: readonly (number | 'half')[];
   /** Length of a run under the fsync counter. */
   readonly fsyncS: number;
@@ -16,6 +18,11 @@ export interface Plan {
   readonly memorySagas: number;
   /** How long the services are left idle before memory is read once more. */
   readonly idleS: number;
+  /** Orders per second while services are killed, and how often each is. */
+  readonly killRatePerS: number;
+  readonly killsPerService: number;
+  /** How long orders may take to end afterwards: more than their deadline. */
+  readonly killWaitS: number;
   readonly growthRounds: number;
   readonly growthS: number;
   readonly growthOrders: number;
@@ -31,10 +38,14 @@ export const fullPlan: Plan = {
   latencyRounds: 3,
   latencyS: 20,
   rates: [10, 100, 500, 'half'],
+  peerRates: [100, 500],
   failureRates: [10, 100, 500, 'half'],
   fsyncS: 10,
   memorySagas: 200_000,
   idleS: 5,
+  killRatePerS: 500,
+  killsPerService: 8,
+  killWaitS: 60,
   growthRounds: 3,
   growthS: 15,
   growthOrders: 1_000_000,
@@ -49,10 +60,14 @@ export const quickPlan: Plan = {
   latencyRounds: 1,
   latencyS: 3,
   rates: [10, 100, 500, 'half'],
+  peerRates: [100, 500],
   failureRates: [100],
   fsyncS: 2,
   memorySagas: 5_000,
   idleS: 1,
+  killRatePerS: 200,
+  killsPerService: 2,
+  killWaitS: 40,
   growthRounds: 1,
   growthS: 4,
   growthOrders: 50_000,

@@ -23,15 +23,18 @@ export function latencyReport(what: string, results: readonly LatencyResult[]): 
 }
 
 function rowsOf(result: LatencyResult): string[][] {
-  const { services, raw } = result.targets;
+  const { services, raw, ...rest } = result.targets;
   if (!services || !raw) return [];
   const title = titleOf(result);
+  const others = Object.entries(rest);
   return [
     percentileRow(`${title} services`, services.median, troubleIn(services.trouble)),
     percentileRow(`${title} raw`, raw.median, troubleIn(raw.trouble)),
     [`${title} services : raw`, ...percentiles.map((key) => ratio(services.median[key], raw.median[key])), '', ''],
+    ...others.map(([target, of]) => percentileRow(`${title} ${target}`, of.median, troubleIn(of.trouble))),
     ...roundsOf('services', services),
     ...roundsOf('raw', raw),
+    ...others.flatMap(([target, of]) => roundsOf(target, of)),
     percentileRow('  answer to the POST', services.acceptance),
     percentileRow('  generator late by', services.generatorLag),
   ];

@@ -12,6 +12,8 @@ export function plotOf({ latency = [], failure, startedAt, machine, broker, comm
     curves: [
       { name: 'services', colour: '#0b6e99', of: targets.services },
       { name: 'raw pipeline', colour: '#c2571a', of: targets.raw },
+      { name: 'plain peer', colour: '#5b7f3a', of: targets.plain },
+      { name: 'moleculer', colour: '#7a4fa0', of: targets.moleculer },
     ].flatMap(({ name, colour, of }) => (of ? [{ name, colour, latencies: Latencies.decode(of.histogram) }] : [])),
   }));
   return latencyPlot(

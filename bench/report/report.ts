@@ -1,9 +1,12 @@
 // The report of a run, as text.
+import type { Peer } from '../load/load.ts';
 import { ms } from '../measure/figures-as-text.ts';
 import { fsyncReport } from './fsync-report.ts';
 import { growthReport } from './growth-report.ts';
+import { killReport } from './kill-report.ts';
 import { latencyReport } from './latency-report.ts';
 import { memoryReport } from './memory-report.ts';
+import { peerTable } from './peer-table.ts';
 import type { BenchResult } from './result.ts';
 import { saturationReport } from './saturation-report.ts';
 
@@ -16,12 +19,20 @@ export function reportOf(result: BenchResult): string {
     result.failure && saturationReport('Saturation, failure path (refused stock, refunded)', result.failure.saturation),
     result.failure && latencyReport('POST → cancelled (refused stock, refunded)', result.failure.latency),
     result.memory && memoryReport(result.memory),
+    result.kills && killReport(result.kills),
     result.growth && growthReport(result.growth),
+    result.peers.length > 0 ? peerTable(result) : undefined,
   ];
   return `${parts.filter((part) => part !== undefined).join('\n\n')}\n`;
 }
 
-function headOf({ machine, broker, command, quick, messages, startedAt, tookS }: BenchResult): string {
+const withoutGuarantees = 'no outbox, no inbox, no confirms, synchronous=NORMAL';
+const aboutPeers: Readonly<Record<Peer, string>> = {
+  plain: `express, amqplib and better-sqlite3 as in their tutorials; ${withoutGuarantees}`,
+  moleculer: `moleculer, moleculer-web, @moleculer/channels and better-sqlite3; ${withoutGuarantees}`,
+};
+
+function headOf({ machine, broker, command, quick, peers, messages, startedAt, tookS }: BenchResult): string {
   const { processors, processor, memoryBytes, system, node, fileSystem, fdatasyncMs, loadBefore } = machine;
   const lines = [
     `${command}, ${startedAt}, took ${Math.round(tookS)} s`,
@@ -30,6 +41,7 @@ function headOf({ machine, broker, command, quick, messages, startedAt, tookS }:
     'services: NODE_ENV=production, LOG_LEVEL=info to /dev/null',
     'raw: three plain Node processes; same exchanges, queues, bindings, messages, confirms; no validation, no database',
     'baseline: the same with a separate fsynced transaction, publish and ack for each message; no confirms, no outbox',
+    ...peers.map((peer) => `${peer}: ${aboutPeers[peer]}`),
     ...(['confirmed', 'refused'] as const).map(
       (scenario) =>
         `a ${scenario} saga: ${messages[scenario].map(({ type, bytes, queues }) => `${type} ${bytes} B × ${queues}`).join(', ')}`,

@@ -1,10 +1,13 @@
 // The result of a run: what --json prints, and the report shows.
+import type { Peer } from '../load/load.ts';
 import { readersOf, type SampleMessages } from '../load/saga-messages.ts';
 import type { Scenario, Shop } from '../load/shop.ts';
 import type { FsyncResult } from '../measure/fsyncs.ts';
 import type { GrowthResult } from '../measure/growth.ts';
+import type { KillResult } from '../measure/kills.ts';
 import type { LatencyResult } from '../measure/latency.ts';
 import type { MemoryResult } from '../measure/memory.ts';
+import type { Plan } from '../measure/plan.ts';
 import type { SaturationResult } from '../measure/saturation.ts';
 import type { Machine } from './machine.ts';
 
@@ -14,6 +17,9 @@ export interface BenchResult {
   readonly tookS: number;
   readonly command: string;
   readonly quick: boolean;
+  readonly plan: Plan;
+  /** Measured beside the services. */
+  readonly peers: readonly Peer[];
   readonly broker: string;
   readonly machine: Machine;
   readonly shop: Shop;
@@ -25,6 +31,7 @@ export interface BenchResult {
   readonly latency?: readonly LatencyResult[];
   readonly failure?: { readonly saturation: SaturationResult; readonly latency: readonly LatencyResult[] };
   readonly memory?: MemoryResult;
+  readonly kills?: readonly KillResult[];
   readonly growth?: readonly GrowthResult[];
 }
 

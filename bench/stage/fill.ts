@@ -10,6 +10,7 @@ import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import { Inbox } from '../../shared/runtime/storage/inbox.ts';
 import { orderOf, productName, type Shop, soldOut, unitPrice, userName } from '../load/shop.ts';
+import { balance, stock } from './supplies.ts';
 
 export interface FillSettings {
   readonly service: ServiceName;
@@ -19,8 +20,6 @@ export interface FillSettings {
   readonly orders: number;
 }
 
-const stock = 1_000_000;
-const balance = 1_000_000_000_000;
 const rowsInTransaction = 5_000;
 
 const fillers: Partial<
@@ -152,7 +151,6 @@ function inventoryFiller(db: Database, shop: Shop): Filler {
   return {
     product: (productId, inStock) => {
       store.putProduct({ productId, name: `Product ${productId}`, unitPrice, available: true, version: 1 });
-      // Enough for the past and for a long present.
       if (inStock) store.move(productId, 'set', stock * shop.lines, null, nowMs);
     },
     account: () => {},

@@ -1,9 +1,9 @@
-// A service as it runs in production, except for its log, which goes to /dev/null: info lines are written, but no disk,
-// pipe or reader is part of the figures. local/service-process.ts would have this process read every line.
+// A service, or a peer's, as it runs in production, except for its log, which goes to /dev/null: info lines are written,
+// but no disk, pipe or reader is part of the figures. local/service-process.ts would have this process read every line.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { serviceLaunch } from '../../local/service-launch.ts';
 import { defaultSettings } from '../../local/system.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
@@ -13,6 +13,8 @@ const startTimeoutMs = 300_000;
 
 export interface MeasuredServiceOptions {
   readonly service: ServiceName;
+  /** Its main file, from dist/. Left out: the service of this project. */
+  readonly main?: string;
   readonly amqpUrl: string;
   readonly databasePath: string;
   /** Folder for CPU profiles; undefined: none. */
@@ -21,43 +23,56 @@ export interface MeasuredServiceOptions {
   readonly failed: (error: Error) => void;
 }
 
+/** Gets a function that kills a process which was just started, also before it listens. */
+export type Running = (kill: () => Promise<void>) => void;
+
 export class MeasuredService {
   readonly service: ServiceName;
   readonly databasePath: string;
   readonly port: number;
   /** From the start of the process until it listens. */
   readonly startMs: number;
-  readonly #child: ChildProcess;
+  readonly #options: MeasuredServiceOptions;
+  readonly #running: Running;
+  #child: ChildProcess;
   #ending = false;
 
-  private constructor(options: MeasuredServiceOptions, child: ChildProcess, port: number, startMs: number) {
+  private constructor(
+    options: MeasuredServiceOptions,
+    running: Running,
+    { child, port }: { readonly child: ChildProcess; readonly port: number },
+    startMs: number,
+  ) {
     this.service = options.service;
     this.databasePath = options.databasePath;
     this.port = port;
     this.startMs = startMs;
+    this.#options = options;
+    this.#running = running;
     this.#child = child;
-    child.once('exit', (code, signal) => {
-      if (!this.#ending) options.failed(new Error(`${this.service} ended (${signal ?? code})`));
-    });
+    this.#watch(child);
   }
 
-  /** Resolves when it listens. @param running gets a function that kills it, also while it starts */
-  static async start(
-    options: MeasuredServiceOptions,
-    running: (kill: () => Promise<void>) => void,
-  ): Promise<MeasuredService> {
-    const { service, databasePath } = options;
-    mkdirSync(dirname(databasePath), { recursive: true });
-    const errorFile = join(dirname(databasePath), `${service}.stderr`);
+  /** Resolves when it listens. */
+  static async start(options: MeasuredServiceOptions, running: Running): Promise<MeasuredService> {
+    mkdirSync(dirname(options.databasePath), { recursive: true });
     const startedMs = performance.now();
-    const child = spawnService(options, errorFile);
-    running(() => end(child, 'SIGKILL'));
-    const port = await listening(child, service, errorFile);
-    return new MeasuredService(options, child, port, performance.now() - startedMs);
+    const started = await startProcess(options, 0, running);
+    return new MeasuredService(options, running, started, performance.now() - startedMs);
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** kill -9, and a new process at once on the same port and database. Resolves when that listens. */
+  async killAndRestart(): Promise<void> {
+    this.#ending = true;
+    await end(this.#child, 'SIGKILL');
+    this.#ending = false;
+    const { child } = await startProcess(this.#options, this.port, this.#running);
+    this.#child = child;
+    this.#watch(child);
   }
 
   /** SIGTERM, as a supervisor would. */
@@ -65,15 +80,33 @@ export class MeasuredService {
     this.#ending = true;
     await end(this.#child, 'SIGTERM');
   }
+
+  #watch(child: ChildProcess): void {
+    child.once('exit', (code, signal) => {
+      if (!this.#ending) this.#options.failed(new Error(`${this.service} ended (${signal ?? code})`));
+    });
+  }
 }
 
-function spawnService(options: MeasuredServiceOptions, errorFile: string): ChildProcess {
-  const { service, amqpUrl, databasePath, profile } = options;
+async function startProcess(
+  options: MeasuredServiceOptions,
+  port: number,
+  running: Running,
+): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+  const errorFile = `${options.databasePath}.stderr`;
+  const child = spawnService(options, port, errorFile);
+  running(() => end(child, 'SIGKILL'));
+  return { child, port: await listening(child, options.service, errorFile) };
+}
+
+function spawnService(options: MeasuredServiceOptions, port: number, errorFile: string): ChildProcess {
+  const { service, main, amqpUrl, databasePath, profile } = options;
   const launch = serviceLaunch({
     service,
+    main,
     amqpUrl,
     databasePath,
-    port: 0,
+    port,
     env: {
       ...defaultSettings,
       // The one setting that the user may change, to compare: EVENT_BATCH_MAX=1 npm run bench

@@ -20,6 +20,8 @@ export interface Measured extends LoadResult {
 /** Process ids by target and name. */
 export type Pids = Readonly<Partial<Record<Target, Readonly<Record<ProcessName, readonly number[]>>>>>;
 
+export type Systems = Readonly<Partial<Record<Target, PerService<MeasuredService>>>>;
+
 export interface StageParts {
   readonly shop: Shop;
   readonly samples: SampleMessages;
@@ -27,7 +29,10 @@ export interface StageParts {
   /** Time to fill the databases. */
   readonly fillMs: number;
   readonly loadGenerator: Child;
-  readonly pids: Pids;
+  /** The services that take orders over HTTP and have databases, by target. */
+  readonly systems: Systems;
+  /** As of now: a service that was killed has another id. */
+  readonly pids: () => Pids;
   /** Aborted by Ctrl-C, and when a process ends that should not. */
   readonly signal: AbortSignal;
   /** Ends all processes and removes the databases. `orderly`: services get SIGTERM. */
@@ -39,7 +44,6 @@ export class Stage {
   readonly samples: SampleMessages;
   readonly services: PerService<MeasuredService>;
   readonly fillMs: number;
-  readonly pids: Pids;
   readonly #parts: StageParts;
 
   constructor(parts: StageParts) {
@@ -47,8 +51,22 @@ export class Stage {
     this.samples = parts.samples;
     this.services = parts.services;
     this.fillMs = parts.fillMs;
-    this.pids = parts.pids;
     this.#parts = parts;
+  }
+
+  get pids(): Pids {
+    return this.#parts.pids();
+  }
+
+  /** @throws Error when the target is not a system of services, or was not started */
+  system(target: Target): PerService<MeasuredService> {
+    const system = this.#parts.systems[target];
+    if (!system) throw new Error(`no services of '${target}' were started`);
+    return system;
+  }
+
+  get signal(): AbortSignal {
+    return this.#parts.signal;
   }
 
   /** Puts a load on and waits until its sagas are over. `during` is called about once a second. */

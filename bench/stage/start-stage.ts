@@ -1,19 +1,21 @@
-// Starts everything that is measured: three services over filled databases, the processes of the raw pipeline and of the
-// baseline beside them, and the load generator.
+// Starts everything that is measured: three services over filled databases; beside them the processes of the raw pipeline,
+// of the baseline and of the peers; and the load generator.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerService, perService, serviceNames } from '../../services.ts';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { readSettings } from '../../shared/runtime/process/settings.ts';
-import type { LoadGeneratorSettings, Target } from '../load/load.ts';
+import { isPeer, type LoadGeneratorSettings, type Peer, type Target } from '../load/load.ts';
 import type { SampleMessages } from '../load/saga-messages.ts';
 import type { Shop } from '../load/shop.ts';
 import { Child } from './child.ts';
 import type { FillSettings } from './fill.ts';
-import { MeasuredService } from './measured-service.ts';
+import { MeasuredService, type MeasuredServiceOptions } from './measured-service.ts';
 import type { OwnBroker } from './own-broker.ts';
+import { peerFill, peerFillFile, peerMain } from './peers.ts';
 import type { PipelineSettings } from './pipeline-worker.ts';
 import { takeSamples } from './sample.ts';
-import { type Pids, Stage } from './stage.ts';
+import { type Pids, Stage, type Systems } from './stage.ts';
 import { untilAborted } from './until-aborted.ts';
 
 export interface StageOptions {
@@ -52,7 +54,7 @@ class StageStart {
   readonly #folder: string;
   readonly #children: Child[] = [];
   readonly #killServices: (() => Promise<void>)[] = [];
-  #services: readonly MeasuredService[] = [];
+  readonly #services: MeasuredService[] = [];
   readonly #failed = (error: Error): void => this.#options.stopping.abort(error);
 
   constructor(options: StageOptions) {
@@ -62,25 +64,26 @@ class StageStart {
 
   async everything(): Promise<Stage> {
     const { broker, vhost, shop, targets, stopping } = this.#options;
-    const pipelines = targets.filter((target) => target !== 'services');
+    const others = targets.filter((target) => target !== 'services');
     // Each takes a while: all at once, and while the databases are filled.
-    const vhosts = this.#inTime(Promise.all([vhost, ...pipelines].map((name) => broker.vhost(name))));
+    const vhosts = this.#inTime(Promise.all([vhost, ...others].map((name) => broker.vhost(name))));
     vhosts.catch(() => {});
     const fillMs = await this.#fillDatabases();
     await vhosts;
     const servicesUrl = await broker.vhost(vhost);
     const services = await this.#startServices(servicesUrl);
-    const ordersPort = services['order-service'].port;
-    const samples = await this.#inTime(takeSamples(servicesUrl, `http://127.0.0.1:${ordersPort}`, shop));
+    const samples = await this.#inTime(takeSamples(servicesUrl, ordersUrl(services), shop));
     const amqpUrls: Partial<Record<Target, string>> = { services: servicesUrl };
-    const workers: Partial<Record<Target, PerService<{ readonly pid: number }>>> = { services };
-    for (const target of pipelines) {
+    const systems: Partial<Record<Target, PerService<MeasuredService>>> = { services };
+    const workers: Partial<Record<Target, PerService<{ readonly pid: number }>>> = {};
+    for (const target of others) {
       const amqpUrl = await broker.vhost(target);
       amqpUrls[target] = amqpUrl;
-      workers[target] = await this.#startPipeline(target, amqpUrl, samples);
+      if (isPeer(target)) systems[target] = await this.#startPeer(target, amqpUrl);
+      else workers[target] = await this.#startPipeline(target, amqpUrl, samples);
     }
     const file = new URL('../load/load-generator.js', import.meta.url);
-    const settings: LoadGeneratorSettings = { ordersPort, amqpUrls, shop, samples };
+    const settings: LoadGeneratorSettings = { orderPorts: orderPortsOf(systems), amqpUrls, shop, samples };
     const loadGenerator = this.#child('load generator', file, settings);
     await this.#inTime(loadGenerator.ready());
     return new Stage({
@@ -89,7 +92,8 @@ class StageStart {
       services,
       fillMs,
       loadGenerator,
-      pids: pidsOf(broker, workers, loadGenerator),
+      systems,
+      pids: () => pidsOf(broker, { ...workers, ...systems }, loadGenerator),
       signal: stopping.signal,
       close: (orderly) => this.close(orderly),
     });
@@ -104,33 +108,53 @@ class StageStart {
 
   /** @returns milliseconds it took */
   async #fillDatabases(): Promise<number> {
-    const { shop, pastOrders: orders } = this.#options;
+    const { shop, targets, pastOrders: orders } = this.#options;
     const file = new URL('./fill.js', import.meta.url);
     const startedMs = performance.now();
     const fills = serviceNames.map((service) => {
       const settings: FillSettings = { service, databasePath: this.#databasePath(service), shop, orders };
       return this.#child(`filling ${service}`, file, settings).done();
     });
-    await this.#inTime(Promise.all(fills));
+    const peerFills = targets.filter(isPeer).flatMap((peer) =>
+      serviceNames.map((service) => {
+        const settings = peerFill(service, this.#databasePath(service, peer), shop);
+        return this.#child(`filling ${peer} ${service}`, peerFillFile, settings).done();
+      }),
+    );
+    await this.#inTime(Promise.all([...fills, ...peerFills]));
     return performance.now() - startedMs;
   }
 
-  async #startServices(amqpUrl: string): Promise<PerService<MeasuredService>> {
+  #startServices(amqpUrl: string): Promise<PerService<MeasuredService>> {
     const { profile } = this.#options;
+    return this.#startSystem((service) => ({ service, amqpUrl, databasePath: this.#databasePath(service), profile }));
+  }
+
+  #startPeer(peer: Peer, amqpUrl: string): Promise<PerService<MeasuredService>> {
+    return this.#startSystem((service) => ({
+      service,
+      main: peerMain(peer, service),
+      amqpUrl,
+      databasePath: this.#databasePath(service, peer),
+      profile: undefined,
+    }));
+  }
+
+  async #startSystem(
+    optionsOf: (service: ServiceName) => Omit<MeasuredServiceOptions, 'failed'>,
+  ): Promise<PerService<MeasuredService>> {
     const starting = serviceNames.map((service) =>
-      MeasuredService.start(
-        { service, amqpUrl, databasePath: this.#databasePath(service), profile, failed: this.#failed },
-        (kill) => this.#killServices.push(kill),
-      ),
+      MeasuredService.start({ ...optionsOf(service), failed: this.#failed }, (kill) => this.#killServices.push(kill)),
     );
-    this.#services = await this.#inTime(Promise.all(starting));
-    return perService((_, index) => this.#services[index] as MeasuredService);
+    const started = await this.#inTime(Promise.all(starting));
+    this.#services.push(...started);
+    return perService((_, index) => started[index] as MeasuredService);
   }
 
   async #startPipeline(target: Target, amqpUrl: string, samples: SampleMessages): Promise<PerService<Child>> {
     const file = new URL('./pipeline-worker.js', import.meta.url);
     const workers = perService((service) => {
-      const databasePath = target === 'baseline' ? this.#databasePath(`baseline-${service}`) : undefined;
+      const databasePath = target === 'baseline' ? this.#databasePath(service, 'baseline') : undefined;
       const settings: PipelineSettings = { service, amqpUrl, prefetch, samples, databasePath };
       return this.#child(`${target} ${service}`, file, settings);
     });
@@ -144,13 +168,21 @@ class StageStart {
     return child;
   }
 
-  #databasePath(name: string): string {
-    return join(this.#folder, `${name}.db`);
+  #databasePath(service: ServiceName, target: Target = 'services'): string {
+    return join(this.#folder, target === 'services' ? `${service}.db` : `${target}-${service}.db`);
   }
 
   #inTime<T>(work: Promise<T>): Promise<T> {
     return untilAborted(work, this.#options.stopping.signal);
   }
+}
+
+function ordersUrl(services: PerService<MeasuredService>): string {
+  return `http://127.0.0.1:${services['order-service'].port}`;
+}
+
+function orderPortsOf(systems: Systems): LoadGeneratorSettings['orderPorts'] {
+  return Object.fromEntries(Object.entries(systems).map(([target, each]) => [target, each['order-service'].port]));
 }
 
 function pidsOf(

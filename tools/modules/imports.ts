@@ -39,12 +39,13 @@ export function packageImports(source: string): string[] {
 
 /** What the compiler takes in, in a fixed order. */
 function sourceFiles(folder: string): string[] {
-  const { include } = z
-    .object({ include: z.array(z.string()) })
+  const { include, exclude } = z
+    .object({ include: z.array(z.string()), exclude: z.array(z.string()) })
     .parse(JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8')));
   return include
     .flatMap((path) => foldersLike(folder, path))
     .flatMap((path) => (path.endsWith('.ts') ? [path] : sourceFilesBelow(folder, path)))
+    .filter((path) => !exclude.some((excluded) => path.startsWith(`${excluded}/`)))
     .sort();
 }
 

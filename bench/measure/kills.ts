@@ -1,0 +1,104 @@
+// Kills each service again and again under load (kill -9), starts it again at once, and counts what became of the orders.
+import { setTimeout as delay } from 'node:timers/promises';
+import { serviceNames } from '../../services.ts';
+import type { Target } from '../load/load.ts';
+import { OrderRecords } from '../stage/order-records.ts';
+import type { Stage } from '../stage/stage.ts';
+import type { Bench } from './bench.ts';
+import { fatesOf, type OrderFates, openOrders } from './order-fates.ts';
+
+export interface KillResult extends OrderFates {
+  readonly target: Target;
+  readonly ratePerS: number;
+  readonly kills: number;
+  /** POSTs that were not answered with 202: nobody was promised anything. */
+  readonly notAccepted: number;
+  /** From the end of the load until no order was open, or the wait was over. */
+  readonly waitedS: number;
+}
+
+/** Time between a restarted service and the next kill. */
+const betweenKillsMs = 1_000;
+/** A part of the load is left after the last kill. */
+const secondsPerKill = 2;
+const lookAgainMs = 500;
+
+export async function measureKills(bench: Bench, stage: Stage, targets: readonly Target[]): Promise<KillResult[]> {
+  const results: KillResult[] = [];
+  for (const target of targets) {
+    const result = await measureOne(bench, stage, target);
+    const { kills, accepted, lost, stuck, doubled } = result;
+    bench.progress(`${kills} kills, ${target}: ${accepted} accepted, ${lost} lost, ${stuck} stuck, ${doubled} doubled`);
+    results.push(result);
+  }
+  return results;
+}
+
+async function measureOne({ plan }: Bench, stage: Stage, target: Target): Promise<KillResult> {
+  const { killRatePerS: ratePerS, warmUpS, killsPerService, killWaitS } = plan;
+  const kills = killsPerService * serviceNames.length;
+  const records = new OrderRecords(stage, target);
+  try {
+    let killing: Promise<void> | undefined;
+    const { orderIds = [], ...load } = await stage.run(
+      {
+        kind: 'open',
+        target,
+        scenario: 'confirmed',
+        ratePerS,
+        warmUpS,
+        seconds: kills * secondsPerKill,
+        keepOrderIds: true,
+      },
+      (ended) => {
+        if (ended > 0) killing ??= awaitedLater(killInTurn(stage, target, killsPerService));
+      },
+    );
+    await killing;
+    if (killing === undefined) throw new Error(`no order of '${target}' ended, so nothing was killed`);
+    const waitedS = await waitForEnds(stage.signal, orderIds, records, killWaitS);
+    return {
+      target,
+      ratePerS,
+      kills,
+      notAccepted: load.failed + load.refused,
+      waitedS,
+      ...fatesOf(orderIds, records),
+    };
+  } finally {
+    records.close();
+  }
+}
+
+async function killInTurn(stage: Stage, target: Target, killsPerService: number): Promise<void> {
+  const system = stage.system(target);
+  for (let round = 0; round < killsPerService; round += 1) {
+    for (const service of serviceNames) {
+      await system[service].killAndRestart();
+      await delay(betweenKillsMs, undefined, { signal: stage.signal });
+    }
+  }
+}
+
+/** A failure before then is not an unhandled rejection. */
+function awaitedLater(work: Promise<void>): Promise<void> {
+  work.catch(() => {});
+  return work;
+}
+
+/** @returns seconds */
+async function waitForEnds(
+  signal: AbortSignal,
+  orderIds: readonly string[],
+  records: OrderRecords,
+  waitS: number,
+): Promise<number> {
+  const startMs = performance.now();
+  const waitedS = (): number => (performance.now() - startMs) / 1000;
+  let open = openOrders(orderIds, records);
+  while (open.length > 0 && waitedS() < waitS) {
+    await delay(lookAgainMs, undefined, { signal });
+    open = openOrders(open, records);
+  }
+  return waitedS();
+}

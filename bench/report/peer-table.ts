@@ -1,0 +1,116 @@
+// The services beside their peers, as a table in Markdown for the documents.
+
+import { serviceNames } from '../../services.ts';
+import type { Target } from '../load/load.ts';
+import { grouped, ms } from '../measure/figures-as-text.ts';
+import type { LatencyOf, SagaCost } from '../measure/rounds.ts';
+import { sum } from '../measure/statistics.ts';
+import type { BenchResult } from './result.ts';
+import { heading } from './table.ts';
+
+const unknown = '–';
+
+const titles: Readonly<Partial<Record<Target, string>>> = {
+  services: 'this project',
+  plain: 'plain: amqplib and express',
+  moleculer: 'moleculer with channels',
+  raw: 'raw pipeline: no HTTP, no database',
+};
+
+interface Column {
+  readonly title: string;
+  readonly cell: (target: Target, result: BenchResult) => string;
+}
+
+export function peerTable(result: BenchResult): string {
+  const columns = columnsFor(result);
+  const targets = (Object.keys(titles) as Target[]).filter((target) => isMeasured(target, result));
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    heading('The services and their peers, in Markdown'),
+    row(['', ...columns.map(({ title }) => title)]),
+    row(['---', ...columns.map(() => '---')]),
+    ...targets.map((target) => row([titles[target] ?? target, ...columns.map(({ cell }) => cell(target, result))])),
+  ].join('\n');
+}
+
+function columnsFor({ latency = [], kills = [], plan }: BenchResult): Column[] {
+  const rates = plan.peerRates.filter((rate) => latency.some(({ ratePerS, half }) => ratePerS === rate && !half));
+  const [firstRate] = rates;
+  const both = firstRate === undefined ? 'at saturation' : `at saturation, at ${firstRate}/s`;
+  const atBoth = (of: (cost: SagaCost) => number | undefined) => (target: Target, result: BenchResult) =>
+    pair(saturated(target, result), latencyAt(target, result, firstRate), of);
+  return [
+    { title: 'sagas/s', cell: (target, result) => shown(saturated(target, result)?.sagasPerS, sagasPerS) },
+    ...rates.map((rate) => ({
+      title: `p50, p99 ms at ${rate}/s`,
+      cell: (target: Target, result: BenchResult) => percentiles(latencyAt(target, result, rate)),
+    })),
+    { title: `services' processor s per 1,000 sagas ${both}`, cell: atBoth(servicesCpuS) },
+    { title: `broker's, likewise`, cell: atBoth(({ cpuSPer1000 }) => cpuSPer1000.broker) },
+    { title: `fsyncs per saga ${both}`, cell: fsyncs },
+    {
+      title: `lost, stuck, doubled after ${kills[0]?.kills ?? 0} × \`kill -9\``,
+      cell: killed,
+    },
+  ];
+}
+
+function isMeasured(target: Target, result: BenchResult): boolean {
+  const inKills = result.kills?.some((one) => one.target === target) ?? false;
+  return Boolean(saturated(target, result)) || inKills || (result.latency ?? []).some(({ targets }) => targets[target]);
+}
+
+function saturated(target: Target, { saturation }: BenchResult) {
+  return saturation?.targets[target];
+}
+
+function latencyAt(target: Target, { latency = [] }: BenchResult, rate: number | undefined): LatencyOf | undefined {
+  return latency.find(({ ratePerS, half }) => ratePerS === rate && !half)?.targets[target];
+}
+
+/** Of the three services together; undefined where processor time cannot be measured. */
+function servicesCpuS({ cpuSPer1000 }: SagaCost): number | undefined {
+  const known = serviceNames.map((service) => cpuSPer1000[service]).filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : sum(known);
+}
+
+function fsyncs(target: Target, { fsyncs: counted = [] }: BenchResult): string {
+  const of = (load: string): string => {
+    const found = counted.find((one) => one.target === target && one.load === load);
+    return shown(found && sum(Object.values(found.perSaga)), (value) => value.toFixed(2));
+  };
+  return joined([of('saturation'), of('100/s')]);
+}
+
+function killed(target: Target, { kills = [] }: BenchResult): string {
+  const found = kills.find((one) => one.target === target);
+  return found
+    ? `${[found.lost, found.stuck, found.doubled].map(grouped).join(', ')} of ${grouped(found.accepted)}`
+    : unknown;
+}
+
+function pair(
+  first: SagaCost | undefined,
+  second: SagaCost | undefined,
+  of: (cost: SagaCost) => number | undefined,
+): string {
+  return joined([first, second].map((cost) => shown(cost && of(cost), (value) => value.toFixed(2))));
+}
+
+function percentiles(latency: LatencyOf | undefined): string {
+  return latency ? joined([latency.median.p50, latency.median.p99].map((value) => shown(value, ms))) : unknown;
+}
+
+function sagasPerS(value: number): string {
+  return grouped(Math.round(value));
+}
+
+function shown(value: number | undefined, as: (value: number) => string): string {
+  return value === undefined ? unknown : as(value);
+}
+
+/** One dash where there is nothing at all. */
+function joined(cells: readonly string[]): string {
+  return cells.every((cell) => cell === unknown) ? unknown : cells.join(', ');
+}
