@@ -13,7 +13,7 @@ import { measureSaturation, roughSaturation } from './measure/saturation.ts';
 import type { Options, Section } from './options.ts';
 import { describeMachine } from './report/machine.ts';
 import { type BenchResult, messagesOf } from './report/result.ts';
-import { installPeers } from './stage/install-peers.ts';
+import { installPeer } from './stage/install-peers.ts';
 import { type OwnBroker, startOwnBroker } from './stage/own-broker.ts';
 import type { Stage } from './stage/stage.ts';
 import { startStage } from './stage/start-stage.ts';
@@ -37,7 +37,7 @@ export async function run(
   const stages = new Set<Stage>();
   let broker: OwnBroker | undefined;
   try {
-    if (options.peers.length > 0) await installPeers(progress, stopping.signal);
+    for (const peer of options.peers) await installPeer(peer, progress, stopping.signal);
     const machine = describeMachine(dataDir);
     progress('starting a broker');
     const ownBroker = await startOwnBroker(progress, stopping.signal);

@@ -3,18 +3,19 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Peer } from '../load/load.ts';
 import { peersFolder } from './peers.ts';
 
-const lockFile = new URL('package-lock.json', peersFolder);
-/** Copy of the lock file that the installed packages are from. */
-const installedLockFile = new URL('node_modules/.installed-lock.json', peersFolder);
-
 /** @throws Error with what npm wrote */
-export async function installPeers(progress: (line: string) => void, signal: AbortSignal): Promise<void> {
+export async function installPeer(peer: Peer, progress: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const folder = new URL(`${peer}/`, peersFolder);
+  const lockFile = new URL('package-lock.json', folder);
+  // A copy of the lock file that the installed packages are from.
+  const installedLockFile = new URL('node_modules/.installed-lock.json', folder);
   if (existsSync(installedLockFile) && readFileSync(installedLockFile).equals(readFileSync(lockFile))) return;
-  progress('installing the packages of the peers: npm ci in bench/peers');
+  progress(`installing the packages of the peer '${peer}': npm ci in bench/peers/${peer}`);
   const npm = spawn('npm', ['ci', '--ignore-scripts'], {
-    cwd: fileURLToPath(peersFolder),
+    cwd: fileURLToPath(folder),
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
   });
@@ -25,6 +26,6 @@ export async function installPeers(progress: (line: string) => void, signal: Abo
     });
   }
   const [code] = await once(npm, 'close');
-  if (code !== 0) throw new Error(`npm ci in bench/peers failed:\n${output}`);
+  if (code !== 0) throw new Error(`npm ci in bench/peers/${peer} failed:\n${output}`);
   copyFileSync(lockFile, installedLockFile);
 }

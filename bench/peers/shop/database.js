@@ -1,5 +1,6 @@
 // Opens a service's database the way the README of better-sqlite3 does: WAL, and every other setting as it comes. So
-// `synchronous` is NORMAL: a commit is not fsynced, and a power cut loses the last ones.
+// `synchronous` is NORMAL: a commit is not fsynced, and a power cut loses the last ones. better-sqlite3 is the project's
+// own, so that it is not compiled a second time.
 import Database from 'better-sqlite3';
 
 /** @param {string} schema @param {string} path */
