@@ -70,17 +70,27 @@ export class HttpClient {
   }
 }
 
-/** The first answer in what a connection has received; undefined while it is incomplete. */
+const lastChunk = '\r\n0\r\n\r\n';
+
+/** The first answer in what a connection has received; undefined while it is incomplete. A chunked body stays as it came. */
 export function answerIn(
   text: string,
 ): { readonly status: number; readonly body: string; readonly length: number } | undefined {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd < 0) return undefined;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, headEnd))?.[1];
-  if (length === undefined) throw new Error(`an answer without content-length: ${text.slice(0, headEnd)}`);
-  const end = headEnd + 4 + Number(length);
-  if (text.length < end) return undefined;
+  const end = endOf(text, headEnd);
+  if (end === undefined || text.length < end) return undefined;
   return { status: Number(text.slice(9, 12)), body: text.slice(headEnd + 4, end), length: end };
+}
+
+/** Undefined: the last chunk is not there yet. */
+function endOf(text: string, headEnd: number): number | undefined {
+  const head = text.slice(0, headEnd);
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  if (length !== undefined) return headEnd + 4 + Number(length);
+  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error(`an answer without a length: ${head}`);
+  const at = text.indexOf(lastChunk, headEnd + 2);
+  return at < 0 ? undefined : at + lastChunk.length;
 }
 
 /** A POST with a JSON body as the bytes that go over the wire; ASCII only. */
