@@ -30,6 +30,11 @@ export class HttpClient {
     else this.#queue.push({ request, answered });
   }
 
+  /** A server may be about to close what has been idle for seconds; a request sent then would fail. */
+  closeIdle(): void {
+    for (const { socket } of this.#idle) socket.destroy();
+  }
+
   #open(): Connection | undefined {
     if (this.#all.size >= this.#connectionsMax) return undefined;
     const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });

@@ -49,6 +49,7 @@ async function openTarget(target: Target, url: string): Promise<ConfirmChannel> 
 }
 
 async function runLoad(load: Load): Promise<void> {
+  http.get(load.target)?.closeIdle();
   const run = new LoadRun({ load, start: starterOf(load), nextIndex: () => ++sagasStarted, report });
   ended = (orderId, type) => run.ended(orderId, type);
   const result = await run.result();

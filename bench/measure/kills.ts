@@ -10,6 +10,7 @@ import { fatesOf, type OrderFates, openOrders } from './order-fates.ts';
 export interface KillResult extends OrderFates {
   readonly target: Target;
   readonly ratePerS: number;
+  /** Fewer than planned where the restarts take so long that the load is over before. */
   readonly kills: number;
   /** POSTs that were not answered with 202: nobody was promised anything. */
   readonly notAccepted: number;
@@ -36,10 +37,11 @@ export async function measureKills(bench: Bench, stage: Stage, targets: readonly
 
 async function measureOne({ plan }: Bench, stage: Stage, target: Target): Promise<KillResult> {
   const { killRatePerS: ratePerS, warmUpS, killsPerService, killWaitS } = plan;
-  const kills = killsPerService * serviceNames.length;
+  const planned = killsPerService * serviceNames.length;
   const records = new OrderRecords(stage, target);
   try {
-    let killing: Promise<void> | undefined;
+    let killing: Promise<number> | undefined;
+    const loadOver = new AbortController();
     const { orderIds = [], ...load } = await stage.run(
       {
         kind: 'open',
@@ -47,15 +49,16 @@ async function measureOne({ plan }: Bench, stage: Stage, target: Target): Promis
         scenario: 'confirmed',
         ratePerS,
         warmUpS,
-        seconds: kills * secondsPerKill,
+        seconds: planned * secondsPerKill,
         keepOrderIds: true,
       },
       (ended) => {
-        if (ended > 0) killing ??= awaitedLater(killInTurn(stage, target, killsPerService));
+        if (ended > 0) killing ??= awaitedLater(killInTurn(stage, target, planned, loadOver.signal));
       },
     );
-    await killing;
+    loadOver.abort();
     if (killing === undefined) throw new Error(`no order of '${target}' ended, so nothing was killed`);
+    const kills = await killing;
     const waitedS = await waitForEnds(stage.signal, orderIds, records, killWaitS);
     return {
       target,
@@ -70,18 +73,22 @@ async function measureOne({ plan }: Bench, stage: Stage, target: Target): Promis
   }
 }
 
-async function killInTurn(stage: Stage, target: Target, killsPerService: number): Promise<void> {
+/** @returns how many services it killed before the load was over */
+async function killInTurn(stage: Stage, target: Target, planned: number, loadOver: AbortSignal): Promise<number> {
   const system = stage.system(target);
-  for (let round = 0; round < killsPerService; round += 1) {
-    for (const service of serviceNames) {
-      await system[service].killAndRestart();
-      await delay(betweenKillsMs, undefined, { signal: stage.signal });
-    }
+  let kills = 0;
+  while (kills < planned && !loadOver.aborted) {
+    const service = serviceNames[kills % serviceNames.length];
+    if (service === undefined) break;
+    await system[service].killAndRestart();
+    kills += 1;
+    await delay(betweenKillsMs, undefined, { signal: stage.signal });
   }
+  return kills;
 }
 
 /** A failure before then is not an unhandled rejection. */
-function awaitedLater(work: Promise<void>): Promise<void> {
+function awaitedLater<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {});
   return work;
 }
