@@ -35,7 +35,7 @@ Everything runs on this machine, with a broker of its own, and is removed afterw
                    (default: all, but kill only with --peers, and growth not with --quick)
   --peers          measure the peers in bench/peers as well, in turns with the services: saturation, latency at
                    ${fullPlan.peerRates.join(' and ')}/s, fsyncs, and the orders that are lost, stuck or doubled when services are
-                   killed; installs their packages; takes 17 minutes more, with --quick 4
+                   killed; installs their packages; takes 15 minutes more, with --quick 4
   --json           the result as one JSON document on standard output
   --in-flight N    sagas in flight at saturation (256)
   --rounds N       how often measurements take turns (${fullPlan.rounds}; quick: ${quickPlan.rounds})

@@ -38,7 +38,7 @@ export async function measureKills(bench: Bench, stage: Stage, targets: readonly
 async function measureOne({ plan }: Bench, stage: Stage, target: Target): Promise<KillResult> {
   const { killRatePerS: ratePerS, warmUpS, killsPerService, killWaitS } = plan;
   const planned = killsPerService * serviceNames.length;
-  const records = new OrderRecords(stage, target);
+  const records = new OrderRecords(target, stage.system(target));
   try {
     let killing: Promise<number> | undefined;
     const loadOver = new AbortController();

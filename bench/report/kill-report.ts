@@ -3,41 +3,25 @@ import { grouped } from '../measure/figures-as-text.ts';
 import type { KillResult } from '../measure/kills.ts';
 import { heading, table } from './table.ts';
 
+const columns: Readonly<Record<string, (result: KillResult) => string>> = {
+  '': ({ target }) => target,
+  kills: ({ kills }) => grouped(kills),
+  accepted: ({ accepted }) => grouped(accepted),
+  'not accepted': ({ notAccepted }) => grouped(notAccepted),
+  confirmed: ({ confirmed }) => grouped(confirmed),
+  cancelled: ({ cancelled }) => grouped(cancelled),
+  stuck: ({ stuck }) => grouped(stuck),
+  lost: ({ lost }) => grouped(lost),
+  'charged twice': ({ chargedTwice }) => grouped(chargedTwice),
+  'stock taken twice': ({ reservedTwice }) => grouped(reservedTwice),
+  's until all ended': ({ stuck, lost, waitedS }) => (stuck + lost === 0 ? waitedS.toFixed(1) : '-'),
+};
+
 export function killReport(results: readonly KillResult[]): string {
-  const [first] = results;
-  if (!first) return '';
+  const rates = [...new Set(results.map(({ ratePerS }) => `${ratePerS}/s`))].join(', ');
   return [
-    heading(
-      `kill -9 under load: ${first.kills} kills, each service in turn and restarted at once, ${first.ratePerS}/s`,
-    ),
-    table([
-      [
-        '',
-        'accepted',
-        'not accepted',
-        'confirmed',
-        'cancelled',
-        'stuck',
-        'lost',
-        'charged twice',
-        'stock twice',
-        'waited s',
-      ],
-      ...results.map((result) => [
-        result.target,
-        ...[
-          result.accepted,
-          result.notAccepted,
-          result.confirmed,
-          result.cancelled,
-          result.stuck,
-          result.lost,
-          result.chargedTwice,
-          result.reservedTwice,
-        ].map(grouped),
-        result.waitedS.toFixed(1),
-      ]),
-    ]),
+    heading(`kill -9 under load (${rates}): each service in turn, started again at once`),
+    table([Object.keys(columns), ...results.map((result) => Object.values(columns).map((cell) => cell(result)))]),
     'accepted: answered with 202. stuck: neither confirmed nor cancelled. lost: order-service does not know the order.',
   ].join('\n');
 }

@@ -4,6 +4,7 @@ import { serviceNames } from '../../services.ts';
 import type { Target } from '../load/load.ts';
 import { grouped, ms } from '../measure/figures-as-text.ts';
 import type { LatencyOf, SagaCost } from '../measure/rounds.ts';
+import type { SaturationResult } from '../measure/saturation.ts';
 import { sum } from '../measure/statistics.ts';
 import type { BenchResult } from './result.ts';
 import { heading } from './table.ts';
@@ -17,12 +18,18 @@ const titles: Readonly<Partial<Record<Target, string>>> = {
   raw: 'raw pipeline: no HTTP, no database',
 };
 
+/** The part of a result that the table is made of. */
+type Compared = Pick<BenchResult, 'latency' | 'fsyncs' | 'kills'> & {
+  readonly plan: Pick<BenchResult['plan'], 'peerRates'>;
+  readonly saturation?: Pick<SaturationResult, 'targets'>;
+};
+
 interface Column {
   readonly title: string;
-  readonly cell: (target: Target, result: BenchResult) => string;
+  readonly cell: (target: Target, result: Compared) => string;
 }
 
-export function peerTable(result: BenchResult): string {
+export function peerTable(result: Compared): string {
   const columns = columnsFor(result);
   const targets = (Object.keys(titles) as Target[]).filter((target) => isMeasured(target, result));
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
@@ -34,38 +41,38 @@ export function peerTable(result: BenchResult): string {
   ].join('\n');
 }
 
-function columnsFor({ latency = [], kills = [], plan }: BenchResult): Column[] {
+function columnsFor({ latency = [], plan }: Compared): Column[] {
   const rates = plan.peerRates.filter((rate) => latency.some(({ ratePerS, half }) => ratePerS === rate && !half));
   const [firstRate] = rates;
   const both = firstRate === undefined ? 'at saturation' : `at saturation, at ${firstRate}/s`;
-  const atBoth = (of: (cost: SagaCost) => number | undefined) => (target: Target, result: BenchResult) =>
+  const atBoth = (of: (cost: SagaCost) => number | undefined) => (target: Target, result: Compared) =>
     pair(saturated(target, result), latencyAt(target, result, firstRate), of);
   return [
     { title: 'sagas/s', cell: (target, result) => shown(saturated(target, result)?.sagasPerS, sagasPerS) },
     ...rates.map((rate) => ({
       title: `p50, p99 ms at ${rate}/s`,
-      cell: (target: Target, result: BenchResult) => percentiles(latencyAt(target, result, rate)),
+      cell: (target: Target, result: Compared) => percentiles(latencyAt(target, result, rate)),
     })),
     { title: `services' processor s per 1,000 sagas ${both}`, cell: atBoth(servicesCpuS) },
     { title: `broker's, likewise`, cell: atBoth(({ cpuSPer1000 }) => cpuSPer1000.broker) },
     { title: `fsyncs per saga ${both}`, cell: fsyncs },
     {
-      title: `lost, stuck, doubled after ${kills[0]?.kills ?? 0} × \`kill -9\``,
+      title: 'lost, stuck, doubled orders after `kill -9` under load',
       cell: killed,
     },
   ];
 }
 
-function isMeasured(target: Target, result: BenchResult): boolean {
+function isMeasured(target: Target, result: Compared): boolean {
   const inKills = result.kills?.some((one) => one.target === target) ?? false;
   return Boolean(saturated(target, result)) || inKills || (result.latency ?? []).some(({ targets }) => targets[target]);
 }
 
-function saturated(target: Target, { saturation }: BenchResult) {
+function saturated(target: Target, { saturation }: Compared) {
   return saturation?.targets[target];
 }
 
-function latencyAt(target: Target, { latency = [] }: BenchResult, rate: number | undefined): LatencyOf | undefined {
+function latencyAt(target: Target, { latency = [] }: Compared, rate: number | undefined): LatencyOf | undefined {
   return latency.find(({ ratePerS, half }) => ratePerS === rate && !half)?.targets[target];
 }
 
@@ -75,7 +82,7 @@ function servicesCpuS({ cpuSPer1000 }: SagaCost): number | undefined {
   return known.length === 0 ? undefined : sum(known);
 }
 
-function fsyncs(target: Target, { fsyncs: counted = [] }: BenchResult): string {
+function fsyncs(target: Target, { fsyncs: counted = [] }: Compared): string {
   const of = (load: string): string => {
     const found = counted.find((one) => one.target === target && one.load === load);
     return shown(found && sum(Object.values(found.perSaga)), (value) => value.toFixed(2));
@@ -83,11 +90,11 @@ function fsyncs(target: Target, { fsyncs: counted = [] }: BenchResult): string {
   return joined([of('saturation'), of('100/s')]);
 }
 
-function killed(target: Target, { kills = [] }: BenchResult): string {
-  const found = kills.find((one) => one.target === target);
-  return found
-    ? `${[found.lost, found.stuck, found.doubled].map(grouped).join(', ')} of ${grouped(found.accepted)}`
-    : unknown;
+function killed(target: Target, { kills: results = [] }: Compared): string {
+  const found = results.find((one) => one.target === target);
+  if (!found) return unknown;
+  const { lost, stuck, doubled, accepted, kills } = found;
+  return `${[lost, stuck, doubled].map(grouped).join(', ')} of ${grouped(accepted)} (${kills} kills)`;
 }
 
 function pair(

@@ -2,7 +2,9 @@
 // have a ledger and movements, the peers' have a row for each payment and reservation.
 import Sqlite from 'better-sqlite3';
 import { isPeer, type Target } from '../load/load.ts';
-import type { Stage } from './stage.ts';
+
+/** The services that decide how an order ends. */
+type Deciding = 'order-service' | 'payment-service' | 'inventory-service';
 
 interface Queries {
   readonly chargedTwice: string;
@@ -27,10 +29,8 @@ export class OrderRecords {
   readonly #reservedTwice;
   readonly #databases: readonly Sqlite.Database[];
 
-  constructor(stage: Stage, target: Target) {
-    const system = stage.system(target);
-    const open = (service: 'order-service' | 'payment-service' | 'inventory-service') =>
-      new Sqlite(system[service].databasePath, { readonly: true });
+  constructor(target: Target, system: Readonly<Record<Deciding, { readonly databasePath: string }>>) {
+    const open = (service: Deciding) => new Sqlite(system[service].databasePath, { readonly: true });
     const [orders, payments, inventory] = [open('order-service'), open('payment-service'), open('inventory-service')];
     const queries = isPeer(target) ? theirs : ours;
     this.#databases = [orders, payments, inventory];

@@ -1,22 +1,29 @@
 // The parts of the benchmark that can be checked without measuring anything.
+import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Latencies } from '../../bench/load/histogram.ts';
 import { answerIn, postRequest } from '../../bench/load/http-client.ts';
+import { peers } from '../../bench/load/load.ts';
 import { nextStep, rawSagaId, sagaSteps, scenarioOf } from '../../bench/load/saga-messages.ts';
 import { arrivalMs, arrivalsOf, dueAfter, isMeasured, tickMs } from '../../bench/load/schedule.ts';
-import { orderOf, soldOut, standardShop } from '../../bench/load/shop.ts';
+import { orderOf, productName, soldOut, standardShop, userName } from '../../bench/load/shop.ts';
 import { grouped } from '../../bench/measure/figures-as-text.ts';
 import { countIn } from '../../bench/measure/fsync-count.ts';
+import { fatesOf, openOrders } from '../../bench/measure/order-fates.ts';
 import { quickPlan } from '../../bench/measure/plan.ts';
 import { latencyOf, rateOf } from '../../bench/measure/rounds.ts';
 import { median, medianOfKnown } from '../../bench/measure/statistics.ts';
 import { readOptions, sections } from '../../bench/options.ts';
 import { hottestIn } from '../../bench/report/hottest.ts';
+import { killReport } from '../../bench/report/kill-report.ts';
 import { latencyPlot, percentileShare } from '../../bench/report/latency-plot.ts';
 import { latencyReport } from '../../bench/report/latency-report.ts';
+import { peerTable } from '../../bench/report/peer-table.ts';
 import { table } from '../../bench/report/table.ts';
+import { peerFill, peerMain, peersFolder } from '../../bench/stage/peers.ts';
 import type { Measured } from '../../bench/stage/stage.ts';
 import { UsageError } from '../../local/usage-error.ts';
+import { serviceNames } from '../../services.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 
 function latencies(...values: number[]): Latencies {
@@ -175,13 +182,75 @@ describe('benchmark: what is ordered and sent', () => {
     expect(answerIn('HTTP/1.1 202 Acc')).to.equal(undefined);
     expect(answerIn(`${answer}HTTP/1.1`)).to.deep.equal({ status: 202, body: 'hello', length: answer.length });
   });
+
+  it('reads a chunked answer to its last chunk, and refuses one whose end nobody can know', () => {
+    const chunked = 'HTTP/1.1 500 Error\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n';
+    expect(answerIn(chunked.slice(0, -1))).to.equal(undefined);
+    expect(answerIn(`${chunked}HTTP/1.1`)).to.include({ status: 500, length: chunked.length });
+    expect(() => answerIn('HTTP/1.1 200 OK\r\n\r\n')).to.throw('without a length');
+  });
+});
+
+describe('benchmark: what becomes of orders while services are killed', () => {
+  const statuses: Readonly<Record<string, string>> = { a: 'confirmed', b: 'cancelled', c: 'pending', d: 'paid' };
+  const records = {
+    statusOf: (orderId: string) => statuses[orderId],
+    chargedTwice: () => ['a', 'b'],
+    reservedTwice: () => ['a', 'x'],
+  };
+
+  it('counts an accepted order as stuck while it has not ended, and as lost when nobody knows it', () => {
+    expect(fatesOf(['a', 'b', 'c', 'd', 'e'], records)).to.include({
+      accepted: 5,
+      confirmed: 1,
+      cancelled: 1,
+      stuck: 2,
+      lost: 1,
+    });
+  });
+
+  it('counts an order once that was both charged and reserved twice', () => {
+    expect(fatesOf([], records)).to.include({ chargedTwice: 2, reservedTwice: 2, doubled: 3 });
+  });
+
+  it('waits for the orders that are stuck, and for those that are lost', () => {
+    expect(openOrders(['a', 'b', 'c', 'd', 'e'], records)).to.deep.equal(['c', 'd', 'e']);
+  });
+});
+
+describe('benchmark: peers', () => {
+  it('opens a peer with the shop of the services: its products, one sold out, and its accounts', () => {
+    const { products, accounts } = peerFill('order-service', 'x.db', { products: 2, accounts: 3, lines: 4 });
+    expect(products.map(({ productId }) => productId)).to.deep.equal([productName(0), productName(1), soldOut]);
+    expect(products.map(({ stock }) => stock > 0)).to.deep.equal([true, true, false]);
+    expect(accounts.map(({ userId }) => userId)).to.deep.equal([userName(0), userName(1), userName(2)]);
+  });
+
+  it('has a main file for each service of each peer, and a lock file that names no registry', () => {
+    for (const peer of peers) {
+      for (const service of serviceNames) {
+        const file = new URL(peerMain(peer, service), new URL('../../', import.meta.url));
+        expect(existsSync(file), String(file)).to.equal(true);
+      }
+      const lockFile = readFileSync(new URL(`${peer}/package-lock.json`, peersFolder), 'utf8');
+      expect(lockFile).to.include('"integrity"').and.not.include('"resolved"');
+    }
+  });
 });
 
 describe('benchmark: the command line', () => {
-  it('measures everything, and with --quick everything but growth', () => {
-    expect(readOptions([]).only).to.deep.equal(sections);
-    expect(readOptions(['--quick']).only).to.deep.equal(sections.filter((section) => section !== 'growth'));
+  it('measures everything but kills, and with --quick everything but kills and growth', () => {
+    expect(readOptions([]).only).to.deep.equal(sections.filter((section) => section !== 'kill'));
+    expect(readOptions(['--quick']).only).to.deep.equal(['saturation', 'latency', 'failure', 'memory']);
     expect(readOptions(['--quick']).plan).to.deep.equal(quickPlan);
+  });
+
+  it('measures peers with --peers only, and then kills as well', () => {
+    expect(readOptions([]).peers).to.deep.equal([]);
+    expect(readOptions(['--peers']).peers).to.deep.equal(peers);
+    expect(readOptions(['--peers']).only).to.deep.equal(sections);
+    expect(readOptions(['--peers', '--only', 'latency']).only).to.deep.equal(['latency']);
+    expect(readOptions(['--only', 'kill'])).to.deep.include({ only: ['kill'], peers: [] });
   });
 
   it('measures what --only names', () => {
@@ -234,6 +303,59 @@ describe('benchmark: the report', () => {
     expect(report).to.match(/^100\/s services +0\.50 +2\.50 .* 3\.00$/m);
     expect(report).to.match(/^100\/s raw +1\.00 +2\.50 .* 3\.50$/m);
     expect(report).to.match(/^100\/s services, kB +2\.0 +- .* 2\.0$/m);
+  });
+
+  it('puts peers beside the services, with a dash for what was not measured', () => {
+    const rate = rateOf([measured({ ended: 1000, perS: 1234.5, cpuS: { 'order-service': 1, broker: 0.5 } })]);
+    const latency = latencyOf([measured({ ended: 1000, latency: latencies(2, 2, 2).encode(), cpuS: { broker: 3 } })]);
+    const kill = {
+      ratePerS: 200,
+      notAccepted: 3,
+      waitedS: 1,
+      confirmed: 0,
+      cancelled: 0,
+      chargedTwice: 0,
+      reservedTwice: 0,
+    };
+    const text = peerTable({
+      plan: quickPlan,
+      saturation: { targets: { services: rate } },
+      latency: [{ ratePerS: 100, half: false, targets: { services: latency, plain: latency } }],
+      fsyncs: [{ load: '100/s', target: 'plain', tool: 'perf', perSaga: { broker: 2, 'order-service': 1 } }],
+      kills: [{ ...kill, target: 'plain', kills: 6, accepted: 1100, lost: 1, stuck: 34, doubled: 2 }],
+    });
+    const [, head, , ...rows] = text.split('\n').map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+    expect(head).to.have.lengthOf(7);
+    expect(rows).to.deep.equal([
+      ['this project', '1,235', '2.00, –', '1.00, –', '0.50, 3.00', '–', '–'],
+      ['plain: amqplib and express', '–', '2.00, –', '–', '–, 3.00', '–, 3.00', '1, 34, 2 of 1,100 (6 kills)'],
+    ]);
+  });
+
+  it('shows what became of the orders of each target while services were killed', () => {
+    const none = { confirmed: 0, cancelled: 0, stuck: 0, lost: 0, chargedTwice: 0, reservedTwice: 0, doubled: 0 };
+    const all = { ratePerS: 200, kills: 6, notAccepted: 12, waitedS: 1.25, ...none };
+    const report = killReport([
+      { ...all, target: 'services', accepted: 1000, confirmed: 1000 },
+      { ...all, target: 'plain', accepted: 900, confirmed: 898, stuck: 2, chargedTwice: 4 },
+    ]);
+    expect(report).to.match(/^services +6 +1,000 +12 +1,000 +0 +0 +0 +0 +0 +1\.3$/m);
+    expect(report).to.match(/^plain +6 +900 +12 +898 +0 +2 +0 +4 +0 +-$/m);
+  });
+
+  it('gives the peers rows of their own at the rates at which they were measured', () => {
+    const one = latencyOf([measured({ ended: 100, latency: latencies(1, 2).encode() })]);
+    const report = latencyReport('POST → confirmed', [
+      { ratePerS: 100, half: false, targets: { services: one, raw: one, moleculer: one } },
+      { ratePerS: 900, half: true, targets: { services: one, raw: one } },
+    ]);
+    expect(report).to.match(/^100\/s moleculer +1\.00/m);
+    expect(report).to.not.match(/^900\/s \(50 %\) moleculer/m);
   });
 
   it('lines columns up', () => {
