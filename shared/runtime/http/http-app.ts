@@ -105,7 +105,7 @@ async function respond(ctx: Koa.Context, route: Route, prefix: string, options: 
     prefix,
     accept: ctx.get('accept'),
     lastEventId: ctx.get('last-event-id') || undefined,
-    signal: waitMs === undefined && !route.unlimited ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
+    signal: waitMs === undefined && !route.unlimited ? stopping : signalOf(ctx.res, stopping),
   };
   if (!('command' in route)) return route.handle(request);
   const key = route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
@@ -133,10 +133,23 @@ function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
   if (headers) ctx.set(headers);
 }
 
-function goneSignal(response: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
-  return gone.signal;
+/**
+ * Aborted when the client goes away or the service stops; nothing hangs on `stopping` once the request is over.
+ * AbortSignal.any() would leave an entry there for every request.
+ */
+function signalOf(response: ServerResponse, stopping: AbortSignal): AbortSignal {
+  const over = new AbortController();
+  if (stopping.aborted || response.closed) {
+    over.abort();
+    return over.signal;
+  }
+  const stop = (): void => over.abort();
+  stopping.addEventListener('abort', stop);
+  response.once('close', () => {
+    stopping.removeEventListener('abort', stop);
+    over.abort();
+  });
+  return over.signal;
 }
 
 function noSuchRoute(ctx: Koa.Context): ProblemError {
