@@ -5,6 +5,7 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { type Cause, newCause, type Transaction } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
 import { readJson } from './http-body.ts';
@@ -43,12 +44,14 @@ export function createHttpServer(options: HttpOptions): Server {
 }
 
 export function createApp(options: HttpOptions): Koa {
-  const { routes, prefixes = [], clock, log, stopping } = options;
+  const { routes, prefixes = [], clock, stopping } = options;
+  const log = new RateLimitedLog(options.log, clock);
   const app = new Koa();
   const load = { requests: 0 };
   app.on('error', (error: NodeJS.ErrnoException) => {
     // The client of a live tail ends it by going away.
-    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') log.error({ error: String(error) }, 'an answer could not be sent');
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
+      log.write('error', { error: String(error) }, 'an answer could not be sent');
   });
   app.use(async (ctx, next) => {
     const requestId = acceptedRequestId(ctx.get('x-request-id')) ?? clock.newId();
@@ -160,15 +163,16 @@ function noSuchRoute(ctx: Koa.Context): ProblemError {
   return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
 }
 
-function toProblem(error: unknown, log: Log, requestId: string): ProblemError {
+function toProblem(error: unknown, log: RateLimitedLog, requestId: string): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isTransient(error)) {
-    log.warn({ requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
+    log.write('warn', { requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
     return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
   if (error instanceof URIError)
     return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');
-  log.error(
+  log.write(
+    'error',
     { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
     'a request failed',
   );

@@ -135,7 +135,7 @@ export class EventHandler {
     const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
     const message: Message = { delivery, left: parts.length, rejected: false, done, reject: undefined };
     for (const part of parts) {
-      const job = this.#job(part, message, cloudEventContentType, { id: eventId, position, source });
+      const job = this.#job(part, message, { id: eventId, position, source });
       if (suspect) this.#handleAlone(job);
       else this.#admit(job);
     }
@@ -168,11 +168,10 @@ export class EventHandler {
       done: () => delivery.ack(),
       reject: () => delivery.reject(),
     };
-    const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
     this.tally.delivered += parts.length;
     return parts.map((part) => {
       if (part.event) this.#noteDelivered(part.event);
-      return this.#job(part, message, contentType);
+      return this.#job(part, message);
     });
   }
 
@@ -199,11 +198,10 @@ export class EventHandler {
     return decodeMessage(body, contentType, contract).map((decoded) => partOf(decoded, service, this.#consumed));
   }
 
-  #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
+  #job(part: Part, message: Message, fetched?: InboxEvent): Job {
     return {
       ...part,
       message,
-      contentType,
       fetched,
       receivedAtMs: this.#options.clock.nowMs(),
       survived: undefined,
@@ -316,7 +314,8 @@ export class EventHandler {
     hit?.('before-ack');
     this.#finish(job);
     const { event } = job;
-    if (!event) return;
+    // A dead letter has a line of its own.
+    if (!event || outcome === 'dead-lettered') return;
     log.info(
       {
         event: event.type,

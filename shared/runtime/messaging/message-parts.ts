@@ -19,6 +19,8 @@ export interface Message {
 export interface Part {
   /** For the dead-letter queue: of a batch, only what could not be handled. */
   bytes(): Buffer;
+  /** Of those bytes. */
+  readonly contentType: string;
   readonly event: CloudEvent | undefined;
   /** Set: it goes to the dead-letter queue. */
   deadLetter: DeadLetterReason | undefined;
@@ -27,7 +29,6 @@ export interface Part {
 /** A part on its way through. */
 export interface Job extends Part {
   readonly message: Message;
-  readonly contentType: string;
   /** What is known of it from its publisher's journal, if it was fetched from there. */
   readonly fetched: InboxEvent | undefined;
   readonly receivedAtMs: number;
@@ -44,14 +45,15 @@ export interface DeadLetterReason {
 
 /** @param consumed the event types that the service subscribes to */
 export function partOf(decoded: Decoded, service: string, consumed: ReadonlySet<string>): Part {
-  const { bytes } = decoded;
+  const { bytes, contentType } = decoded;
   if ('error' in decoded) {
-    return { bytes, event: undefined, deadLetter: { reason: decoded.error.code, detail: decoded.error.message } };
+    const { code, message } = decoded.error;
+    return { bytes, contentType, event: undefined, deadLetter: { reason: code, detail: message } };
   }
   const { event } = decoded;
-  if (consumed.has(event.type)) return { bytes, event, deadLetter: undefined };
+  if (consumed.has(event.type)) return { bytes, contentType, event, deadLetter: undefined };
   const detail = `${service} does not subscribe to '${event.type}'`;
-  return { bytes, event, deadLetter: { reason: 'unknown-type', detail } };
+  return { bytes, contentType, event, deadLetter: { reason: 'unknown-type', detail } };
 }
 
 /** How the inbox knows an event. */

@@ -20,6 +20,7 @@ import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
 import { ServiceNode } from '../node/service-node.ts';
 import type { Database } from '../storage/database.ts';
 import type { HitFailpoint } from '../storage/group-commit.ts';
+import { WriteProbe } from '../storage/write-probe.ts';
 import type { Settings } from './settings.ts';
 
 export interface ServiceProgram<P extends ServiceParts> {
@@ -66,6 +67,8 @@ export function assembleService<P extends ServiceParts>(
     journals: journalsFrom(definition, settings),
     ...(hit ? { hit } : {}),
   });
+  const probe = new WriteProbe(db, node.commit, clock);
+  stopping.addEventListener('abort', () => probe.stop(), { once: true });
   const own = program.routes(node, settings);
   const metrics = new MetricRegistry();
   addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
