@@ -1,4 +1,5 @@
 // The Koa application of a service: routes, limits, request ids, and problem+json for everything that goes wrong.
+import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import Router from '@koa/router';
@@ -46,6 +47,8 @@ export function createHttpServer(options: HttpOptions): Server {
 export function createApp(options: HttpOptions): Koa {
   const { routes, prefixes = [], clock, stopping } = options;
   const log = new RateLimitedLog(options.log, clock);
+  // One for each request that waits.
+  setMaxListeners(0, stopping);
   const app = new Koa();
   const load = { requests: 0 };
   app.on('error', (error: NodeJS.ErrnoException) => {
