@@ -8,7 +8,7 @@ import type { Database } from '../storage/database.ts';
 
 /** Things that a service does of its own accord at a time that its database knows. */
 export interface Deadlines {
-  /** When the next one is due; undefined: there is none. Called after every commit, so it must be quick. */
+  /** When the next one is due, by Transaction.steadyMs; undefined: there is none. Called after every commit, so it must be quick. */
   nextAtMs(): number | undefined;
   /** The keys of those that are due, the most urgent first. */
   due(nowMs: number, limit: number): readonly string[];
