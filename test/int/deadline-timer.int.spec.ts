@@ -71,18 +71,18 @@ describe('the deadline timer', () => {
   ] as const)
     it(`keeps to 30 seconds, before and after, when the wall clock jumps ${how} by an hour`, () => {
       const { clock, place } = startOrders();
-      const before = place(30_000);
+      const early = place(30_000);
       clock.advance(10_000);
       clock.jump(ms);
-      const after = place(30_000);
+      const late = place(30_000);
       clock.advance(19_999);
-      expect([before(), after()]).to.deep.equal(['pending', 'pending']);
+      expect([early(), late()]).to.deep.equal(['pending', 'pending']);
       clock.advance(1);
-      expect([before(), after()]).to.deep.equal(['cancelling', 'pending']);
+      expect([early(), late()]).to.deep.equal(['cancelling', 'pending']);
       clock.advance(9_999);
-      expect(after()).to.equal('pending');
+      expect(late()).to.equal('pending');
       clock.advance(1);
-      expect(after()).to.equal('cancelling');
+      expect(late()).to.equal('cancelling');
     });
 
   it('tries again, later and later, while the database cannot be written', () => {

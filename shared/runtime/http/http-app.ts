@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Clock } from '../environment/clock.ts';
@@ -129,12 +130,15 @@ function run(
   const { idempotent } = route;
   if (key === undefined || !idempotent) return route.command(tx, request);
   const asked = idempotent.request?.(request) ?? { ...(request.params as object), ...(request.body as object) };
-  return keys.once(idempotent.scope ?? route.operationId, key, asked, tx.nowMs, () => route.command(tx, request));
+  const scope = { operation: idempotent.operation ?? route.operationId, owner: idempotent.owner(request) };
+  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request));
 }
 
 function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
   ctx.status = status;
-  ctx.body = body ?? null;
+  const isJson = body !== undefined && body !== null && typeof body === 'object' && !isBytes(body);
+  ctx.body = isJson ? jsonText(body) : (body ?? null);
+  if (isJson) ctx.type = 'application/json';
   // After the body, which sets a content type of its own.
   if (headers) ctx.set(headers);
 }
@@ -158,8 +162,18 @@ function signalOf(response: ServerResponse, stopping: AbortSignal): AbortSignal 
   return over.signal;
 }
 
+/** Ends with a newline, as a terminal expects of a text. */
+function jsonText(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+function isBytes(body: object): boolean {
+  return Buffer.isBuffer(body) || body instanceof Readable;
+}
+
 function noSuchRoute(ctx: Koa.Context): ProblemError {
-  const what = `${ctx.method} ${ctx.path.slice(0, 200)}`;
+  // A target such as `http://` has no path, whatever Koa's types say.
+  const what = `${ctx.method} ${String(ctx.path).slice(0, 200)}`;
   const allow = ctx.response.get('allow');
   // A method that the router does not know is 501 even where nothing is.
   if (allow) return new ProblemError(405, 'method-not-allowed', `${what}: this path takes ${allow}`);
@@ -174,6 +188,8 @@ function toProblem(error: unknown, log: RateLimitedLog, requestId: string): Prob
   }
   if (error instanceof URIError)
     return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');
+  if ((error as NodeJS.ErrnoException).code === 'ERR_INVALID_URL')
+    return new ProblemError(400, 'invalid-request', 'the target of the request is not a valid URL');
   log.write(
     'error',
     { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
@@ -189,7 +205,7 @@ function toProblem(error: unknown, log: RateLimitedLog, requestId: string): Prob
 function answerProblem(ctx: Koa.Context, problem: ProblemError, requestId: string): void {
   ctx.status = problem.status;
   ctx.set(problem.headers);
-  ctx.body = JSON.stringify({ ...problem.toJSON(), requestId });
+  ctx.body = jsonText({ ...problem.toJSON(), requestId });
   ctx.type = 'application/problem+json';
 }
 
@@ -198,7 +214,7 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const code = status === 431 ? 'headers-too-large' : status === 408 ? 'request-timeout' : 'malformed-request';
-  const body = JSON.stringify(new ProblemError(status, code, 'the request could not be read as HTTP'));
+  const body = jsonText(new ProblemError(status, code, 'the request could not be read as HTTP'));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
