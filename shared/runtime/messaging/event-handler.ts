@@ -52,6 +52,8 @@ export interface EventHandlerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly hit?: HitFailpoint | undefined;
+  /** See ServiceParts.repeated. */
+  readonly repeated?: ((event: CloudEvent) => void) | undefined;
   /** Something that an event refers to is not known here: a good moment to reconcile. */
   readonly subjectUnknown?: (() => void) | undefined;
 }
@@ -216,7 +218,7 @@ export class EventHandler {
   }
 
   #handle(job: Job, event: CloudEvent): void {
-    const { units, inbox, reactions, service } = this.#options;
+    const { units, inbox, reactions, service, repeated } = this.#options;
     const reaction = reactions[event.type];
     units.submit(
       {
@@ -224,7 +226,10 @@ export class EventHandler {
         cause: { causationId: event.id, traceparent: event.traceparent },
         eventId: (type) => causedEventId(event.id, service, type),
         run: (tx): string => {
-          if (!inbox.accept(inboxEventOf(event), tx.nowMs)) return 'duplicate';
+          if (!inbox.accept(inboxEventOf(event), tx.nowMs)) {
+            repeated?.(event);
+            return 'duplicate';
+          }
           if (!reaction) throw new Error(`${service} has no reaction to ${event.type}`);
           const outcome = reaction(event, tx);
           if (typeof outcome === 'string') return outcome;

@@ -26,6 +26,11 @@ export interface ServiceParts {
   /** Called for every event that the service publishes, inside its transaction, for the service's own records. */
   published?(event: CloudEvent): void;
   readonly deadlines?: Deadlines | undefined;
+  /**
+   * Called for an event that was handled before, under the same id, inside the transaction.
+   * @throws ContradictoryEventError when it says something else now: it is an alarm, not a duplicate
+   */
+  repeated?(event: CloudEvent): void;
 }
 
 export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {
