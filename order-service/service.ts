@@ -4,6 +4,7 @@ import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { meetDeadline } from './commands.ts';
+import { eraseCustomer } from './erasure.ts';
 import { OrderStatistics } from './order-statistics.ts';
 import { checkRepeated, orderReactions } from './reactions.ts';
 import { migrations, OrderStore } from './store.ts';
@@ -37,6 +38,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       // For the timeline, which shows an order's own events beside those of others.
       published: (event) => void store.addFact(event),
       repeated: (event) => checkRepeated(store, event),
+      erasing: [eraseCustomer(db)],
       deadlines: {
         nextAtMs: () => store.nextDueAtMs(),
         due: (nowMs, limit) => store.due(nowMs, limit),

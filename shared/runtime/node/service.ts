@@ -5,6 +5,7 @@ import type { Choreography } from '../../contract/language.ts';
 import type { Reaction } from '../messaging/reaction.ts';
 import type { Transaction } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
+import type { EraseStep } from './erasure.ts';
 
 /** Things that a service does of its own accord at a time that its database knows. */
 export interface Deadlines {
@@ -31,6 +32,8 @@ export interface ServiceParts {
    * @throws ContradictoryEventError when it says something else now: it is an alarm, not a duplicate
    */
   repeated?(event: CloudEvent): void;
+  /** Erase a person from the service's own tables, one after the other. Left out: they name none. */
+  readonly erasing?: readonly EraseStep[];
 }
 
 export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {
