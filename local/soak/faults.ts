@@ -73,12 +73,12 @@ const brokerFaults: readonly Fault[] = [
   {
     kind: 'queue purged',
     inflict: async (stage, random) => {
-      const service = random.pick(serviceNames);
+      const name = random.pick(serviceNames);
       // What is purged must have had the time to wait.
-      stage.service(service).signal('SIGSTOP');
+      await stage.service(name).kill();
       await delay(random.between(500, 3_000));
-      await stage.withChannel((channel) => channel.purgeQueue(queueOf(service))).catch(() => {});
-      stage.service(service).signal('SIGCONT');
+      await stage.withChannel((channel) => channel.purgeQueue(queueOf(name)));
+      await stage.service(name).start();
     },
   },
   { kind: 'binding removed', inflict: (stage) => removeBinding(stage, 'payment.completed', 'inventory-service') },
