@@ -88,6 +88,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       contract,
       service: name,
       reactions: parts.reactions,
+      repeated: parts.repeated?.bind(parts),
       units: this.#units,
       inbox,
       journal,
