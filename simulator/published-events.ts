@@ -10,6 +10,8 @@ import type { Violation } from './environment/violation.ts';
 
 export class PublishedEvents {
   readonly byId = new Map<string, OutgoingMessage>();
+  /** When the broker first took each, by the clock of the run. */
+  readonly takenAtMs = new Map<string, number>();
   /** Ids under which the broker has taken different bytes. */
   readonly violations: Violation[] = [];
   readonly #schedule: Schedule;
@@ -35,8 +37,10 @@ export class PublishedEvents {
     this.#history.add(this.#schedule.nowMs, publisherOf(routingKey), `publishes ${routingKey}`, correlationId);
     this.#history.mix(messageId);
     const known = this.byId.get(messageId);
-    if (!known) this.byId.set(messageId, event);
-    else if (!known.body.equals(event.body)) {
+    if (!known) {
+      this.byId.set(messageId, event);
+      this.takenAtMs.set(messageId, this.#schedule.nowMs);
+    } else if (!known.body.equals(event.body)) {
       const text = `event ${messageId} was published twice with different bytes`;
       this.violations.push({ promise: 'P6', subject: correlationId ?? '', text });
     }

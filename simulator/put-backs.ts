@@ -2,7 +2,9 @@
 // was lost with the snapshot is noted, since only that may disagree afterwards.
 import type { Database } from '../shared/runtime/storage/database.ts';
 import type { PutBackEvidence } from './checks/evidence.ts';
+import type { ModelChecks } from './checks/model-checks.ts';
 import type { SimService } from './environment/sim-service.ts';
+import type { ShopModel } from './model/shop-model.ts';
 import type { Answers, Sums } from './workload/answers.ts';
 
 /** A database as it was, and what people had been answered by then. */
@@ -10,14 +12,20 @@ export interface Snapshot {
   readonly service: SimService;
   readonly bytes: Buffer;
   readonly sums: readonly { readonly sums: Sums; readonly answered: number }[];
+  /** Works that it holds. */
+  readonly works: number;
 }
 
 export class PutBacks {
   readonly all: PutBackEvidence[] = [];
   readonly #answers: Answers;
+  readonly #model: ShopModel;
+  readonly #checks: ModelChecks;
   readonly #services: () => readonly SimService[];
 
-  constructor(answers: Answers, services: () => readonly SimService[]) {
+  constructor(answers: Answers, services: () => readonly SimService[], model: ShopModel, checks: ModelChecks) {
+    this.#model = model;
+    this.#checks = checks;
     this.#answers = answers;
     this.#services = services;
   }
@@ -27,11 +35,13 @@ export class PutBacks {
     const ofService =
       service.name === 'payment-service' ? [paidIn] : service.name === 'inventory-service' ? [broughtIn] : [];
     const sums = ofService.map((one) => ({ sums: one, answered: one.answered }));
-    return { service, bytes: service.database.snapshot(), sums };
+    return { service, bytes: service.database.snapshot(), sums, works: this.#model.logs[service.name].length };
   }
 
   /** The service must not be running. */
-  putBack({ service, bytes, sums }: Snapshot, atMs: number): void {
+  putBack({ service, bytes, sums, works }: Snapshot, atMs: number): void {
+    this.#checks.beforePutBack(service.name);
+    this.#model.logs[service.name].putBack(works);
     const before = contentsOf(service.database.db);
     const eventsBefore = eventIdsOf(service.database.db);
     service.database.putBack(bytes);

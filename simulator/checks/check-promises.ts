@@ -37,11 +37,12 @@ const violationsMax = 5;
 
 export function checkPromises(evidence: Evidence): Violation[] {
   const orders = readOrderRecords(evidence.databases);
+  const objections = [...(evidence.model?.violations() ?? [])];
   return (Object.keys(checks) as PromiseId[]).flatMap((promise) =>
-    firstOf(excused(promise, checks[promise](evidence, orders), evidence), violationsMax).map((finding) => ({
-      promise,
-      ...finding,
-    })),
+    [
+      ...firstOf(excused(promise, checks[promise](evidence, orders), evidence), violationsMax),
+      ...objections.filter((objection) => objection.promise === promise).slice(0, violationsMax),
+    ].map(({ subject, text }) => ({ promise, subject, text })),
   );
 }
 

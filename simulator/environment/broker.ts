@@ -16,6 +16,10 @@ export interface Interference {
   holdUntilMs?(queue: SimQueue, copy: Copy): number | undefined;
   /** The broker has taken a message from a service. */
   taken?(message: OutgoingMessage): void;
+  /** The owner of a queue can publish from now on, or cannot. */
+  canPublish?(owner: string, can: boolean): void;
+  /** The broker has refused a message from the owner of a queue. */
+  refused?(owner: string, message: OutgoingMessage): void;
 }
 
 export class SimBroker {

@@ -83,7 +83,12 @@ export class SimBus implements Bus {
   }
 
   blockedChanged(): void {
+    this.#noteAbility();
     if (this.#publisher) this.#publishingChanged();
+  }
+
+  #noteAbility(): void {
+    this.#broker.interference.canPublish?.(this.#queue.name, this.canPublish());
   }
 
   // ---- publishing
@@ -92,6 +97,7 @@ export class SimBus implements Bus {
     if (this.#stopped || this.#publisher) return;
     if (!this.#broker.up) return this.#later(() => this.#connectPublisher(), 300);
     this.#publisher = new Link(0);
+    this.#noteAbility();
     this.#listener?.publishingChanged();
   }
 
@@ -106,11 +112,13 @@ export class SimBus implements Bus {
     const { message } = pending;
     if (broker.faults.on('nack') && broker.random.chance(0.003)) {
       broker.faults.add('nack');
+      broker.interference.refused?.(this.#queue.name, message);
       return this.#answer(link, pending, 'nacked');
     }
     const routed = broker.route(message);
     if (!routed && message.mandatory) {
       broker.faults.add('unroutable');
+      broker.interference.refused?.(this.#queue.name, message);
       return this.#answer(link, pending, 'unroutable');
     }
     broker.interference.taken?.(message);
@@ -138,6 +146,7 @@ export class SimBus implements Bus {
     if (!link) return;
     link.alive = false;
     this.#publisher = undefined;
+    this.#noteAbility();
     const lost = [...link.inFlight];
     this.#broker.schedule.after(
       0,

@@ -69,6 +69,7 @@ export function checkFinalState(system: System, state: State, scenario: Scenario
       lost: new Set(),
       poison: new Map(),
       brokenReactions: new Set(),
+      model: undefined,
     }),
   );
   return violations;

@@ -53,6 +53,7 @@ export class Customers {
     const { request, key, tie } = attempt;
     this.#requests.submit(
       this.#options.services['order-service'],
+      { what: 'place order', ...request, key },
       (tx, { store }) => this.#place(store, tx, key, request),
       (answer) => {
         if (this.#repeated(attempt, answer)) return;
@@ -110,6 +111,7 @@ export class Customers {
     let before: string = 'unknown';
     this.#requests.submit(
       services['order-service'],
+      { what: 'cancel order', orderId },
       (tx, { store }) => {
         before = store.order(orderId)?.status ?? 'unknown';
         return cancelOrder(store, tx, orderId);
@@ -140,6 +142,8 @@ export class Customers {
     if (!node || !known) return;
     const status = node.parts.store.order(orderId)?.status;
     if (status === undefined) return this.#violated('P1', orderId, 'was accepted, and does not exist any more');
+    const must = this.#options.model.statusOf(orderId);
+    if (status !== must) this.#violated('P2', orderId, `is shown as ${status}, and must be ${must}`);
     const { seen } = known;
     if (seen !== undefined && seen !== status && !nextStatuses[seen].includes(status)) {
       this.#violated('P2', orderId, `was ${seen}, and is ${status} now`);

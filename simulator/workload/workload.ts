@@ -18,7 +18,7 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    this.#requests = new Requests(options.schedule);
+    this.#requests = new Requests(options.schedule, options.model);
     this.#customers = new Customers(options, this.#requests, this.answers);
     this.#staff = new Staff(options.services, this.#requests, this.answers);
   }

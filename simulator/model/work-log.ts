@@ -1,0 +1,150 @@
+// The works of one service, in the order of their commits, and what its model says to each. What was not committed is as if
+// it had never happened, and so is what was lost when the database was put back.
+import { isDeepStrictEqual } from 'node:util';
+import type { ServiceName } from '../../shared/contract/choreography.ts';
+import type { PromiseId, Violation } from '../environment/violation.ts';
+import type { Transition } from '../environment/sim-database.ts';
+import { promiseAbout, promiseAboutAnswer } from './promise-about.ts';
+import type { ServiceModel } from './service-model.ts';
+import type { Answer, Due, Expected, Work } from './work.ts';
+
+interface Committed {
+  readonly work: Work;
+  /** By the clock of the run. */
+  readonly atMs: number;
+}
+
+/** An event that must be in the journal, and when it was committed there. */
+export interface ExpectedEntry extends Expected {
+  readonly atMs: number;
+}
+
+/** Enough of each kind to see what is wrong. */
+const violationsMax = 50;
+
+export class WorkLog {
+  readonly violations: Violation[] = [];
+  readonly #service: ServiceName;
+  readonly #newModel: () => ServiceModel;
+  readonly #nowMs: () => number;
+  #model: ServiceModel;
+  #committed: Committed[] = [];
+  #expected: ExpectedEntry[] = [];
+  /** Ids of the events that have taken effect. */
+  #handled = new Set<string>();
+  /** `why eventId` of the events that could not be handled, and rightly so. */
+  readonly rightlyUnable = new Set<string>();
+  #group: Work[] = [];
+  #saved = 0;
+
+  constructor(service: ServiceName, newModel: () => ServiceModel, nowMs: () => number) {
+    this.#service = service;
+    this.#newModel = newModel;
+    this.#nowMs = nowMs;
+    this.#model = newModel();
+  }
+
+  get model(): ServiceModel {
+    return this.#model;
+  }
+
+  /** The events that its journal must hold, in their order. */
+  get expected(): readonly ExpectedEntry[] {
+    return this.#expected;
+  }
+
+  /** Works so far: what `putBack` takes. */
+  get length(): number {
+    return this.#committed.length;
+  }
+
+  add(work: Work): void {
+    this.#group.push(work);
+  }
+
+  transition(what: Transition): void {
+    if (what === 'save') this.#saved = this.#group.length;
+    else if (what === 'undo') this.#undo();
+    else if (what === 'commit') this.#commit();
+    else this.#group = [];
+  }
+
+  /** What a savepoint undoes has not happened, except that somebody was refused, or an event was. */
+  #undo(): void {
+    const undone = this.#group.splice(this.#saved);
+    this.#group.push(...undone.filter((work) => work.kind === 'unable' || (work.kind === 'request' && !work.answer.ok)));
+  }
+
+  #commit(): void {
+    const works = this.#group;
+    this.#group = [];
+    const atMs = this.#nowMs();
+    for (const work of works) {
+      this.#committed.push({ work, atMs });
+      this.#apply(work, atMs, (promise, subject, text) => this.#object(promise, subject, text));
+    }
+  }
+
+  /** The database holds only the first so many works again. */
+  putBack(length: number): void {
+    this.#model = this.#newModel();
+    this.#expected = [];
+    this.#handled = new Set();
+    this.#committed.length = length;
+    for (const { work, atMs } of this.#committed) this.#apply(work, atMs, () => {});
+  }
+
+  #object(promise: PromiseId, subject: string, text: string): void {
+    if (this.violations.length < violationsMax) this.violations.push({ promise, subject, text: `${this.#service}: ${text}` });
+  }
+
+  #apply(work: Work, atMs: number, object: (promise: PromiseId, subject: string, text: string) => void): void {
+    const { nowMs } = work;
+    if (work.kind === 'deadline') {
+      const due = this.#model.deadline(work.orderId, nowMs, work.away);
+      return this.#expect(due, undefined, nowMs, atMs);
+    }
+    if (work.kind === 'request') {
+      const due = this.#model.request(work.asked, nowMs, work.answer);
+      const [is, must] = [textOf(work.answer), textOf(due.answer)];
+      if (!sameJson(is, must)) {
+        const subject = 'orderId' in work.asked ? work.asked.orderId : '';
+        const promise = work.answer.ok && due.answer?.ok ? promiseAboutAnswer(work.asked.what) : promiseAbout(work.asked.what);
+        object(promise, subject, `${work.asked.what} was answered ${is}, and must be ${must}`);
+      }
+      return work.answer.ok ? this.#expect(due, work.cause, nowMs, atMs) : undefined;
+    }
+    const { event } = work;
+    if (work.kind === 'event' && this.#handled.has(event.id)) {
+      return object('P6', event.subject, `${event.type} has taken effect twice`);
+    }
+    const due = this.#model.react(event, nowMs);
+    const must = typeof due === 'string' ? due : (due.outcome ?? '');
+    const is = work.kind === 'event' ? work.outcome : work.why;
+    if (is !== must) object(promiseAbout(is, must), event.subject, `${event.type} led to ${is}, and must lead to ${must}`);
+    if (work.kind === 'unable') {
+      if (is === must) this.rightlyUnable.add(`${work.why} ${event.id}`);
+      return;
+    }
+    this.#handled.add(event.id);
+    if (typeof due === 'string') return;
+    this.#expect(due, { causationId: event.id, traceparent: event.traceparent }, nowMs, atMs);
+  }
+
+  #expect({ emits }: Due, cause: Expected['cause'], nowMs: number, atMs: number): void {
+    for (const { type, data } of emits) {
+      const { orderId, productId } = data as { readonly orderId?: string; readonly productId?: string };
+      this.#expected.push({ type, subject: orderId ?? productId ?? '', data, cause, nowMs, atMs });
+    }
+  }
+}
+
+/** Whether two texts say the same, in whatever order. */
+function sameJson(a: string, b: string): boolean {
+  return a === b || (a.startsWith('{') && b.startsWith('{') && isDeepStrictEqual(JSON.parse(a), JSON.parse(b)));
+}
+
+function textOf(answer: Answer | undefined): string {
+  if (!answer) return 'nothing';
+  return answer.ok ? JSON.stringify(answer.value) : `${answer.status} ${answer.code}`;
+}
