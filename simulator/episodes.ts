@@ -248,13 +248,15 @@ function poison(world: World, random: Random) {
     const kind = poisonKinds[index % poisonKinds.length] ?? 'empty';
     const messageId = `poison-${world.poison.size + 1}`;
     world.faults.add(`poison ${kind}`);
+    const bytes = poisonOf(kind, random);
     world.poison.set(messageId, kind);
+    world.poisonBodies.set(messageId, bytes.body);
     world.broker.inject(queueOf(name), {
       exchange: exchangeOf(name),
       routingKey: 'order.placed',
       messageId,
       mandatory: true,
-      ...poisonOf(kind, random),
+      ...bytes,
     });
   };
 }

@@ -3,7 +3,7 @@ import { deadLetterExchange } from '../shared/contract/topology.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import type { Counter } from './environment/faults.ts';
 import type { History } from './environment/history.ts';
-import { publisherOf } from './environment/saga-event.ts';
+import { hasSubscribers, publisherOf } from './environment/saga-event.ts';
 import type { Schedule } from './environment/schedule.ts';
 import { unpacked } from './environment/unpacked.ts';
 import type { Violation } from './environment/violation.ts';
@@ -25,11 +25,19 @@ export class PublishedEvents {
   }
 
   /** The broker has taken a message. Dead letters are no events. */
-  taken(message: OutgoingMessage): void {
+  taken(message: OutgoingMessage, routed: boolean): void {
+    if (!routed) this.#dropped(message);
     if (message.exchange === deadLetterExchange) return;
     const events = unpacked(message);
     if (events.length > 1) this.#races.add('several events in one message', 1);
     for (const event of events) this.#eventTaken(event);
+  }
+
+  /** No queue was bound, and the broker was not asked to say so. */
+  #dropped({ routingKey, correlationId, messageId }: OutgoingMessage): void {
+    if (!hasSubscribers(routingKey)) return;
+    const text = `${routingKey} ${messageId} was confirmed and reached no queue`;
+    this.violations.push({ promise: 'P9', subject: correlationId ?? '', text });
   }
 
   #eventTaken(event: OutgoingMessage): void {

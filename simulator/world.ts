@@ -42,6 +42,7 @@ export class World {
   readonly allServices: readonly SimService[];
   /** Kinds of the poison messages that were sent, by message id. */
   readonly poison = new Map<string, Poison>();
+  readonly poisonBodies = new Map<string, Buffer>();
   readonly deadLetters: DeadLetters;
   readonly workload: Workload;
   readonly putBacks: PutBacks;
@@ -79,11 +80,14 @@ export class World {
       published: this.published.byId,
       takenAtMs: this.published.takenAtMs,
       publishing: this.#publishing,
+      withdrawing: () => this.services['order-service'].working,
+      nowMs: () => this.schedule.nowMs,
+      deadLetters: () => this.deadLetters.all(),
       pruned: options.mutant?.retentionMs !== undefined,
     });
     this.putBacks = new PutBacks(this.workload.answers, () => this.allServices, model, this.modelChecks);
     this.broker.interference = {
-      taken: (message) => this.published.taken(message),
+      taken: (message, routed) => this.published.taken(message, routed),
       canPublish: (owner, can) => this.#publishingOf(owner)?.set(can, schedule.nowMs),
       refused: (owner, { routingKey }) => this.#publishingOf(owner)?.setback(routingKey, schedule.nowMs),
       holdUntilMs: (queue, copy) => holdUntilDeadline(this, queue, copy),
@@ -157,6 +161,7 @@ export class World {
       putBackReports: this.allServices.flatMap(({ putBackReports }) => putBackReports),
       lost: this.workload.answers.lost,
       poison: this.poison,
+      poisonBodies: this.poisonBodies,
       brokenReactions: this.brokenReactions.everBroken,
       model: this.modelChecks,
     };

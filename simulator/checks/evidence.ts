@@ -38,6 +38,8 @@ export interface Evidence {
   readonly lost: ReadonlySet<string>;
   /** Messages that could never be read, by id. */
   readonly poison: ReadonlyMap<string, Poison>;
+  /** And their bytes. */
+  readonly poisonBodies: ReadonlyMap<string, Buffer>;
   /** `service/type/subject` of reactions that were made to throw. */
   readonly brokenReactions: ReadonlySet<string>;
   /** What the model says of the run. Undefined: it was not asked. */

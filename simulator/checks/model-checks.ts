@@ -9,14 +9,21 @@ import type { Database } from '../../shared/runtime/storage/database.ts';
 import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import type { Ability } from '../environment/ability.ts';
 import type { Violation } from '../environment/violation.ts';
+import type { DeadLetter } from '../environment/dead-letters.ts';
+import { epochMs } from '../environment/sim-clock.ts';
 import { promiseAboutEvent } from '../model/promise-about.ts';
 import type { ShopModel } from '../model/shop-model.ts';
+import type { Inability } from '../model/work.ts';
 import type { ExpectedEntry } from '../model/work-log.ts';
 
 /** Once its service can publish, an event is published within this time, however often it was refused before. */
 const publishMsMax = 6_000;
 /** And within this time if nothing has gone wrong for it. */
 const publishUndisturbedMsMax = 500;
+
+/** The same for an order whose deadline has passed: it is withdrawn. */
+const withdrawMsMax = 20_000;
+const withdrawUndisturbedMsMax = 500;
 
 /** The runtime's own tables: other checks read them. */
 const runtimeTables: ReadonlySet<string> = new Set([
@@ -29,6 +36,10 @@ export interface ModelChecksOptions {
   readonly published: ReadonlyMap<string, OutgoingMessage>;
   readonly takenAtMs: ReadonlyMap<string, number>;
   readonly publishing: PerService<Ability>;
+  /** When order-service could withdraw what was overdue. */
+  readonly withdrawing: () => Ability;
+  readonly nowMs: () => number;
+  readonly deadLetters: () => readonly DeadLetter[];
   /** Retention deletes entries of the journals. */
   readonly pruned: boolean;
 }
@@ -71,12 +82,57 @@ export class ModelChecks {
       yield* violations;
       yield* this.#journalOf(name, true);
       yield* this.#tablesOf(name);
+      yield* this.#inboxOf(name);
     }
+    yield* this.#overdueOrders();
+    yield* this.#deadLetters();
     for (const { messageId, body, routingKey, correlationId = '' } of published.values()) {
       const committed = this.#committed.get(messageId);
       if (committed?.some((bytes) => bytes.equals(body))) continue;
       const text = committed ? 'was published with other bytes than were committed' : 'was published and never committed';
       if (committed || !this.#options.pruned) yield { promise: 'P9', subject: correlationId, text: `${routingKey} ${text}` };
+    }
+  }
+
+  /** What is in the inbox has taken effect, and what has taken effect is in the inbox. */
+  *#inboxOf(service: ServiceName): Generator<Violation> {
+    const ids = this.#options
+      .database(service)
+      .prepare<[], Buffer>('SELECT event_id FROM inbox WHERE dead_letter = 0')
+      .pluck()
+      .all()
+      .map(uuidText);
+    const { handled } = this.#options.model.logs[service];
+    const subjectOf = (id: string) => this.#options.published.get(id)?.correlationId ?? '';
+    for (const id of ids) {
+      if (!handled.has(id)) yield { promise: 'P8', subject: subjectOf(id), text: `${id} is in the inbox of ${service} without effect` };
+    }
+    if (this.#options.pruned) return;
+    const inbox = new Set(ids);
+    for (const id of handled) {
+      if (!inbox.has(id)) yield { promise: 'P6', subject: subjectOf(id), text: `${id} has taken effect and is not in the inbox of ${service}` };
+    }
+  }
+
+  /** What a reaction refuses to handle, it must refuse. */
+  *#deadLetters(): Generator<Violation> {
+    for (const { service, reason, messageId, subject, type, detail } of this.#options.deadLetters()) {
+      const why = inabilities[reason];
+      const log = serviceNames.includes(service as ServiceName) && this.#options.model.logs[service as ServiceName];
+      if (!why || (log && log.rightlyUnable.has(`${why} ${messageId}`))) continue;
+      yield { promise: 'P8', subject, text: `${service} dead-lettered ${type} as ${reason}, and could handle it: ${detail}` };
+    }
+  }
+
+  /** A deadline that passes is met soon. */
+  *#overdueOrders(): Generator<Violation> {
+    const working = this.#options.withdrawing();
+    for (const { orderId, fromMs, untilMs } of this.#options.model.overdue(epochMs, this.#options.nowMs())) {
+      const overdueMs = untilMs - fromMs;
+      const soon = overdueMs <= withdrawUndisturbedMsMax || !working.undisturbed(fromMs - withdrawMsMax, untilMs);
+      const ableMs = overdueMs > withdrawMsMax ? working.longestMs(fromMs, untilMs) : 0;
+      if (soon && ableMs <= withdrawMsMax) continue;
+      yield { promise: 'P2', subject: orderId, text: `was still pending ${overdueMs} ms after its deadline` };
     }
   }
 
@@ -172,6 +228,12 @@ export class ModelChecks {
     return ableMs > publishMsMax ? `was not published for ${ableMs} ms in which it could have been` : undefined;
   }
 }
+
+/** Dead-letter reasons that follow from what a service knows. */
+const inabilities: Readonly<Record<string, Inability>> = {
+  contradictory: 'ContradictoryEventError',
+  'unknown-subject': 'UnknownSubjectError',
+};
 
 const isTrace = /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/;
 

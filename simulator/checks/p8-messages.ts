@@ -6,7 +6,9 @@ import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import { Counter } from '../environment/faults.ts';
+import type { DeadLetter } from '../environment/dead-letters.ts';
 import { poisonReasons } from '../environment/poison.ts';
+import { deliveryLimit } from '../environment/sim-queue.ts';
 import { unpacked } from '../environment/unpacked.ts';
 import type { Finding } from '../environment/violation.ts';
 import type { Evidence } from './evidence.ts';
@@ -94,9 +96,18 @@ function inboxOf(databases: PerService<Database>, queue: string): ReadonlySet<st
   );
 }
 
-function* wrongDeadLetters({ deadLetters, poison, brokenReactions }: Evidence): Generator<Finding> {
-  for (const { service, messageId, subject, reason, detail, type } of deadLetters) {
-    if (reason === 'delivery_limit') continue;
+/** Each dead letter has a reason that a fault of the run explains, and the bytes of what it was. */
+function* wrongDeadLetters(evidence: Evidence): Generator<Finding> {
+  const { deadLetters, poison, brokenReactions } = evidence;
+  const exhausted = exhaustedCopies(evidence);
+  for (const letter of deadLetters) {
+    const { service, messageId, subject, reason, detail, type } = letter;
+    if (!hasItsBytes(letter, evidence)) yield { subject, text: `${service} dead-lettered ${type} with other bytes than it had` };
+    if (reason === 'delivery_limit') {
+      if (exhausted.get(`${service} ${messageId}`) > 0) exhausted.add(`${service} ${messageId}`, -1);
+      else yield { subject, text: `${type} counts as delivered too often to ${service}, and was not` };
+      continue;
+    }
     const kind = poison.get(messageId);
     if (kind !== undefined) {
       if (poisonReasons[kind] === reason) continue;
@@ -106,3 +117,24 @@ function* wrongDeadLetters({ deadLetters, poison, brokenReactions }: Evidence): 
     }
   }
 }
+
+/** Copies that have come back so often that the broker has dead-lettered them. */
+function exhaustedCopies({ queues }: Evidence): Counter {
+  const copies = new Counter();
+  for (const { name, deadLettered } of queues) {
+    for (const { message, redeliveries } of deadLettered) {
+      if (redeliveries > deliveryLimit) copies.add(`${name} ${message.messageId}`);
+    }
+  }
+  return copies;
+}
+
+/** What was published, or injected as poison, byte by byte. Of a batch, each event. */
+function hasItsBytes({ messageId, body }: DeadLetter, { published, poisonBodies }: Evidence): boolean {
+  const known = published.get(messageId)?.body ?? poisonBodies.get(messageId);
+  if (known?.equals(body)) return true;
+  if (body[0] !== openBracket) return false;
+  const events = JSON.parse(body.toString()) as { readonly id: string }[];
+  return events.every((event) => published.get(event.id)?.body.equals(Buffer.from(JSON.stringify(event))));
+}
+const openBracket = 0x5b;

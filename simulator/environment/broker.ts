@@ -15,7 +15,7 @@ export interface Interference {
   /** Moment, in virtual milliseconds, before which a copy must not be delivered. */
   holdUntilMs?(queue: SimQueue, copy: Copy): number | undefined;
   /** The broker has taken a message from a service. */
-  taken?(message: OutgoingMessage): void;
+  taken?(message: OutgoingMessage, routed: boolean): void;
   /** The owner of a queue can publish from now on, or cannot. */
   canPublish?(owner: string, can: boolean): void;
   /** The broker has refused a message from the owner of a queue. */

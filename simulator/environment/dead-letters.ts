@@ -14,6 +14,7 @@ export interface DeadLetter {
   readonly type: string;
   readonly reason: string;
   readonly detail: string;
+  readonly body: Buffer;
 }
 
 interface Entry {
@@ -125,6 +126,7 @@ function describe({ service, copy }: Entry): DeadLetter {
     reason: String(headers['x-cause'] ?? headers['x-first-death-reason'] ?? ''),
     detail: String(headers['x-detail'] ?? ''),
     type: String(headers['x-original-routing-key'] ?? message.routingKey),
+    body: message.body,
   };
 }
 

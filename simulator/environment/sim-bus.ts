@@ -121,7 +121,7 @@ export class SimBus implements Bus {
       broker.interference.refused?.(this.#queue.name, message);
       return this.#answer(link, pending, 'unroutable');
     }
-    broker.interference.taken?.(message);
+    broker.interference.taken?.(message, routed);
     if (broker.faults.on('lost-confirm') && broker.random.chance(0.0005)) {
       broker.faults.add('lost-confirm');
       this.#cutPublisher();

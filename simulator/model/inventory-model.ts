@@ -3,7 +3,7 @@ import type { AnyEvent, DataOf } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Violation } from '../environment/violation.ts';
 import { answered, emits, listDifference, refused, rowDifferences, type ServiceModel, silent } from './service-model.ts';
-import type { Asked, Due, Inability } from './work.ts';
+import type { Asked, At, Due, Inability } from './work.ts';
 
 const stockMax = 1_000_000;
 
@@ -41,7 +41,7 @@ export class InventoryModel implements ServiceModel {
   readonly #products = new Map<string, Product>();
   readonly #reservations = new Map<string, Reservation>();
 
-  react(event: AnyEvent, nowMs: number): Due | Inability {
+  react(event: AnyEvent, { nowMs }: At): Due | Inability {
     if (event.type === 'payment.completed') return this.#paid(event.data, nowMs);
     if (event.type === 'order.withdrawn') return this.#withdrawn(event.data, nowMs);
     return silent('not for inventory-service');
@@ -80,7 +80,7 @@ export class InventoryModel implements ServiceModel {
     return known.status === 'released' ? released : emits('inventory.voided', { orderId });
   }
 
-  request(asked: Asked, nowMs: number): Due {
+  request(asked: Asked, { nowMs }: At): Due {
     if (asked.what === 'put product') return this.#put(asked, nowMs);
     if (asked.what !== 'restock') throw new Error(`inventory-service does not ${asked.what}`);
     const { productId, qty } = asked;

@@ -3,7 +3,7 @@ import type { AnyEvent } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Violation } from '../environment/violation.ts';
 import { answered, emits, listDifference, refused, rowDifferences, type ServiceModel, silent } from './service-model.ts';
-import type { Answer, Asked, Due, Inability } from './work.ts';
+import type { Answer, Asked, At, Due, Inability } from './work.ts';
 
 const totalMax = 1_000_000_000_000;
 /** An order that waits for its compensations asks again after 10 s, 20 s, 40 s …; a customer at most once a second. */
@@ -36,6 +36,9 @@ interface Order {
   refusal: string | undefined;
   dueAtMs: number | undefined;
   asks: number;
+  /** By the clock of the run. */
+  readonly knownAtMs: number;
+  leftPendingAtMs: number | undefined;
 }
 
 interface Entry {
@@ -59,25 +62,30 @@ export class OrderModel implements ServiceModel {
     return this.#orders.get(orderId)?.status;
   }
 
-  deadlineAtMs(orderId: string): number | undefined {
-    return this.#orders.get(orderId)?.deadlineAtMs;
+  /** When each order could first have been withdrawn by its deadline, and until when it was pending, by the run's clock. */
+  *overdue(epochMs: number, nowMs: number): Generator<{ orderId: string; fromMs: number; untilMs: number }> {
+    for (const { orderId, deadlineAtMs, knownAtMs, leftPendingAtMs } of this.#orders.values()) {
+      const fromMs = Math.max(deadlineAtMs - epochMs, knownAtMs);
+      const untilMs = leftPendingAtMs ?? nowMs;
+      if (untilMs > fromMs) yield { orderId, fromMs, untilMs };
+    }
   }
 
   // ---- requests
 
-  request(asked: Asked, nowMs: number, got: Answer): Due {
-    if (asked.what === 'cancel order') return this.#cancel(asked.orderId, nowMs);
+  request(asked: Asked, at: At, got: Answer): Due {
+    if (asked.what === 'cancel order') return this.#cancel(asked.orderId, at);
     if (asked.what !== 'place order') throw new Error(`order-service does not ${asked.what}`);
     const { key } = asked;
     const request = JSON.stringify([asked.userId, asked.items, asked.deadlineMs]);
     const known = key === undefined ? undefined : this.#answers.get(key);
     if (known) return known.request === request ? answered(known.answer) : refused(422, 'idempotency-key-reused');
-    const due = this.#place(asked, nowMs, got);
+    const due = this.#place(asked, at, got);
     if (key !== undefined && due.answer?.ok) this.#answers.set(key, { request, answer: due.answer.value });
     return due;
   }
 
-  #place(asked: Extract<Asked, { what: 'place order' }>, nowMs: number, got: Answer): Due {
+  #place(asked: Extract<Asked, { what: 'place order' }>, at: At, got: Answer): Due {
     const { userId, deadlineMs } = asked;
     const items: Line[] = [];
     for (const { productId, qty, unitPrice: seen } of asked.items) {
@@ -90,15 +98,15 @@ export class OrderModel implements ServiceModel {
     const total = totalOf(items);
     if (total > totalMax) return refused(400, 'order-too-expensive');
     const orderId = got.ok ? String((got.value as { orderId?: unknown } | undefined)?.orderId) : '';
-    const deadlineAtMs = nowMs + deadlineMs;
-    const order = this.#add({ orderId, userId, items, total, placedAtMs: nowMs, deadlineAtMs });
+    const deadlineAtMs = at.nowMs + deadlineMs;
+    const order = this.#add({ orderId, userId, items, total, placedAtMs: at.nowMs, deadlineAtMs }, at);
     const deadlineAt = new Date(deadlineAtMs).toISOString();
     this.#facts.add(`${orderId} order.placed`);
     const data = { orderId, userId, items, total, deadlineAt };
     return answered(shown(order), [{ type: 'order.placed', data }]);
   }
 
-  #add(placed: Pick<Order, 'orderId' | 'userId' | 'items' | 'total' | 'placedAtMs' | 'deadlineAtMs'>): Order {
+  #add(placed: Pick<Order, 'orderId' | 'userId' | 'items' | 'total' | 'placedAtMs' | 'deadlineAtMs'>, { atMs }: At): Order {
     const order: Order = {
       ...placed,
       status: 'pending',
@@ -110,6 +118,8 @@ export class OrderModel implements ServiceModel {
       refusal: undefined,
       dueAtMs: placed.deadlineAtMs,
       asks: 0,
+      knownAtMs: atMs,
+      leftPendingAtMs: undefined,
     };
     this.#orders.set(order.orderId, order);
     const list = this.#ordersOf.get(order.userId);
@@ -118,23 +128,25 @@ export class OrderModel implements ServiceModel {
     return order;
   }
 
-  #cancel(orderId: string, nowMs: number): Due {
+  #cancel(orderId: string, at: At): Due {
     const order = this.#orders.get(orderId);
+    const { nowMs } = at;
     if (!order) return refused(404, 'no-such-order');
     if (order.status === 'confirmed') return refused(409, 'order-confirmed');
     const askedAtMs = order.asks === 0 ? 0 : (order.dueAtMs ?? 0) - askAgainMs(order.asks);
     if (order.status === 'pending') {
-      const published = this.#withdraw(order, 'customer', nowMs);
+      const published = this.#withdraw(order, 'customer', at);
       return answered(shown(order), [published]);
     }
     if (order.status === 'cancelled' || askedAtMs > nowMs - askAgainPauseMs) return answered(shown(order));
     return answered(shown(order), [this.#askAgain(order, nowMs)]);
   }
 
-  deadline(orderId: string, nowMs: number, away: readonly string[]): Due {
+  deadline(orderId: string, at: At, away: readonly string[]): Due {
+    const { nowMs } = at;
     const order = this.#orders.get(orderId);
     if (!order || order.dueAtMs === undefined || order.dueAtMs > nowMs) return { emits: [] };
-    if (order.status === 'pending') return { emits: [this.#withdraw(order, 'deadline', nowMs)] };
+    if (order.status === 'pending') return { emits: [this.#withdraw(order, 'deadline', at)] };
     const awaited = [
       ...(order.paymentClosed ? [] : ['payment-service']),
       ...(order.inventoryClosed ? [] : ['inventory-service']),
@@ -149,13 +161,13 @@ export class OrderModel implements ServiceModel {
     order.dueAtMs = nowMs + askAgainMs(order.asks);
   }
 
-  #withdraw(order: Order, reason: 'customer' | 'deadline', nowMs: number) {
+  #withdraw(order: Order, reason: 'customer' | 'deadline', at: At) {
     const { orderId, userId } = order;
     order.asks = 1;
-    order.dueAtMs = nowMs + askAgainMs(1);
+    order.dueAtMs = at.nowMs + askAgainMs(1);
     order.withdrawn = { reason, again: false };
     this.#facts.add(`${orderId} order.withdrawn`);
-    this.#settle(order);
+    this.#settle(order, at);
     return { type: 'order.withdrawn', data: { orderId, userId, reason } };
   }
 
@@ -170,19 +182,19 @@ export class OrderModel implements ServiceModel {
 
   // ---- events
 
-  react(event: AnyEvent): Due | Inability {
+  react(event: AnyEvent, at: At): Due | Inability {
     if (event.type === 'product.updated') {
       const { productId, name, unitPrice, available, version } = event.data;
       if (version <= (this.#catalogue.get(productId)?.version ?? 0)) return silent('outdated');
       this.#catalogue.set(productId, { name, unitPrice, available, version });
       return silent('noted');
     }
-    return this.#aboutOrder(event);
+    return this.#aboutOrder(event, at);
   }
 
-  #aboutOrder(event: SagaEvent): Due | Inability {
+  #aboutOrder(event: SagaEvent, at: At): Due | Inability {
     const known = this.#orders.get(event.subject);
-    const order = known ?? this.#recovered(event);
+    const order = known ?? this.#recovered(event, at);
     if (!order) return 'UnknownSubjectError';
     const before = order.status;
     const { userId, orderId, total } = order;
@@ -191,7 +203,7 @@ export class OrderModel implements ServiceModel {
       return 'ContradictoryEventError';
     }
     this.#note(order, event);
-    this.#settle(order);
+    this.#settle(order, at);
     const { status, reason } = order;
     if (status !== before) {
       if (status === 'confirmed') {
@@ -210,14 +222,14 @@ export class OrderModel implements ServiceModel {
   }
 
   /** What payment-service says of an order that this database has lost. */
-  #recovered(event: SagaEvent): Order | undefined {
+  #recovered(event: SagaEvent, at: At): Order | undefined {
     if (event.type !== 'payment.completed' && event.type !== 'payment.failed') return undefined;
     const { orderId, userId, amount, items } = event.data;
     if (!items?.every(({ unitPrice }) => unitPrice !== undefined)) return undefined;
     const placedAtMs = Number.parseInt(orderId.slice(0, 8) + orderId.slice(9, 13), 16);
     this.#facts.add(`${orderId} order.placed`);
     const placed = { orderId, userId, items: items as Line[], total: amount, placedAtMs, deadlineAtMs: placedAtMs };
-    return this.#add(placed);
+    return this.#add(placed, at);
   }
 
   #note(order: Order, { type, data, subject }: SagaEvent): void {
@@ -232,7 +244,7 @@ export class OrderModel implements ServiceModel {
   }
 
   /** Its status and its reason follow from what is known of it, in whatever order that has come. */
-  #settle(order: Order): void {
+  #settle(order: Order, { atMs }: At): void {
     const { withdrawn, paymentClosed, inventoryClosed, refusal, reserved } = order;
     const givenUp = withdrawn !== undefined || paymentClosed || inventoryClosed;
     if (givenUp) {
@@ -243,6 +255,7 @@ export class OrderModel implements ServiceModel {
       order.status = reserved ? 'confirmed' : 'pending';
     }
     if (order.status === 'confirmed' || order.status === 'cancelled') order.dueAtMs = undefined;
+    if (order.status !== 'pending') order.leftPendingAtMs ??= atMs;
   }
 
   // ---- tables

@@ -3,7 +3,7 @@ import type { AnyEvent, DataOf } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Violation } from '../environment/violation.ts';
 import { answered, emits, listDifference, refused, rowDifferences, type ServiceModel, silent } from './service-model.ts';
-import type { Asked, Due, Inability } from './work.ts';
+import type { Asked, At, Due, Inability } from './work.ts';
 
 const balanceMax = 1_000_000_000_000;
 
@@ -34,7 +34,7 @@ export class PaymentModel implements ServiceModel {
   readonly #accounts = new Map<string, Account>();
   readonly #payments = new Map<string, Payment>();
 
-  react(event: AnyEvent, nowMs: number): Due | Inability {
+  react(event: AnyEvent, { nowMs }: At): Due | Inability {
     switch (event.type) {
       case 'order.placed':
         return this.#placed(event.data, nowMs);
@@ -94,7 +94,7 @@ export class PaymentModel implements ServiceModel {
     return emits('payment.refunded', refundOf(orderId, payment, because));
   }
 
-  request(asked: Asked, nowMs: number): Due {
+  request(asked: Asked, { nowMs }: At): Due {
     if (asked.what === 'put account') {
       const before = this.#accounts.get(asked.userId);
       const account = before ?? { balance: 0, blocked: false, entries: [] };

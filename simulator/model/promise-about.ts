@@ -17,6 +17,7 @@ const aboutOrderOfArrival: ReadonlySet<string> = new Set(['fenced', 'compensated
 /** The promise about a request that was answered wrongly, or about an outcome instead of which another one came. */
 export function promiseAbout(is: string, must = is): PromiseId {
   if (Object.hasOwn(aboutRequests, is)) return aboutRequests[is as Asked['what']];
+  if (must === 'recovered' || is === 'recovered') return 'P12';
   if (aboutOrderOfArrival.has(must) || aboutOrderOfArrival.has(is)) return 'P7';
   return promiseAboutEvent(isEvent(must) ? must : is);
 }

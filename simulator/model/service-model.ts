@@ -3,17 +3,17 @@
 import type { AnyEvent } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Finding, PromiseId, Violation } from '../environment/violation.ts';
-import type { Answer, Asked, Due, Inability } from './work.ts';
+import type { Answer, Asked, At, Due, Inability } from './work.ts';
 
 export interface ServiceModel {
   /** The tables that `differences` reads. A table of the service that is not among them fails the run. */
   readonly tables: readonly string[];
   /** What must come of an event. It changes the model as the event must change the service. */
-  react(event: AnyEvent, nowMs: number): Due | Inability;
+  react(event: AnyEvent, at: At): Due | Inability;
   /** What must come of a request. `got` is how it went: the model takes over what it cannot know, such as a new id. */
-  request(asked: Asked, nowMs: number, got: Answer): Due;
+  request(asked: Asked, at: At, got: Answer): Due;
   /** What must come of a deadline that a service has met, while some services were away. */
-  deadline(orderId: string, nowMs: number, away: readonly string[]): Due;
+  deadline(orderId: string, at: At, away: readonly string[]): Due;
   /** Where the tables differ from the model. */
   differences(db: Database): Iterable<Violation>;
 }

@@ -35,6 +35,12 @@ export class ShopModel {
     return model instanceof OrderModel ? model.statusOf(orderId) : undefined;
   }
 
+  /** See OrderModel. */
+  *overdue(epochMs: number, nowMs: number): ReturnType<OrderModel['overdue']> {
+    const { model } = this.logs['order-service'];
+    if (model instanceof OrderModel) yield* model.overdue(epochMs, nowMs);
+  }
+
   /** Does a request, and notes how it went. */
   request<R>(service: ServiceName, asked: Asked, cause: Cause, { nowMs }: Moment, run: () => R): R {
     const log = this.logs[service];

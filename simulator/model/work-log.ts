@@ -44,6 +44,11 @@ export class WorkLog {
     this.#model = newModel();
   }
 
+  /** Ids of the events that have taken effect. */
+  get handled(): ReadonlySet<string> {
+    return this.#handled;
+  }
+
   get model(): ServiceModel {
     return this.#model;
   }
@@ -100,12 +105,13 @@ export class WorkLog {
 
   #apply(work: Work, atMs: number, object: (promise: PromiseId, subject: string, text: string) => void): void {
     const { nowMs } = work;
+    const at = { nowMs, atMs };
     if (work.kind === 'deadline') {
-      const due = this.#model.deadline(work.orderId, nowMs, work.away);
+      const due = this.#model.deadline(work.orderId, at, work.away);
       return this.#expect(due, undefined, nowMs, atMs);
     }
     if (work.kind === 'request') {
-      const due = this.#model.request(work.asked, nowMs, work.answer);
+      const due = this.#model.request(work.asked, at, work.answer);
       const [is, must] = [textOf(work.answer), textOf(due.answer)];
       if (!sameJson(is, must)) {
         const subject = 'orderId' in work.asked ? work.asked.orderId : '';
@@ -118,7 +124,7 @@ export class WorkLog {
     if (work.kind === 'event' && this.#handled.has(event.id)) {
       return object('P6', event.subject, `${event.type} has taken effect twice`);
     }
-    const due = this.#model.react(event, nowMs);
+    const due = this.#model.react(event, at);
     const must = typeof due === 'string' ? due : (due.outcome ?? '');
     const is = work.kind === 'event' ? work.outcome : work.why;
     if (is !== must) object(promiseAbout(is, must), event.subject, `${event.type} led to ${is}, and must lead to ${must}`);

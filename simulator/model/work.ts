@@ -64,6 +64,14 @@ export interface Expected {
   readonly nowMs: number;
 }
 
+/** When a piece of work was done. */
+export interface At {
+  /** By the clock of its service, which may be wrong. */
+  readonly nowMs: number;
+  /** By the clock of the run. */
+  readonly atMs: number;
+}
+
 /** What must come of a piece of work. */
 export interface Due {
   /** The outcome of a reaction: the type of the event that it publishes, or a silent one. */
