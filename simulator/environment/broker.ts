@@ -156,9 +156,8 @@ export class SimBroker {
     queue.put({ message, headers, redeliveries: 0 });
     if (this.faults.on('duplicate') && queue.consumer && this.random.chance(0.02)) {
       this.faults.add('duplicate');
-      this.schedule.after(this.random.chance(0.8) ? this.random.below(20) : this.random.below(20_000), () =>
-        this.inject(queue.name, message),
-      );
+      const withinMs = this.random.pick([20, 20, 20, 20, 20_000, 20 * 60_000]);
+      this.schedule.after(this.random.below(withinMs), () => this.inject(queue.name, message));
     }
     this.pump(queue);
   }

@@ -11,6 +11,8 @@ import type { Requests } from './requests.ts';
 import { accounts, products } from './shop.ts';
 
 export class Staff {
+  /** The prices that were last set, whether they are in effect by now or not. */
+  readonly prices = new Map<string, number>();
   readonly #services: SimServices;
   readonly #requests: Requests;
   readonly #answers: Answers;
@@ -33,11 +35,35 @@ export class Staff {
     for (const { productId, unitPrice, stock, available } of products) {
       this.#answers.broughtIn.answered += stock;
       const product = { name: productId, unitPrice, stock, available };
-      const asked: Asked = { what: 'put product', productId, ...product };
-      this.#requests.submit(this.#services['inventory-service'], asked, (tx, { store }) =>
-        putProduct(store, tx, productId, product),
-      );
+      this.prices.set(productId, unitPrice);
+      this.#put(productId, product);
     }
+  }
+
+  /** Opens an account with so much in it, then calls back. */
+  open(userId: string, balance: number, opened: () => void): void {
+    const asked: Asked = { what: 'put account', userId, balance };
+    this.#counted(
+      this.#answers.paidIn,
+      balance,
+      this.#services['payment-service'],
+      asked,
+      (tx, { store }) => putAccount(store, tx, userId, { balance }),
+      opened,
+    );
+  }
+
+  /** Blocks an account, or unblocks it. */
+  block(userId: string, blocked: boolean): void {
+    const asked: Asked = { what: 'put account', userId, blocked };
+    this.#requests.submit(this.#services['payment-service'], asked, (tx, { store }) =>
+      putAccount(store, tx, userId, { blocked }),
+    );
+  }
+
+  /** Takes a product off sale, or offers it again. */
+  offer(productId: string, available: boolean): void {
+    this.#put(productId, { name: productId, unitPrice: this.prices.get(productId) ?? 10, available });
   }
 
   deposit(userId: string, amount: number): void {
@@ -55,9 +81,14 @@ export class Staff {
   }
 
   reprice(productId: string, unitPrice: number): void {
-    const asked: Asked = { what: 'put product', productId, name: productId, unitPrice };
+    this.prices.set(productId, unitPrice);
+    this.#put(productId, { name: productId, unitPrice });
+  }
+
+  #put(productId: string, product: Parameters<typeof putProduct>[3]): void {
+    const asked: Asked = { what: 'put product', productId, ...product };
     this.#requests.submit(this.#services['inventory-service'], asked, (tx, { store }) =>
-      putProduct(store, tx, productId, { name: productId, unitPrice }),
+      putProduct(store, tx, productId, product),
     );
   }
 
@@ -67,8 +98,10 @@ export class Staff {
     service: SimService<P>,
     asked: Asked,
     command: (tx: Transaction, parts: P) => unknown,
+    done: () => void = () => {},
   ): void {
     this.#requests.submit(service, asked, command, (answer) => {
+      done();
       if (answer === 'unanswered') sums.unanswered += amount;
       else if (!(answer instanceof Error)) sums.answered += amount;
     });
