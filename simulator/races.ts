@@ -56,7 +56,10 @@ export function namedRaces(services: SimServices, { accepted }: Pick<Answers, 'a
     ],
     [
       'the balance was exactly enough',
-      count(payment, "SELECT count(*) FROM ledger WHERE kind = 'charge' AND balance_after = 0 AND user_id LIKE 'edge-%'"),
+      count(
+        payment,
+        "SELECT count(*) FROM ledger WHERE kind = 'charge' AND balance_after = 0 AND user_id LIKE 'edge-%'",
+      ),
     ],
     [
       'the balance was one too few',

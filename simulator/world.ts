@@ -20,7 +20,7 @@ import { FailpointSignal, SimService } from './environment/sim-service.ts';
 import type { SimServices } from './environment/sim-services.ts';
 import { isHandled } from './handled.ts';
 import { ShopModel } from './model/shop-model.ts';
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutants/mutant.ts';
 import { PublishedEvents } from './published-events.ts';
 import { PutBacks } from './put-backs.ts';
 import { Restarts } from './restarts.ts';
@@ -72,8 +72,20 @@ export class World {
     });
     const { services, schedule, faults, races, history, model } = this;
     const random = this.random.stream('people');
-    const { orders } = options;
-    this.workload = new Workload({ orders, services, schedule, random, faults, races, history, model, beforeOrder });
+    const { orders, mutant } = options;
+    const given = mutant?.transaction?.bind(mutant);
+    this.workload = new Workload({
+      orders,
+      services,
+      schedule,
+      random,
+      faults,
+      races,
+      history,
+      model,
+      beforeOrder,
+      given,
+    });
     this.modelChecks = new ModelChecks({
       model,
       database: (name) => this.services[name].database.db,

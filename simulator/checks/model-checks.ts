@@ -8,9 +8,9 @@ import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import type { Ability } from '../environment/ability.ts';
-import type { Violation } from '../environment/violation.ts';
 import type { DeadLetter } from '../environment/dead-letters.ts';
 import { epochMs } from '../environment/sim-clock.ts';
+import type { Violation } from '../environment/violation.ts';
 import { promiseAboutEvent } from '../model/promise-about.ts';
 import type { ShopModel } from '../model/shop-model.ts';
 import type { Inability } from '../model/work.ts';
@@ -27,7 +27,14 @@ const withdrawUndisturbedMsMax = 500;
 
 /** The runtime's own tables: other checks read them. */
 const runtimeTables: ReadonlySet<string> = new Set([
-  'inbox', 'publishers', 'journal', 'journal_identity', 'outbox_marks', 'outbox_exceptions', 'suspects', 'idempotency_keys',
+  'inbox',
+  'publishers',
+  'journal',
+  'journal_identity',
+  'outbox_marks',
+  'outbox_exceptions',
+  'suspects',
+  'idempotency_keys',
 ]);
 
 export interface ModelChecksOptions {
@@ -62,7 +69,7 @@ interface Envelope {
 export class ModelChecks {
   readonly #options: ModelChecksOptions;
   /** Of every journal that there has been, lost ones too: bytes by event id. What was done again may differ in its time. */
-  readonly #committed = new Map<string, Buffer[]>();
+  readonly #committed = new Map<string, Pick<Row, 'type' | 'subject'> & { readonly bodies: Buffer[] }>();
   readonly #found: Violation[] = [];
 
   constructor(options: ModelChecksOptions) {
@@ -86,12 +93,20 @@ export class ModelChecks {
     }
     yield* this.#overdueOrders();
     yield* this.#deadLetters();
-    for (const { messageId, body, routingKey, correlationId = '' } of published.values()) {
-      const committed = this.#committed.get(messageId);
-      if (committed?.some((bytes) => bytes.equals(body))) continue;
-      const text = committed ? 'was published with other bytes than were committed' : 'was published and never committed';
-      if (committed || !this.#options.pruned) yield { promise: 'P9', subject: correlationId, text: `${routingKey} ${text}` };
+    for (const message of published.values()) {
+      const text = this.#wrongMessage(message);
+      if (text) yield { promise: 'P9', subject: message.correlationId ?? '', text: `${message.routingKey} ${text}` };
     }
+  }
+
+  /** The broker has taken what is in the journal, and its properties say of it what people look for. */
+  #wrongMessage({ messageId, body, routingKey, correlationId }: OutgoingMessage): string | undefined {
+    const committed = this.#committed.get(messageId);
+    if (!committed) return this.#options.pruned ? undefined : 'was published and never committed';
+    if (!committed.bodies.some((bytes) => bytes.equals(body)))
+      return 'was published with other bytes than were committed';
+    if (committed.type !== routingKey) return `was published for a ${committed.type}`;
+    return committed.subject === correlationId ? undefined : `was published as about ${correlationId}`;
   }
 
   /** What is in the inbox has taken effect, and what has taken effect is in the inbox. */
@@ -105,12 +120,18 @@ export class ModelChecks {
     const { handled } = this.#options.model.logs[service];
     const subjectOf = (id: string) => this.#options.published.get(id)?.correlationId ?? '';
     for (const id of ids) {
-      if (!handled.has(id)) yield { promise: 'P8', subject: subjectOf(id), text: `${id} is in the inbox of ${service} without effect` };
+      if (!handled.has(id))
+        yield { promise: 'P8', subject: subjectOf(id), text: `${id} is in the inbox of ${service} without effect` };
     }
     if (this.#options.pruned) return;
     const inbox = new Set(ids);
     for (const id of handled) {
-      if (!inbox.has(id)) yield { promise: 'P6', subject: subjectOf(id), text: `${id} has taken effect and is not in the inbox of ${service}` };
+      if (!inbox.has(id))
+        yield {
+          promise: 'P6',
+          subject: subjectOf(id),
+          text: `${id} has taken effect and is not in the inbox of ${service}`,
+        };
     }
   }
 
@@ -120,7 +141,11 @@ export class ModelChecks {
       const why = inabilities[reason];
       const log = serviceNames.includes(service as ServiceName) && this.#options.model.logs[service as ServiceName];
       if (!why || (log && log.rightlyUnable.has(`${why} ${messageId}`))) continue;
-      yield { promise: 'P8', subject, text: `${service} dead-lettered ${type} as ${reason}, and could handle it: ${detail}` };
+      yield {
+        promise: 'P8',
+        subject,
+        text: `${service} dead-lettered ${type} as ${reason}, and could handle it: ${detail}`,
+      };
     }
   }
 
@@ -140,7 +165,10 @@ export class ModelChecks {
     const db = this.#options.database(service);
     const { model } = this.#options.model.logs[service];
     yield* model.differences(db);
-    const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").pluck().all();
+    const tables = db
+      .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+      .pluck()
+      .all();
     for (const table of tables) {
       if (runtimeTables.has(table) || model.tables.includes(table)) continue;
       yield { promise: 'P5', subject: '', text: `no check reads the table ${table} of ${service}` };
@@ -151,7 +179,9 @@ export class ModelChecks {
   *#journalOf(service: ServiceName, atTheEnd: boolean): Generator<Violation> {
     const rows = this.#options
       .database(service)
-      .prepare<[], Row>('SELECT position, event_id, type, subject, body FROM journal WHERE dead_letter IS NULL ORDER BY position')
+      .prepare<[], Row>(
+        'SELECT position, event_id, type, subject, body FROM journal WHERE dead_letter IS NULL ORDER BY position',
+      )
       .all();
     const { expected } = this.#options.model.logs[service];
     const waiting = new Map<string, { readonly entry: ExpectedEntry; readonly index: number }[]>();
@@ -165,14 +195,15 @@ export class ModelChecks {
     let before = -1;
     for (const row of rows) {
       const eventId = uuidText(row.event_id);
-      this.#note(eventId, row.body);
+      this.#note(eventId, row);
       const match = waiting.get(`${row.type} ${row.subject}`)?.shift();
       if (!match) {
         const text = `${service} has published ${row.type}, which does not follow from what it has done`;
         yield { promise: promiseAboutEvent(row.type), subject: row.subject, text };
         continue;
       }
-      if (match.index < before) yield { promise: 'P9', subject: row.subject, text: `${row.type} is out of order in the journal` };
+      if (match.index < before)
+        yield { promise: 'P9', subject: row.subject, text: `${row.type} is out of order in the journal` };
       before = match.index;
       yield* this.#entryOf(service, row, eventId, match.entry, atTheEnd);
     }
@@ -184,13 +215,19 @@ export class ModelChecks {
     }
   }
 
-  #note(eventId: string, body: Buffer): void {
+  #note(eventId: string, { body, type, subject }: Row): void {
     const known = this.#committed.get(eventId);
-    if (!known) this.#committed.set(eventId, [body]);
-    else if (!known.some((bytes) => bytes.equals(body))) known.push(body);
+    if (!known) this.#committed.set(eventId, { type, subject, bodies: [body] });
+    else if (!known.bodies.some((bytes) => bytes.equals(body))) known.bodies.push(body);
   }
 
-  *#entryOf(service: ServiceName, row: Row, eventId: string, entry: ExpectedEntry, atTheEnd: boolean): Generator<Violation> {
+  *#entryOf(
+    service: ServiceName,
+    row: Row,
+    eventId: string,
+    entry: ExpectedEntry,
+    atTheEnd: boolean,
+  ): Generator<Violation> {
     const { type, subject } = entry;
     const event = JSON.parse(row.body.toString()) as Envelope;
     if (!isDeepStrictEqual(event.data, JSON.parse(JSON.stringify(entry.data)))) {
@@ -199,7 +236,11 @@ export class ModelChecks {
     }
     for (const [attribute, must] of Object.entries(envelopeOf(service, row, eventId, entry))) {
       if (event[attribute] === must) continue;
-      yield { promise: 'P9', subject, text: `${attribute} of ${type} is ${String(event[attribute])}, and must be ${must}` };
+      yield {
+        promise: 'P9',
+        subject,
+        text: `${attribute} of ${type} is ${String(event[attribute])}, and must be ${must}`,
+      };
     }
     const { cause } = entry;
     const { causationid, traceparent } = event;
@@ -216,7 +257,12 @@ export class ModelChecks {
   }
 
   /** Undefined: it was published in time. */
-  #lateness(service: ServiceName, eventId: string, { type, atMs }: ExpectedEntry, atTheEnd: boolean): string | undefined {
+  #lateness(
+    service: ServiceName,
+    eventId: string,
+    { type, atMs }: ExpectedEntry,
+    atTheEnd: boolean,
+  ): string | undefined {
     const takenAtMs = this.#options.takenAtMs.get(eventId);
     if (takenAtMs === undefined) return atTheEnd ? 'was committed and never published' : undefined;
     const publishing = this.#options.publishing[service];
@@ -259,4 +305,3 @@ function dropPruned(waiting: Map<string, unknown[]>, rows: readonly Row[]): void
   for (const { type, subject } of rows) left.set(`${type} ${subject}`, (left.get(`${type} ${subject}`) ?? 0) + 1);
   for (const [key, entries] of waiting) entries.splice(0, Math.max(0, entries.length - (left.get(key) ?? 0)));
 }
-

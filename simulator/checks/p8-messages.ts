@@ -5,8 +5,8 @@ import { choreography } from '../../shared/contract/choreography.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { uuidText } from '../../shared/runtime/storage/journal.ts';
-import { Counter } from '../environment/faults.ts';
 import type { DeadLetter } from '../environment/dead-letters.ts';
+import { Counter } from '../environment/faults.ts';
 import { poisonReasons } from '../environment/poison.ts';
 import { deliveryLimit } from '../environment/sim-queue.ts';
 import { unpacked } from '../environment/unpacked.ts';
@@ -102,7 +102,8 @@ function* wrongDeadLetters(evidence: Evidence): Generator<Finding> {
   const exhausted = exhaustedCopies(evidence);
   for (const letter of deadLetters) {
     const { service, messageId, subject, reason, detail, type } = letter;
-    if (!hasItsBytes(letter, evidence)) yield { subject, text: `${service} dead-lettered ${type} with other bytes than it had` };
+    if (!hasItsBytes(letter, evidence))
+      yield { subject, text: `${service} dead-lettered ${type} with other bytes than it had` };
     if (reason === 'delivery_limit') {
       if (exhausted.get(`${service} ${messageId}`) > 0) exhausted.add(`${service} ${messageId}`, -1);
       else yield { subject, text: `${type} counts as delivered too often to ${service}, and was not` };

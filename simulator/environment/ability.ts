@@ -41,7 +41,8 @@ export class Ability {
   undisturbed(fromMs: number, untilMs: number, kind = ''): boolean {
     const index = this.#indexAt(fromMs);
     const from = this.#changes[index];
-    if (from === undefined || from > fromMs || (this.#changes[index + 1] ?? Number.POSITIVE_INFINITY) < untilMs) return false;
+    if (from === undefined || from > fromMs || (this.#changes[index + 1] ?? Number.POSITIVE_INFINITY) < untilMs)
+      return false;
     return !(this.#setbacks.get(kind) ?? []).some((atMs) => atMs >= fromMs && atMs <= untilMs);
   }
 

@@ -2,7 +2,15 @@
 import type { AnyEvent, DataOf } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Violation } from '../environment/violation.ts';
-import { answered, emits, listDifference, refused, rowDifferences, type ServiceModel, silent } from './service-model.ts';
+import {
+  answered,
+  emits,
+  listDifference,
+  refused,
+  rowDifferences,
+  type ServiceModel,
+  silent,
+} from './service-model.ts';
 import type { Asked, At, Due, Inability } from './work.ts';
 
 const stockMax = 1_000_000;
@@ -98,7 +106,8 @@ export class InventoryModel implements ServiceModel {
     const product = before ?? { name, unitPrice, stock: 0, available: true, version: 0, movements: [] };
     this.#products.set(productId, product);
     const available = asked.available ?? product.available;
-    const changed = !before || product.name !== name || product.unitPrice !== unitPrice || product.available !== available;
+    const changed =
+      !before || product.name !== name || product.unitPrice !== unitPrice || product.available !== available;
     Object.assign(product, { name, unitPrice, available, version: product.version + (changed ? 1 : 0) });
     const difference = (asked.stock ?? product.stock) - product.stock;
     if (difference !== 0) this.#move(productId, 'set', difference, null, nowMs);
@@ -120,19 +129,27 @@ export class InventoryModel implements ServiceModel {
   }
 
   *differences(db: Database): Generator<Violation> {
-    const reservations = db.prepare<[], { orderId: string; status: string; items: string | null; shortages: string | null }>(
-      'SELECT order_id AS orderId, status, items, shortages FROM reservations',
-    );
-    const rows = reservations.all().map(({ orderId, status, items, shortages }): [string, Reservation] => [
-      orderId,
-      { status, items: JSON.parse(items ?? 'null'), shortages: JSON.parse(shortages ?? 'null') } as Reservation,
-    ]);
+    const reservations = db.prepare<
+      [],
+      { orderId: string; status: string; items: string | null; shortages: string | null }
+    >('SELECT order_id AS orderId, status, items, shortages FROM reservations');
+    const rows = reservations
+      .all()
+      .map(({ orderId, status, items, shortages }): [string, Reservation] => [
+        orderId,
+        { status, items: JSON.parse(items ?? 'null'), shortages: JSON.parse(shortages ?? 'null') } as Reservation,
+      ]);
     yield* rowDifferences('P4', 'its reservation', rows, this.#reservations);
     const products = db.prepare<[], Omit<Shown, 'available'> & { available: number }>(
       'SELECT product_id AS productId, name, unit_price AS unitPrice, stock, available, version FROM products',
     );
-    const found = products.all().map((row): [string, Shown] => [row.productId, { ...row, available: row.available === 1 }]);
-    const must = [...this.#products].map(([productId, product]): [string, Shown] => [productId, shown(productId, product)]);
+    const found = products
+      .all()
+      .map((row): [string, Shown] => [row.productId, { ...row, available: row.available === 1 }]);
+    const must = [...this.#products].map(([productId, product]): [string, Shown] => [
+      productId,
+      shown(productId, product),
+    ]);
     yield* rowDifferences('P4', 'the product', found, new Map(must));
     for (const [productId, { movements }] of this.#products) {
       const wrong = listDifference(movementsOf(db, productId), movements);

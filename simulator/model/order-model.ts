@@ -2,7 +2,15 @@
 import type { AnyEvent } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Violation } from '../environment/violation.ts';
-import { answered, emits, listDifference, refused, rowDifferences, type ServiceModel, silent } from './service-model.ts';
+import {
+  answered,
+  emits,
+  listDifference,
+  refused,
+  rowDifferences,
+  type ServiceModel,
+  silent,
+} from './service-model.ts';
 import type { Answer, Asked, At, Due, Inability } from './work.ts';
 
 const totalMax = 1_000_000_000_000;
@@ -106,7 +114,10 @@ export class OrderModel implements ServiceModel {
     return answered(shown(order), [{ type: 'order.placed', data }]);
   }
 
-  #add(placed: Pick<Order, 'orderId' | 'userId' | 'items' | 'total' | 'placedAtMs' | 'deadlineAtMs'>, { atMs }: At): Order {
+  #add(
+    placed: Pick<Order, 'orderId' | 'userId' | 'items' | 'total' | 'placedAtMs' | 'deadlineAtMs'>,
+    { atMs }: At,
+  ): Order {
     const order: Order = {
       ...placed,
       status: 'pending',
@@ -235,11 +246,13 @@ export class OrderModel implements ServiceModel {
   #note(order: Order, { type, data, subject }: SagaEvent): void {
     this.#facts.add(`${subject} ${type}`);
     if (type === 'inventory.reserved') order.reserved = true;
-    if (type === 'payment.failed' || type === 'payment.refunded' || type === 'payment.voided') order.paymentClosed = true;
+    if (type === 'payment.failed' || type === 'payment.refunded' || type === 'payment.voided')
+      order.paymentClosed = true;
     if (type === 'payment.failed' || type === 'inventory.rejected') order.inventoryClosed = true;
     if (type === 'inventory.released' || type === 'inventory.voided') order.inventoryClosed = true;
     if (type === 'payment.failed') order.refusal = data.reason;
-    const noStock = type === 'inventory.rejected' || (type === 'payment.refunded' && data.because === 'inventory.rejected');
+    const noStock =
+      type === 'inventory.rejected' || (type === 'payment.refunded' && data.because === 'inventory.rejected');
     if (noStock) order.refusal ??= 'out_of_stock';
   }
 
@@ -265,14 +278,21 @@ export class OrderModel implements ServiceModel {
     yield* this.#listDifferences(db);
     const facts = db.prepare<[], string>("SELECT order_id || ' ' || type FROM facts").pluck().all();
     const must = new Map([...this.#facts].map((fact) => [fact, true]));
-    yield* rowDifferences('P7', 'the fact', facts.map((fact): [string, boolean] => [fact, true]), must);
+    yield* rowDifferences(
+      'P7',
+      'the fact',
+      facts.map((fact): [string, boolean] => [fact, true]),
+      must,
+    );
     const catalogue = db.prepare<[], { productId: string; available: number } & Omit<Entry, 'available'>>(
       'SELECT product_id AS productId, name, unit_price AS unitPrice, available, version FROM catalogue',
     );
-    const entries = catalogue.all().map(({ productId, name, unitPrice, available, version }): [string, Entry] => [
-      productId,
-      { name, unitPrice, available: available === 1, version },
-    ]);
+    const entries = catalogue
+      .all()
+      .map(({ productId, name, unitPrice, available, version }): [string, Entry] => [
+        productId,
+        { name, unitPrice, available: available === 1, version },
+      ]);
     yield* rowDifferences('P5', 'its entry in the catalogue', entries, this.#catalogue);
   }
 
@@ -320,7 +340,8 @@ export class OrderModel implements ServiceModel {
     const ended = db.prepare<[], { status: Status; orders: number }>('SELECT status, orders FROM ended_orders').all();
     for (const { status, orders } of ended) {
       const must = [...this.#orders.values()].filter((order) => order.status === status).length;
-      if (orders !== must) yield { promise: 'P2', subject: '', text: `${orders} orders count as ${status}, of ${must}` };
+      if (orders !== must)
+        yield { promise: 'P2', subject: '', text: `${orders} orders count as ${status}, of ${must}` };
     }
   }
 }

@@ -2,7 +2,15 @@
 import type { AnyEvent, DataOf } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Violation } from '../environment/violation.ts';
-import { answered, emits, listDifference, refused, rowDifferences, type ServiceModel, silent } from './service-model.ts';
+import {
+  answered,
+  emits,
+  listDifference,
+  refused,
+  rowDifferences,
+  type ServiceModel,
+  silent,
+} from './service-model.ts';
 import type { Asked, At, Due, Inability } from './work.ts';
 
 const balanceMax = 1_000_000_000_000;
@@ -134,7 +142,8 @@ export class PaymentModel implements ServiceModel {
       const account = this.#accounts.get(userId);
       const is = JSON.stringify([balance, blocked === 1]);
       const must = JSON.stringify(account && [account.balance, account.blocked]);
-      if (is !== must) yield { promise: 'P3', subject: '', text: `the account of ${userId} is ${is}, and must be ${must}` };
+      if (is !== must)
+        yield { promise: 'P3', subject: '', text: `the account of ${userId} is ${is}, and must be ${must}` };
       const wrong = listDifference(entriesOf(db, userId, last), account?.entries ?? []);
       if (wrong) yield { promise: 'P3', subject: '', text: `the ledger of ${userId}: ${wrong}` };
     }
@@ -143,7 +152,8 @@ export class PaymentModel implements ServiceModel {
     }
     const entries = db.prepare<[], number>('SELECT count(*) FROM ledger').pluck().get();
     const sum = [...this.#accounts.values()].reduce((total, account) => total + account.entries.length, 0);
-    if (entries !== sum) yield { promise: 'P3', subject: '', text: `${entries} ledger entries, and there must be ${sum}` };
+    if (entries !== sum)
+      yield { promise: 'P3', subject: '', text: `${entries} ledger entries, and there must be ${sum}` };
   }
 }
 

@@ -78,7 +78,10 @@ export class ShopModel {
       ...definition,
       build: (db: Database): ServiceParts => {
         const parts = definition.build(db);
-        const reactions = Object.entries(parts.reactions).map(([type, react]) => [type, noted(react as unknown as React)]);
+        const reactions = Object.entries(parts.reactions).map(([type, react]) => [
+          type,
+          noted(react as unknown as React),
+        ]);
         const deadlines = parts.deadlines && notedDeadlines(parts.deadlines, log);
         return { ...parts, reactions: Object.fromEntries(reactions) as ServiceParts['reactions'], deadlines };
       },

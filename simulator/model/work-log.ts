@@ -2,8 +2,8 @@
 // it had never happened, and so is what was lost when the database was put back.
 import { isDeepStrictEqual } from 'node:util';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
-import type { PromiseId, Violation } from '../environment/violation.ts';
 import type { Transition } from '../environment/sim-database.ts';
+import type { PromiseId, Violation } from '../environment/violation.ts';
 import { promiseAbout, promiseAboutAnswer } from './promise-about.ts';
 import type { ServiceModel } from './service-model.ts';
 import type { Answer, Due, Expected, Work } from './work.ts';
@@ -77,7 +77,9 @@ export class WorkLog {
   /** What a savepoint undoes has not happened, except that somebody was refused, or an event was. */
   #undo(): void {
     const undone = this.#group.splice(this.#saved);
-    this.#group.push(...undone.filter((work) => work.kind === 'unable' || (work.kind === 'request' && !work.answer.ok)));
+    this.#group.push(
+      ...undone.filter((work) => work.kind === 'unable' || (work.kind === 'request' && !work.answer.ok)),
+    );
   }
 
   #commit(): void {
@@ -100,7 +102,8 @@ export class WorkLog {
   }
 
   #object(promise: PromiseId, subject: string, text: string): void {
-    if (this.violations.length < violationsMax) this.violations.push({ promise, subject, text: `${this.#service}: ${text}` });
+    if (this.violations.length < violationsMax)
+      this.violations.push({ promise, subject, text: `${this.#service}: ${text}` });
   }
 
   #apply(work: Work, atMs: number, object: (promise: PromiseId, subject: string, text: string) => void): void {
@@ -115,7 +118,8 @@ export class WorkLog {
       const [is, must] = [textOf(work.answer), textOf(due.answer)];
       if (!sameJson(is, must)) {
         const subject = 'orderId' in work.asked ? work.asked.orderId : '';
-        const promise = work.answer.ok && due.answer?.ok ? promiseAboutAnswer(work.asked.what) : promiseAbout(work.asked.what);
+        const promise =
+          work.answer.ok && due.answer?.ok ? promiseAboutAnswer(work.asked.what) : promiseAbout(work.asked.what);
         object(promise, subject, `${work.asked.what} was answered ${is}, and must be ${must}`);
       }
       return work.answer.ok ? this.#expect(due, work.cause, nowMs, atMs) : undefined;
@@ -127,7 +131,8 @@ export class WorkLog {
     const due = this.#model.react(event, at);
     const must = typeof due === 'string' ? due : (due.outcome ?? '');
     const is = work.kind === 'event' ? work.outcome : work.why;
-    if (is !== must) object(promiseAbout(is, must), event.subject, `${event.type} led to ${is}, and must lead to ${must}`);
+    if (is !== must)
+      object(promiseAbout(is, must), event.subject, `${event.type} led to ${is}, and must lead to ${must}`);
     if (work.kind === 'unable') {
       if (is === must) this.rightlyUnable.add(`${work.why} ${event.id}`);
       return;

@@ -9,7 +9,11 @@ export type Asked =
   | {
       readonly what: 'place order';
       readonly userId: string;
-      readonly items: readonly { readonly productId: string; readonly qty: number; readonly unitPrice?: number | undefined }[];
+      readonly items: readonly {
+        readonly productId: string;
+        readonly qty: number;
+        readonly unitPrice?: number | undefined;
+      }[];
       readonly deadlineMs: number;
       /** Idempotency-Key. */
       readonly key: string | undefined;

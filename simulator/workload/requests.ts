@@ -1,5 +1,6 @@
 // How people ask a service: a command of the real code, submitted to whichever process runs, with an answer or without.
 
+import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { Cause, Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceParts } from '../../shared/runtime/node/service.ts';
 import type { Schedule } from '../environment/schedule.ts';
@@ -21,11 +22,18 @@ export class Requests {
   /** Orders and cancellations that are under way or planned, and that the run must wait for. */
   open = 0;
   readonly #model: ShopModel;
+  readonly #given: (tx: Transaction, service: ServiceName) => Transaction;
   #count = 0;
 
-  constructor(schedule: Schedule, model: ShopModel) {
+  /** @param given what a command is given as its transaction, where a bug is planted */
+  constructor(
+    schedule: Schedule,
+    model: ShopModel,
+    given: (tx: Transaction, service: ServiceName) => Transaction = (tx) => tx,
+  ) {
     this.#schedule = schedule;
     this.#model = model;
+    this.#given = given;
   }
 
   /** Each request has an id and a trace of its own, as over HTTP. */
@@ -51,7 +59,8 @@ export class Requests {
       let open = true;
       const cause = this.#newCause();
       node.submit(
-        (tx) => this.#model.request(service.name, asked, cause, tx, () => command(tx, node.parts)),
+        (tx) =>
+          this.#model.request(service.name, asked, cause, tx, () => command(this.#given(tx, service.name), node.parts)),
         cause,
         (result) => {
           open = false;

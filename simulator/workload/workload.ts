@@ -18,7 +18,7 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    this.#requests = new Requests(options.schedule, options.model);
+    this.#requests = new Requests(options.schedule, options.model, options.given);
     this.#staff = new Staff(options.services, this.#requests, this.answers);
     this.#customers = new Customers(options, this.#requests, this.answers, this.#staff.prices);
   }

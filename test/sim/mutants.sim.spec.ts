@@ -1,7 +1,7 @@
 // Planted bugs: the simulator finds each of them, with the faults that bring it to light, and makes a failing run small.
 import { expect } from 'chai';
 import { allFaults, type FaultKind } from '../../simulator/environment/faults.ts';
-import { mutants } from '../../simulator/mutants.ts';
+import { mutants } from '../../simulator/mutants/all-mutants.ts';
 import { shrink } from '../../simulator/shrink.ts';
 import { simulate } from '../../simulator/simulation.ts';
 
