@@ -41,7 +41,7 @@ const episodes: readonly Episode[] = [
   { kind: 'crash-loop',          perOrders: 1_000, least: 2, prepare: crashLoop },
   { kind: 'power-loss',          perOrders: 2_000, least: 1, prepare: powerLoss },
   { kind: 'power-loss',          perOrders: 40,    least: 1, prepare: checkpoint, checkpoints: true },
-  { kind: 'connection-cut',      perOrders: 300,   least: 4, prepare: connectionCut },
+  { kind: 'connection-cut',      perOrders: 150,   least: 8, prepare: connectionCut },
   { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
   { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
   { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
@@ -121,7 +121,10 @@ function checkpoint(world: World, random: Random) {
 
 function connectionCut(world: World, random: Random) {
   return () => {
-    if (any(world, random).cut(random.pick(['publisher', 'consumer', 'both']))) world.faults.add('connection-cut');
+    const which = random.pick(['publisher', 'consumer', 'both', 'at publish', 'at publish'] as const);
+    const service = any(world, random);
+    const cut = which === 'at publish' ? service.cutAtPublish() : service.cut(which);
+    if (cut) world.faults.add('connection-cut');
   };
 }
 
@@ -185,11 +188,16 @@ function clockJump(world: World, random: Random) {
   };
 }
 
-function unroutable({ broker, schedule }: World, random: Random) {
+/** Now and then its publisher crashes meanwhile: what the broker has not taken must be published by the next process. */
+function unroutable({ broker, schedule, faults, allServices }: World, random: Random) {
   return () => {
     const route = random.pick(broker.routes);
     broker.unbind(route);
-    schedule.after(random.between(1_000, 15_000), () => broker.bind(route));
+    const durationMs = random.between(1_000, 15_000);
+    schedule.after(durationMs, () => broker.bind(route));
+    const publisher = allServices.find(({ name }) => route.startsWith(`${exchangeOf(name)}/`));
+    if (!publisher || !faults.on('crash') || random.chance(0.5)) return;
+    schedule.after(random.between(1_000, durationMs), () => faults.active && publisher.crash('between steps'));
   };
 }
 

@@ -47,9 +47,16 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
       for (const { messageId } of unpacked(message)) deliveries.add(messageId, 1 + redeliveries);
     }
     const dead = new Counter();
-    for (const { service, messageId } of deadLetters) if (service === queue.name) dead.add(messageId);
+    const failed = new Set<string>();
+    for (const { service, messageId, reason } of deadLetters) {
+      if (service !== queue.name) continue;
+      dead.add(messageId);
+      if (reason === 'reaction-failed') failed.add(messageId);
+    }
     for (const [id, times] of dead.counts) {
-      if (poison.has(id) || times <= deliveries.get(id) + 1) continue;
+      // What was dead-lettered at once is known by the time at which it could be fetched.
+      const fetched = failed.has(id) && deliveries.get(id) > 0 ? 0 : 1;
+      if (poison.has(id) || times <= deliveries.get(id) + fetched) continue;
       const text = `${queue.name} has dead-lettered an event ${times} times that was delivered ${deliveries.get(id)} times`;
       yield { subject: '', text };
     }

@@ -38,12 +38,15 @@ export class Ability {
   }
 
   /** Nothing has gone wrong between two moments. */
-  undisturbed(fromMs: number, untilMs: number, kind = ''): boolean {
+  undisturbed(fromMs: number, untilMs: number): boolean {
     const index = this.#indexAt(fromMs);
-    const from = this.#changes[index];
-    if (from === undefined || from > fromMs || (this.#changes[index + 1] ?? Number.POSITIVE_INFINITY) < untilMs)
-      return false;
-    return !(this.#setbacks.get(kind) ?? []).some((atMs) => atMs >= fromMs && atMs <= untilMs);
+    const from = this.#changes[index] ?? Number.POSITIVE_INFINITY;
+    return from <= fromMs && (this.#changes[index + 1] ?? Number.POSITIVE_INFINITY) >= untilMs;
+  }
+
+  /** An attempt of this kind was in vain between two moments. */
+  hadSetbacks(fromMs: number, untilMs: number, kind: string): boolean {
+    return (this.#setbacks.get(kind) ?? []).some((atMs) => atMs >= fromMs && atMs <= untilMs);
   }
 
   /** Index of the last time that it became able, up to this moment; or the first after it. */

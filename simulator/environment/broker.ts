@@ -6,6 +6,7 @@ import { type Topology, wholeTopology } from '../../shared/contract/topology.ts'
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Faults } from './faults.ts';
 import type { Random } from './random.ts';
+import { isSagaEvent } from './saga-event.ts';
 import type { Owner, Schedule } from './schedule.ts';
 import { SimBus } from './sim-bus.ts';
 import { type ConsumerLink, type Copy, type Link, SimQueue } from './sim-queue.ts';
@@ -183,7 +184,7 @@ export class SimBroker {
     const holdUntilMs = this.interference.holdUntilMs?.(queue, copy);
     if (holdUntilMs !== undefined) {
       this.schedule.after(holdUntilMs - this.schedule.nowMs, () => bus.deliver(copy), link);
-    } else if (this.faults.on('delay') && this.random.chance(0.015)) {
+    } else if (this.faults.on('delay') && this.random.chance(isSagaEvent(copy.message.routingKey) ? 0.015 : 0.2)) {
       this.faults.add('delay');
       const delayMs = this.random.chance(0.8) ? this.random.between(5, 100) : this.random.between(100, 20_000);
       this.schedule.after(delayMs, () => bus.deliver(copy), link);

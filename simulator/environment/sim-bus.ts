@@ -21,6 +21,7 @@ export class SimBus implements Bus {
   #consumer: ConsumerLink | undefined;
   #consuming = false;
   #stopped = false;
+  #cutAtPublish = false;
   #lastError: string | undefined;
 
   constructor(broker: SimBroker, queue: SimQueue, process: Owner) {
@@ -47,6 +48,9 @@ export class SimBus implements Bus {
     link.inFlight.add(pending);
     link.outbound.push(pending);
     this.#broker.schedule.after(this.#broker.latencyMs(), () => this.#arrive(link), link);
+    if (!this.#cutAtPublish) return;
+    this.#cutAtPublish = false;
+    this.#broker.schedule.after(this.#broker.random.below(4), () => this.cut('publisher'), link);
   }
 
   backlog(done: (messages: number | undefined) => void): void {
@@ -80,6 +84,11 @@ export class SimBus implements Bus {
     this.#lastError = 'connection cut';
     if (which !== 'consumer') this.#cutPublisher();
     if (which !== 'publisher') this.#cutConsumer();
+  }
+
+  /** Ends the connection for publishing while the next message is on its way, or its confirm is. */
+  cutAtPublish(): void {
+    this.#cutAtPublish = true;
   }
 
   blockedChanged(): void {

@@ -158,6 +158,12 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     return this.#process !== undefined;
   }
 
+  /** The connection ends while the next message is on its way to the broker. */
+  cutAtPublish(): boolean {
+    this.#process?.bus.cutAtPublish();
+    return this.#process !== undefined;
+  }
+
   /** Calls back as soon as a process runs, at once if one does. */
   whenUp(run: () => void): void {
     if (this.#process) run();

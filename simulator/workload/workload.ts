@@ -84,15 +84,15 @@ export class Workload {
   }
 
   #besides(): void {
-    const { random, faults } = this.#options;
+    const { random, faults, schedule } = this.#options;
     const { recent } = this.answers;
     if (random.chance(0.03)) this.#staff.deposit(random.pick(poorUsers), random.between(100, 3_000));
     if (random.chance(0.03)) this.#staff.restock(random.pick(fewProducts), random.between(1, 6));
-    if (random.chance(0.02)) {
+    if (random.chance(0.04)) {
       // Several in a row: each can overtake the one before.
       const productId = random.pick(plentifulProducts);
       for (let changes = random.between(1, 4); changes > 0; changes--) {
-        this.#staff.reprice(productId, random.between(10, 20));
+        schedule.after(random.below(20), () => this.#staff.reprice(productId, random.between(10, 20)));
       }
     }
     if (random.chance(0.005)) this.#staff.block(random.pick([...richUsers, 'blocked']), random.chance(0.3));
