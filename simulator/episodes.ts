@@ -45,7 +45,7 @@ const episodes: readonly Episode[] = [
   { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
   { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
   { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
-  { kind: 'put-back',            perOrders: 700,   least: serviceNames.length, prepare: putBack },
+  { kind: 'put-back',            perOrders: 350,   least: 2 * serviceNames.length, prepare: putBack },
   { kind: 'database-full',       perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
   { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
   { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
@@ -153,12 +153,23 @@ function away(world: World, random: Random) {
   };
 }
 
-/** Every service in turn, from a snapshot that is some hundred orders old. */
+/**
+ * Every service in turn, from a snapshot that is some hundred orders old. Of the older ones, others have compared journals
+ * beyond the snapshot.
+ */
 function putBack({ allServices, putBacks, schedule, faults }: World, random: Random) {
   return (index: number) => {
     const service = allServices[index % allServices.length] as SimService;
     const snapshot = putBacks.snapshot(service);
-    schedule.after(random.pick([random.between(50, 500), random.between(500, 10_000)]), () => {
+    const compared = random.chance(0.5);
+    const ageMs = compared ? random.between(8_000, 20_000) : random.pick([random.between(50, 500), random.between(500, 10_000)]);
+    // Once to see the end of a journal, and once when what was there has had the time to arrive.
+    for (const atMs of compared ? [1_000, 7_000] : []) {
+      schedule.after(atMs, () => {
+        for (const { node } of allServices) node?.reconciliation.request();
+      });
+    }
+    schedule.after(ageMs, () => {
       if (!faults.active) return;
       faults.add('put-back');
       service.crash('put back');
