@@ -5,6 +5,7 @@ import type { PutBackEvidence } from './checks/evidence.ts';
 import type { ModelChecks } from './checks/model-checks.ts';
 import type { SimService } from './environment/sim-service.ts';
 import type { ShopModel } from './model/shop-model.ts';
+import type { Committed } from './model/work-log.ts';
 import type { Answers, Sums } from './workload/answers.ts';
 
 /** A database as it was, and what people had been answered by then. */
@@ -13,7 +14,7 @@ export interface Snapshot {
   readonly bytes: Buffer;
   readonly sums: readonly { readonly sums: Sums; readonly answered: number }[];
   /** Works that it holds. */
-  readonly works: number;
+  readonly works: readonly Committed[];
 }
 
 export class PutBacks {
@@ -35,7 +36,7 @@ export class PutBacks {
     const ofService =
       service.name === 'payment-service' ? [paidIn] : service.name === 'inventory-service' ? [broughtIn] : [];
     const sums = ofService.map((one) => ({ sums: one, answered: one.answered }));
-    return { service, bytes: service.database.snapshot(), sums, works: this.#model.logs[service.name].length };
+    return { service, bytes: service.database.snapshot(), sums, works: this.#model.logs[service.name].snapshot() };
   }
 
   /** The service must not be running. */

@@ -61,8 +61,10 @@ export class DeadLetters {
    */
   redriveUnhandled(): boolean {
     this.#drain();
+    const refused = new Set(this.#entries.map(describe).filter(isRefused).map(keyOf));
     const unhandled = this.#entries.filter((entry) => {
       const letter = describe(entry);
+      if (refused.has(keyOf(letter))) return false;
       if (this.#options.poison.has(letter.messageId) || !this.#isExplained(letter)) return false;
       const events = unpacked(entry.copy.message);
       const ids = events.length > 1 ? events.map(({ messageId }) => messageId) : [letter.messageId];
@@ -115,6 +117,15 @@ export class DeadLetters {
       });
     }
   }
+}
+
+/** The service has said that it cannot handle it, whatever had been in the way before. */
+function isRefused({ reason }: DeadLetter): boolean {
+  return reason === 'unknown-subject' || reason === 'contradictory';
+}
+
+function keyOf({ service, messageId }: DeadLetter): string {
+  return `${service} ${messageId}`;
 }
 
 function describe({ service, copy }: Entry): DeadLetter {

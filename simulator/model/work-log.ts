@@ -8,7 +8,7 @@ import { promiseAbout, promiseAboutAnswer } from './promise-about.ts';
 import type { ServiceModel } from './service-model.ts';
 import type { Answer, Due, Expected, Work } from './work.ts';
 
-interface Committed {
+export interface Committed {
   readonly work: Work;
   /** By the clock of the run. */
   readonly atMs: number;
@@ -58,9 +58,9 @@ export class WorkLog {
     return this.#expected;
   }
 
-  /** Works so far: what `putBack` takes. */
-  get length(): number {
-    return this.#committed.length;
+  /** The works so far: what `putBack` takes. */
+  snapshot(): readonly Committed[] {
+    return [...this.#committed];
   }
 
   add(work: Work): void {
@@ -92,12 +92,12 @@ export class WorkLog {
     }
   }
 
-  /** The database holds only the first so many works again. */
-  putBack(length: number): void {
+  /** The database holds just these works again. */
+  putBack(works: readonly Committed[]): void {
     this.#model = this.#newModel();
     this.#expected = [];
     this.#handled = new Set();
-    this.#committed.length = length;
+    this.#committed = [...works];
     for (const { work, atMs } of this.#committed) this.#apply(work, atMs, () => {});
   }
 

@@ -1,7 +1,8 @@
 // Outbox, relay and journal: how events get to the broker.
 import { cloudEventBatchContentType } from '../../shared/contract/cloud-event.ts';
+import { uuidBytes, uuidText } from '../../shared/contract/event-id.ts';
 import { isTransient } from '../../shared/runtime/storage/database.ts';
-import { checksumOf, uuidBytes, uuidText } from '../../shared/runtime/storage/journal.ts';
+import { checksumOf } from '../../shared/runtime/storage/journal.ts';
 import { Random } from '../environment/random.ts';
 import { uuidV7 } from '../environment/sim-clock.ts';
 import { replaced } from '../environment/sim-database.ts';
