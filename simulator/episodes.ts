@@ -162,7 +162,9 @@ function putBack({ allServices, putBacks, schedule, faults }: World, random: Ran
     const service = allServices[index % allServices.length] as SimService;
     const snapshot = putBacks.snapshot(service);
     const compared = random.chance(0.5);
-    const ageMs = compared ? random.between(8_000, 20_000) : random.pick([random.between(50, 500), random.between(500, 10_000)]);
+    const ageMs = compared
+      ? random.between(8_000, 20_000)
+      : random.pick([random.between(50, 500), random.between(500, 10_000)]);
     // Once to see the end of a journal, and once when what was there has had the time to arrive.
     for (const atMs of compared ? [1_000, 7_000] : []) {
       schedule.after(atMs, () => {

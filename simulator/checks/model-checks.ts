@@ -25,7 +25,8 @@ const refusalMsMax = 60_000;
 
 /** The same for an order whose deadline has passed: it is withdrawn. */
 const withdrawMsMax = 20_000;
-const withdrawUndisturbedMsMax = 500;
+/** While one deadline could not be met, the others are looked at once a second. */
+const withdrawUndisturbedMsMax = 2_500;
 
 /** The runtime's own tables: other checks read them. */
 const runtimeTables: ReadonlySet<string> = new Set([

@@ -23,6 +23,8 @@ export interface Interference {
   refused?(owner: string, message: OutgoingMessage): void;
 }
 
+const prefetches = [1, 20, 100, 300] as const;
+
 export class SimBroker {
   readonly queues = new Map<string, SimQueue>();
   readonly schedule: Schedule;
@@ -106,6 +108,20 @@ export class SimBroker {
   block(blocked: boolean): void {
     this.blocked = blocked;
     for (const bus of this.#buses) bus.blockedChanged();
+  }
+
+  /** From now on every consumer takes many messages at a time. */
+  widenPrefetch(): void {
+    for (const queue of this.queues.values()) {
+      if (!queue.consumer) continue;
+      queue.consumer.prefetch = Math.max(...prefetches);
+      this.pump(queue);
+    }
+  }
+
+  /** Of a new consumer. */
+  prefetch(): number {
+    return this.random.pick(prefetches.slice(this.faults.active ? 0 : -1));
   }
 
   latencyMs(): number {

@@ -36,6 +36,7 @@ export interface DeadLettersOptions {
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
   readonly #entries: Entry[] = [];
+  readonly #putBackForGood = new Set<Entry>();
 
   constructor(options: DeadLettersOptions) {
     this.#options = options;
@@ -57,20 +58,24 @@ export class DeadLetters {
 
   /**
    * Puts back everything that can be handled and has not been: also what was put back before and was lost with its queue.
-   * False: there was nothing.
+   * Once: from now on nothing is lost. False: there was nothing.
    */
   redriveUnhandled(): boolean {
     this.#drain();
     const refused = new Set(this.#entries.map(describe).filter(isRefused).map(keyOf));
     const unhandled = this.#entries.filter((entry) => {
+      if (this.#putBackForGood.has(entry)) return false;
       const letter = describe(entry);
-      if (refused.has(keyOf(letter))) return false;
       if (this.#options.poison.has(letter.messageId) || !this.#isExplained(letter)) return false;
       const events = unpacked(entry.copy.message);
       const ids = events.length > 1 ? events.map(({ messageId }) => messageId) : [letter.messageId];
-      return !ids.every((id) => this.#options.isHandled(entry.service, id));
+      const { service } = entry;
+      return !ids.every((id) => this.#options.isHandled(service, id) || refused.has(`${service} ${id}`));
     });
-    for (const entry of unhandled) this.#putBack(entry, 1);
+    for (const entry of unhandled) {
+      this.#putBackForGood.add(entry);
+      this.#putBack(entry, 1);
+    }
     return unhandled.length > 0;
   }
 

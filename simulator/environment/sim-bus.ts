@@ -177,7 +177,7 @@ export class SimBus implements Bus {
   #connectConsumer(): void {
     if (!this.#consuming || this.#consumer) return;
     if (!this.#broker.up) return this.#later(() => this.#connectConsumer(), 300);
-    this.#consumer = new ConsumerLink(this.#broker.random.pick([1, 20, 100, 300]), (copy, link) => {
+    this.#consumer = new ConsumerLink(this.#broker.prefetch(), (copy, link) => {
       if (this.#consuming) this.#listener?.delivered(this.#delivery(copy, link));
     });
     this.#queue.consumer = this.#consumer;

@@ -113,7 +113,7 @@ export interface Pending {
 /** One TCP connection; what is on its way is lost with it. */
 export class Link implements Owner {
   alive = true;
-  readonly prefetch: number;
+  prefetch: number;
   /** Publisher: on the way to the broker, in order. */
   readonly outbound: Pending[] = [];
   outboundHead = 0;
