@@ -138,11 +138,14 @@ function exhaustedCopies({ queues }: Evidence): Counter {
 }
 
 /** What was published, or injected as poison, byte by byte. Of a batch, each event. */
-function hasItsBytes({ messageId, body }: DeadLetter, { published, poisonBodies }: Evidence): boolean {
+function hasItsBytes({ messageId, body }: DeadLetter, { published, poisonBodies, lost }: Evidence): boolean {
   const known = published.get(messageId)?.body ?? poisonBodies.get(messageId);
   if (known?.equals(body)) return true;
   if (body[0] !== openBracket) return false;
-  const events = JSON.parse(body.toString()) as { readonly id: string }[];
-  return events.every((event) => published.get(event.id)?.body.equals(Buffer.from(JSON.stringify(event))));
+  const events = JSON.parse(body.toString()) as { readonly id: string; readonly subject: string }[];
+  return events.every(
+    // What was lost and done again may have been published with another time.
+    (event) => lost.has(event.subject) || published.get(event.id)?.body.equals(Buffer.from(JSON.stringify(event))),
+  );
 }
 const openBracket = 0x5b;

@@ -92,13 +92,16 @@ export class WorkLog {
     }
   }
 
-  /** The database holds just these works again. */
-  putBack(works: readonly Committed[]): void {
+  /** The database holds just these works again. Returns the orders and products that the others were about. */
+  putBack(works: readonly Committed[]): string[] {
+    const kept = new Set(works);
+    const lost = this.#committed.filter((one) => !kept.has(one)).map(({ work }) => subjectOf(work));
     this.#model = this.#newModel();
     this.#expected = [];
     this.#handled = new Set();
     this.#committed = [...works];
     for (const { work, atMs } of this.#committed) this.#apply(work, atMs, () => {});
+    return lost.filter((subject) => subject !== '');
   }
 
   #object(promise: PromiseId, subject: string, text: string): void {
@@ -148,6 +151,16 @@ export class WorkLog {
       this.#expected.push({ type, subject: orderId ?? productId ?? '', data, cause, nowMs, atMs });
     }
   }
+}
+
+/** The order or product that a work is about; empty: it is about neither. */
+function subjectOf(work: Work): string {
+  if (work.kind === 'deadline') return work.orderId;
+  if (work.kind !== 'request') return work.event.subject;
+  const { asked, answer } = work;
+  if (asked.what === 'cancel order') return asked.orderId;
+  if (asked.what === 'put product' || asked.what === 'restock') return asked.productId;
+  return asked.what === 'place order' && answer.ok ? (answer.value as { readonly orderId: string }).orderId : '';
 }
 
 /** Whether two texts say the same, in whatever order. */
