@@ -16,7 +16,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'no-savepoint',
     bug: 'what a reaction has written before it throws is committed with the rest of its group',
-    promise: 'P2',
+    promise: 'P9',
     statements: () => (sql, statement) =>
       sql === 'ROLLBACK TO work' ? replaced(statement, { run: () => ({ changes: 0, lastInsertRowid: 0 }) }) : statement,
   },
