@@ -4,7 +4,7 @@ import { UsageError } from '../local/usage-error.ts';
 import { type Peer, peers } from './load/load.ts';
 import { fullPlan, type Plan, quickPlan } from './measure/plan.ts';
 
-export const sections = ['saturation', 'latency', 'failure', 'memory', 'kill', 'growth'] as const;
+export const sections = ['saturation', 'latency', 'failure', 'memory', 'kill', 'growth', 'overload'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {
@@ -32,7 +32,7 @@ Everything runs on this machine, with a broker of its own, and is removed afterw
 
   --quick          about two minutes; shows whether something broke, too short for figures
   --only A,B       some of ${sections.join(', ')}
-                   (default: all, but kill only with --peers, and growth not with --quick)
+                   (default: all but overload; kill only with --peers, growth not with --quick)
   --peers          measure the peers in bench/peers as well, in turns with the services: saturation, latency at
                    ${fullPlan.peerRates.join(' and ')}/s, fsyncs, and the orders that are lost, stuck or doubled when services are
                    killed; installs their packages; takes 15 minutes more, with --quick 4
@@ -69,7 +69,9 @@ export function readOptions(args: readonly string[]): Options {
     plan: {
       ...base,
       ...(rounds === undefined ? {} : { rounds, latencyRounds: rounds, growthRounds: rounds }),
-      ...(seconds === undefined ? {} : { saturationS: seconds, latencyS: seconds, fsyncS: seconds, growthS: seconds }),
+      ...(seconds === undefined
+        ? {}
+        : { saturationS: seconds, latencyS: seconds, fsyncS: seconds, growthS: seconds, overloadS: seconds }),
       ...(memorySagas === undefined ? {} : { memorySagas }),
     },
   };
@@ -100,7 +102,8 @@ function parsed(args: readonly string[]) {
 
 function sectionsIn(only: readonly string[] | undefined, quick: boolean, withPeers: boolean): Section[] {
   if (only === undefined) {
-    const leftOut = [...(quick ? ['growth'] : []), ...(withPeers ? [] : ['kill'])];
+    // Overload takes minutes in which the machine can do nothing else.
+    const leftOut = ['overload', ...(quick ? ['growth'] : []), ...(withPeers ? [] : ['kill'])];
     return sections.filter((section) => !leftOut.includes(section));
   }
   const names = only.flatMap((list) => list.split(','));

@@ -9,6 +9,7 @@ import { measureGrowth } from './measure/growth.ts';
 import { measureKills } from './measure/kills.ts';
 import { measureLatency } from './measure/latency.ts';
 import { measureMemory, rssOf } from './measure/memory.ts';
+import { measureOverload } from './measure/overload.ts';
 import { measureSaturation, roughSaturation } from './measure/saturation.ts';
 import type { Options, Section } from './options.ts';
 import { describeMachine } from './report/machine.ts';
@@ -20,7 +21,7 @@ import { startStage } from './stage/start-stage.ts';
 
 type Figures = Pick<
   BenchResult,
-  'messages' | 'saturation' | 'fsyncs' | 'latency' | 'failure' | 'memory' | 'kills' | 'growth'
+  'messages' | 'saturation' | 'fsyncs' | 'latency' | 'failure' | 'memory' | 'kills' | 'growth' | 'overload'
 >;
 
 /**
@@ -108,6 +109,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
   const failure = wants('failure') ? await measureFailurePath(bench, stage) : undefined;
   const memory = wants('memory') ? await measureMemory(bench, stage, rssAtStart) : undefined;
   const kills = wants('kill') ? await measureKills(bench, stage, ['services', ...bench.peers]) : undefined;
+  const overload = wants('overload') ? await measureOverload(bench, stage, bench.plan.overloadS) : undefined;
   const messages = messagesOf(stage.samples);
   await stage.stop();
   const growth = wants('growth') ? await measureGrowth(bench) : undefined;
@@ -120,6 +122,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
     ...(memory ? { memory } : {}),
     ...(kills ? { kills } : {}),
     ...(growth ? { growth } : {}),
+    ...(overload ? { overload } : {}),
   };
 }
 

@@ -27,12 +27,17 @@ export class HttpClient {
   send(request: string, answered: Answered): void {
     const connection = this.#idle.pop() ?? this.#open();
     if (connection) this.#write(connection, request, answered);
-    else this.#queue.push({ request, answered });
+    else if (this.#queue.length < this.#connectionsMax) this.#queue.push({ request, answered });
+    // Whoever offers far more than is taken must not pile it up either.
+    else setImmediate(answered, 0, '');
   }
 
   /** A server may be about to close what has been idle for seconds; a request sent then would fail. */
   closeIdle(): void {
-    for (const { socket } of this.#idle) socket.destroy();
+    for (const connection of this.#idle.splice(0)) {
+      this.#all.delete(connection);
+      connection.socket.destroy();
+    }
   }
 
   #open(): Connection | undefined {

@@ -40,6 +40,8 @@ export interface OpenLoad extends AnyLoad {
   readonly seconds: number;
   /** Whether the result names the orders that were accepted. */
   readonly keepOrderIds?: boolean;
+  /** How long sagas are waited for at the end. Left out: long enough for all. */
+  readonly drainS?: number;
 }
 
 /** A fixed number of sagas is in flight: each that ends makes room for the next. For saturation only. */

@@ -51,6 +51,7 @@ async function measureOne({ plan }: Bench, stage: Stage, target: Target): Promis
         warmUpS,
         seconds: planned * secondsPerKill,
         keepOrderIds: true,
+        drainS: 0,
       },
       (ended) => {
         if (ended > 0) killing ??= awaitedLater(killInTurn(stage, target, planned, loadOver.signal));

@@ -23,6 +23,7 @@ export interface Plan {
   readonly killsPerService: number;
   /** How long orders may take to end afterwards: more than their deadline. */
   readonly killWaitS: number;
+  readonly overloadS: number;
   readonly growthRounds: number;
   readonly growthS: number;
   readonly growthOrders: number;
@@ -46,6 +47,7 @@ export const fullPlan: Plan = {
   killRatePerS: 500,
   killsPerService: 8,
   killWaitS: 60,
+  overloadS: 60,
   growthRounds: 3,
   growthS: 15,
   growthOrders: 1_000_000,
@@ -68,6 +70,7 @@ export const quickPlan: Plan = {
   killRatePerS: 200,
   killsPerService: 2,
   killWaitS: 40,
+  overloadS: 10,
   growthRounds: 1,
   growthS: 4,
   growthOrders: 50_000,

@@ -6,6 +6,7 @@ import { growthReport } from './growth-report.ts';
 import { killReport } from './kill-report.ts';
 import { latencyReport } from './latency-report.ts';
 import { memoryReport } from './memory-report.ts';
+import { overloadReport } from './overload-report.ts';
 import { peerTable } from './peer-table.ts';
 import type { BenchResult } from './result.ts';
 import { saturationReport } from './saturation-report.ts';
@@ -21,6 +22,7 @@ export function reportOf(result: BenchResult): string {
     result.memory && memoryReport(result.memory),
     result.kills && killReport(result.kills),
     result.growth && growthReport(result.growth),
+    result.overload && overloadReport(result.overload),
     result.peers.length > 0 ? peerTable(result) : undefined,
   ];
   return `${parts.filter((part) => part !== undefined).join('\n\n')}\n`;

@@ -7,6 +7,7 @@ import type { GrowthResult } from '../measure/growth.ts';
 import type { KillResult } from '../measure/kills.ts';
 import type { LatencyResult } from '../measure/latency.ts';
 import type { MemoryResult } from '../measure/memory.ts';
+import type { OverloadResult } from '../measure/overload.ts';
 import type { Plan } from '../measure/plan.ts';
 import type { SaturationResult } from '../measure/saturation.ts';
 import type { Machine } from './machine.ts';
@@ -33,6 +34,7 @@ export interface BenchResult {
   readonly memory?: MemoryResult;
   readonly kills?: readonly KillResult[];
   readonly growth?: readonly GrowthResult[];
+  readonly overload?: OverloadResult;
 }
 
 export function messagesOf(samples: SampleMessages): BenchResult['messages'] {

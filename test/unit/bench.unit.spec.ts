@@ -239,16 +239,17 @@ describe('benchmark: peers', () => {
 });
 
 describe('benchmark: the command line', () => {
-  it('measures everything but kills, and with --quick everything but kills and growth', () => {
-    expect(readOptions([]).only).to.deep.equal(sections.filter((section) => section !== 'kill'));
-    expect(readOptions(['--quick']).only).to.deep.equal(['saturation', 'latency', 'failure', 'memory']);
+  it('measures everything but kills and overload, and with --quick not growth either', () => {
+    const unasked = sections.filter((section) => section !== 'kill' && section !== 'overload');
+    expect(readOptions([]).only).to.deep.equal(unasked);
+    expect(readOptions(['--quick']).only).to.deep.equal(unasked.filter((section) => section !== 'growth'));
     expect(readOptions(['--quick']).plan).to.deep.equal(quickPlan);
   });
 
   it('measures peers with --peers only, and then kills as well', () => {
     expect(readOptions([]).peers).to.deep.equal([]);
     expect(readOptions(['--peers']).peers).to.deep.equal(peers);
-    expect(readOptions(['--peers']).only).to.deep.equal(sections);
+    expect(readOptions(['--peers']).only).to.deep.equal(sections.filter((section) => section !== 'overload'));
     expect(readOptions(['--peers', '--only', 'latency']).only).to.deep.equal(['latency']);
     expect(readOptions(['--only', 'kill'])).to.deep.include({ only: ['kill'], peers: [] });
   });
