@@ -20,8 +20,6 @@ import type { ExpectedEntry } from '../model/work-log.ts';
 const publishMsMax = 6_000;
 /** And within this time if the broker has not refused any of its type lately. */
 const publishUnrefusedMsMax = 500;
-/** What was refused so long ago holds up its type no more: attempts are at most 5 s apart, and some meet a broker that is away. */
-const refusalMsMax = 60_000;
 
 /** The same for an order whose deadline has passed: it is withdrawn. */
 const withdrawMsMax = 20_000;
@@ -269,7 +267,7 @@ export class ModelChecks {
     const takenAtMs = this.#options.takenAtMs.get(eventId);
     if (takenAtMs === undefined) return atTheEnd ? 'was committed and never published' : undefined;
     const publishing = this.#options.publishing[service];
-    const refused = publishing.hadSetbacks(atMs - refusalMsMax, takenAtMs, type);
+    const refused = publishing.wasInTrouble(atMs, takenAtMs, type);
     const boundMs = refused ? publishMsMax : publishUnrefusedMsMax;
     const ableMs = takenAtMs - atMs > boundMs ? publishing.longestMs(atMs, takenAtMs, type) : 0;
     return ableMs > boundMs ? `was not published for ${ableMs} ms in which it could have been` : undefined;
