@@ -40,7 +40,7 @@ export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, de
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;
   const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs };
-  store.insert(order);
+  store.insert(order, tx.steadyMs + deadlineMs);
   tx.publish(emit('order.placed', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }));
   return { ...order, status: 'pending', reason: undefined };
 }
@@ -87,7 +87,7 @@ export function cancelOrder(store: OrderStore, tx: Tx, orderId: string): Order {
     });
   }
   if (order.status === 'pending') return withdraw(store, tx, order, 'customer');
-  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.nowMs - askAgainPauseMs)
+  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.steadyMs - askAgainPauseMs)
     askAgain(store, tx, order);
   return order;
 }
@@ -117,7 +117,7 @@ function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 
   const { orderId, userId } = order;
   tx.publish(emit('order.withdrawn', { orderId, userId, reason }));
   const withdrawn = refreshStatus(store, order);
-  store.setDue(orderId, tx.nowMs + askAgainMs(1), 1);
+  store.setDue(orderId, tx.steadyMs + askAgainMs(1), 1);
   return withdrawn;
 }
 
@@ -133,7 +133,7 @@ function askAgain(store: OrderStore, tx: Tx, order: Order): void {
 /** Puts off the next time. Returns the number of the present one. */
 function askLater(store: OrderStore, tx: Tx, { orderId }: Order): number {
   const attempt = Math.max(1, store.asks(orderId)) + 1;
-  store.setDue(orderId, tx.nowMs + askAgainMs(attempt), attempt);
+  store.setDue(orderId, tx.steadyMs + askAgainMs(attempt), attempt);
   return attempt;
 }
 

@@ -72,6 +72,7 @@ export class Host {
   boot(): void {
     const clock: Clock = {
       nowMs: this.#options.nowMs,
+      steadyMs: this.#options.nowMs,
       newId: this.#options.newId,
       soon: (run) => void this.#todo.push({ afterMs: 0, run }),
       after: (afterMs, run) => {

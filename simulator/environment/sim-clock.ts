@@ -49,16 +49,23 @@ export class SimClock implements Clock {
   readonly #wall: WallClock;
   readonly #random: Random;
   readonly #owner: Owner;
+  /** The wall clock at the start of the process, as of the beginning of the run. */
+  readonly #steadyFromMs: number;
 
   constructor(schedule: Schedule, wall: WallClock, random: Random, owner: Owner) {
     this.#schedule = schedule;
     this.#wall = wall;
     this.#random = random;
     this.#owner = owner;
+    this.#steadyFromMs = wall.nowMs() - schedule.nowMs;
   }
 
   nowMs(): number {
     return this.#wall.nowMs();
+  }
+
+  steadyMs(): number {
+    return this.#steadyFromMs + this.#schedule.nowMs;
   }
 
   soon(run: () => void): void {

@@ -88,7 +88,8 @@ export class Customers {
     const place = () => placeOrder(store, tx, request);
     if (key === undefined) return place();
     const keys = this.#options.services['order-service'].idempotencyKeys;
-    return keys.once('placeOrder', key, request, tx.nowMs, () => ({ status: 202, body: place() })).body as Order;
+    const scope = { operation: 'placeOrder', owner: request.userId };
+    return keys.once(scope, key, request, tx.nowMs, () => ({ status: 202, body: place() })).body as Order;
   }
 
   /** Tries again where that is safe: with an Idempotency-Key, or after a 503. */
