@@ -104,7 +104,7 @@ export function meetDeadline(
 ): void {
   const order = existing(store, orderId);
   // A customer may have cancelled since it was found to be due: what they asked for is on its way already.
-  if ((store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY) > tx.nowMs) return;
+  if ((store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY) > tx.steadyMs) return;
   if (order.status === 'pending') withdraw(store, tx, order, 'deadline');
   if (order.status !== 'cancelling') return;
   const awaited = awaitedBy(store.facts(orderId));
