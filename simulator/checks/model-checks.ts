@@ -274,7 +274,9 @@ export class ModelChecks {
     const refused = publishing.wasInTrouble(atMs, takenAtMs, type);
     const boundMs = refused ? publishMsMax : publishUnrefusedMsMax;
     const ableMs = takenAtMs - atMs > boundMs ? publishing.longestMs(atMs, takenAtMs, type) : 0;
-    return ableMs > boundMs ? `was committed at ${atMs} ms, published at ${takenAtMs} ms, and for ${ableMs} ms nothing kept it from being published` : undefined;
+    return ableMs > boundMs
+      ? `was committed at ${atMs} ms, published at ${takenAtMs} ms, and for ${ableMs} ms nothing kept it from being published`
+      : undefined;
   }
 }
 
