@@ -43,11 +43,11 @@ interface Order {
   /** Why payment-service refused it, or that there was not enough in stock. */
   refusal: string | undefined;
   dueAtMs: number | undefined;
-  /** When it became overdue, by the clock of the run as far as that of its process was right. */
-  readonly overdueAtMs: number;
   asks: number;
   /** By the clock of the run. */
   readonly knownAtMs: number;
+  /** By the clock that its deadline goes by. */
+  readonly firstDueAtMs: number;
   leftPendingAtMs: number | undefined;
 }
 
@@ -74,9 +74,9 @@ export class OrderModel implements ServiceModel {
 
   /** When each order could first have been withdrawn by its deadline, and until when it was pending, by the run's clock. */
   *overdue(epochMs: number, nowMs: number): Generator<{ orderId: string; fromMs: number; untilMs: number }> {
-    for (const { orderId, deadlineAtMs, overdueAtMs, knownAtMs, leftPendingAtMs } of this.#orders.values()) {
-      // A process that was started while the clock was wrong keeps to that; after it, the wall clock counts again.
-      const fromMs = Math.max(deadlineAtMs - epochMs, overdueAtMs - epochMs, knownAtMs);
+    for (const order of this.#orders.values()) {
+      const { orderId, deadlineAtMs, firstDueAtMs, placedAtMs, knownAtMs, leftPendingAtMs } = order;
+      const fromMs = Math.max(deadlineAtMs - epochMs, firstDueAtMs - epochMs, knownAtMs + deadlineAtMs - placedAtMs);
       const untilMs = leftPendingAtMs ?? nowMs;
       if (untilMs > fromMs) yield { orderId, fromMs, untilMs };
     }
@@ -87,7 +87,7 @@ export class OrderModel implements ServiceModel {
   request(asked: Asked, at: At, got: Answer): Due {
     if (asked.what === 'cancel order') return this.#cancel(asked.orderId, at);
     if (asked.what !== 'place order') throw new Error(`order-service does not ${asked.what}`);
-    // A key belongs to its customer.
+    // Keys of one customer are not those of another.
     const key = asked.key === undefined ? undefined : `${asked.userId} ${asked.key}`;
     const request = JSON.stringify([asked.userId, asked.items, asked.deadlineMs]);
     const known = key === undefined ? undefined : this.#answers.get(key);
@@ -111,8 +111,11 @@ export class OrderModel implements ServiceModel {
     if (total > totalMax) return refused(400, 'order-too-expensive');
     const orderId = got.ok ? String((got.value as { orderId?: unknown } | undefined)?.orderId) : '';
     const deadlineAtMs = at.nowMs + deadlineMs;
-    const placed = { orderId, userId, items, total, placedAtMs: at.nowMs, deadlineAtMs };
-    const order = this.#add(placed, at.steadyMs + deadlineMs, at);
+    const order = this.#add(
+      { orderId, userId, items, total, placedAtMs: at.nowMs, deadlineAtMs },
+      at,
+      at.steadyMs + deadlineMs,
+    );
     const deadlineAt = new Date(deadlineAtMs).toISOString();
     this.#facts.add(`${orderId} order.placed`);
     const data = { orderId, userId, items, total, deadlineAt };
@@ -121,8 +124,8 @@ export class OrderModel implements ServiceModel {
 
   #add(
     placed: Pick<Order, 'orderId' | 'userId' | 'items' | 'total' | 'placedAtMs' | 'deadlineAtMs'>,
-    dueAtMs: number,
     { atMs }: At,
+    dueAtMs = placed.deadlineAtMs,
   ): Order {
     const order: Order = {
       ...placed,
@@ -134,9 +137,9 @@ export class OrderModel implements ServiceModel {
       inventoryClosed: false,
       refusal: undefined,
       dueAtMs,
-      overdueAtMs: dueAtMs,
       asks: 0,
       knownAtMs: atMs,
+      firstDueAtMs: dueAtMs,
       leftPendingAtMs: undefined,
     };
     this.#orders.set(order.orderId, order);
@@ -148,7 +151,7 @@ export class OrderModel implements ServiceModel {
 
   #cancel(orderId: string, at: At): Due {
     const order = this.#orders.get(orderId);
-    const { steadyMs } = at;
+    const { steadyMs: nowMs } = at;
     if (!order) return refused(404, 'no-such-order');
     if (order.status === 'confirmed') return refused(409, 'order-confirmed');
     const askedAtMs = order.asks === 0 ? 0 : (order.dueAtMs ?? 0) - askAgainMs(order.asks);
@@ -156,27 +159,27 @@ export class OrderModel implements ServiceModel {
       const published = this.#withdraw(order, 'customer', at);
       return answered(shown(order), [published]);
     }
-    if (order.status === 'cancelled' || askedAtMs > steadyMs - askAgainPauseMs) return answered(shown(order));
-    return answered(shown(order), [this.#askAgain(order, steadyMs)]);
+    if (order.status === 'cancelled' || askedAtMs > nowMs - askAgainPauseMs) return answered(shown(order));
+    return answered(shown(order), [this.#askAgain(order, nowMs)]);
   }
 
   deadline(orderId: string, at: At, away: readonly string[]): Due {
-    const { steadyMs } = at;
+    const { steadyMs: nowMs } = at;
     const order = this.#orders.get(orderId);
-    if (!order || order.dueAtMs === undefined || order.dueAtMs > steadyMs) return { emits: [] };
+    if (!order || order.dueAtMs === undefined || order.dueAtMs > nowMs) return { emits: [] };
     if (order.status === 'pending') return { emits: [this.#withdraw(order, 'deadline', at)] };
     const awaited = [
       ...(order.paymentClosed ? [] : ['payment-service']),
       ...(order.inventoryClosed ? [] : ['inventory-service']),
     ];
     const inVain = order.asks > 0 && awaited.every((service) => away.includes(service));
-    if (inVain) this.#askLater(order, steadyMs);
-    return { emits: inVain ? [] : [this.#askAgain(order, steadyMs)] };
+    if (inVain) this.#askLater(order, nowMs);
+    return { emits: inVain ? [] : [this.#askAgain(order, nowMs)] };
   }
 
-  #askLater(order: Order, steadyMs: number): void {
+  #askLater(order: Order, nowMs: number): void {
     order.asks = Math.max(1, order.asks) + 1;
-    order.dueAtMs = steadyMs + askAgainMs(order.asks);
+    order.dueAtMs = nowMs + askAgainMs(order.asks);
   }
 
   #withdraw(order: Order, reason: 'customer' | 'deadline', at: At) {
@@ -189,9 +192,9 @@ export class OrderModel implements ServiceModel {
     return { type: 'order.withdrawn', data: { orderId, userId, reason } };
   }
 
-  #askAgain(order: Order, steadyMs: number) {
+  #askAgain(order: Order, nowMs: number) {
     const { orderId, userId } = order;
-    this.#askLater(order, steadyMs);
+    this.#askLater(order, nowMs);
     const reason = order.reason === 'customer' ? 'customer' : 'deadline';
     order.withdrawn ??= { reason, again: true };
     this.#facts.add(`${orderId} order.withdrawn`);
@@ -247,7 +250,7 @@ export class OrderModel implements ServiceModel {
     const placedAtMs = Number.parseInt(orderId.slice(0, 8) + orderId.slice(9, 13), 16);
     this.#facts.add(`${orderId} order.placed`);
     const placed = { orderId, userId, items: items as Line[], total: amount, placedAtMs, deadlineAtMs: placedAtMs };
-    return this.#add(placed, placedAtMs, at);
+    return this.#add(placed, at);
   }
 
   #note(order: Order, { type, data, subject }: SagaEvent): void {

@@ -20,7 +20,6 @@ const newModels: PerService<() => ServiceModel> = {
   'inventory-service': () => new InventoryModel(),
 };
 
-type Clocks = Pick<Transaction, 'nowMs' | 'steadyMs'>;
 type React = (event: AnyEvent, at: Moment) => { readonly type: string } | string;
 
 export class ShopModel {
@@ -43,7 +42,7 @@ export class ShopModel {
   }
 
   /** Does a request, and notes how it went. */
-  request<R>(service: ServiceName, asked: Asked, cause: Cause, { nowMs, steadyMs }: Clocks, run: () => R): R {
+  request<R>(service: ServiceName, asked: Asked, cause: Cause, { nowMs, steadyMs }: Transaction, run: () => R): R {
     const log = this.logs[service];
     try {
       const value = run();

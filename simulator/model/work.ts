@@ -79,7 +79,7 @@ export interface Expected {
 export interface At {
   /** By the clock of its service, which may be wrong. */
   readonly nowMs: number;
-  /** The same without its jumps since the process began: what is due goes by it. */
+  /** By the clock of its process that nobody sets: deadlines go by it. */
   readonly steadyMs: number;
   /** By the clock of the run. */
   readonly atMs: number;
