@@ -1,6 +1,7 @@
 // One running service without its HTTP side: database, journal, inbox, relay, reactions, deadlines, wired together.
 // The simulator runs exactly this, over a simulated broker and clock.
 import { type Choreography, consumedBy } from '../../contract/language.ts';
+import { memberOf, serviceOf } from '../../contract/members.ts';
 import { deadLetterExchange, exchangeOf } from '../../contract/topology.ts';
 import { type Clock, isoTime } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
@@ -23,10 +24,12 @@ import type { ServiceDefinition, ServiceParts } from './service.ts';
 
 export interface NodeEnvironment {
   readonly db: Database;
+  /** Name of this instance, where the service has several; left out: it has no other instances. */
+  readonly instance?: string;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
-  /** How the journals of other services are read, by service. One that is missing is not reconciled. */
+  /** How the journals of others are read, by service or by named instance. One that is missing is not reconciled. */
   readonly journals?: Readonly<Record<string, JournalReader>>;
   /** Time between two rounds of reconciliation, in milliseconds. */
   readonly reconcileIntervalMs?: number;
@@ -41,6 +44,8 @@ const reconcileIntervalMsDefault = 10_000;
 
 export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly name: string;
+  /** The service, or this named instance of it: the source of its events, and the name of its queue. */
+  readonly member: string;
   readonly parts: P;
   readonly journal: Journal;
   readonly relay: OutboxRelay;
@@ -59,9 +64,10 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     const { contract, name } = definition;
     const { db, bus, clock, log, hit } = env;
     this.name = name;
+    this.member = memberOf(name, env.instance);
     this.#env = env;
-    this.parts = definition.build(db);
-    const { parts } = this;
+    this.parts = definition.build(db, env.instance === undefined ? undefined : this.member);
+    const { parts, member } = this;
     this.journal = new Journal(db);
     const { journal } = this;
     this.commit = new GroupCommit(db, clock, hit);
@@ -78,16 +84,18 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       mandatory: (type) => Object.keys(events[type]?.reactions ?? {}).length > 0,
     });
     const published = parts.published?.bind(parts);
-    this.#units = new UnitsOfWork({ contract, service: name, journal, commit, clock, published });
-    const publishers = publishersFor(name, contract, env.journals ?? {});
+    this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, published });
+    const publishers = publishersFor(member, contract, env.journals ?? {});
     const inbox = new Inbox(
       db,
       publishers.map(({ source }) => source),
     );
     this.handler = new EventHandler({
       contract,
-      service: name,
-      reactions: parts.reactions,
+      member,
+      reactions: env.instance === undefined ? parts.reactions : { ...parts.reactions, ...parts.peerReactions },
+      handlesOwn: parts.handlesOwn ?? [],
+      repeated: parts.repeated?.bind(parts),
       units: this.#units,
       inbox,
       journal,
@@ -98,7 +106,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       subjectUnknown: () => this.reconciliation.request(),
     });
     this.reconciliation = new Reconciliation({
-      service: name,
+      service: member,
       publishers,
       inbox,
       handler: this.handler,
@@ -204,13 +212,18 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   }
 }
 
-/** Whom a service subscribes to, and to what. */
-function publishersFor(service: string, contract: Choreography, journals: Readonly<Record<string, JournalReader>>) {
-  const types = consumedBy(contract, service);
-  const sources = new Set(types.map((type) => contract.events[type]?.by ?? ''));
-  return [...sources].map((source) => ({
-    source,
-    types: types.filter((type) => contract.events[type]?.by === source),
-    reader: journals[source],
-  }));
+/** Whom a service, or an instance of one, subscribes to, and to what. */
+function publishersFor(member: string, contract: Choreography, journals: Readonly<Record<string, JournalReader>>) {
+  const service = serviceOf(member);
+  const types = consumedBy(contract, service, member !== service);
+  const publishers = new Set(types.map((type) => contract.events[type]?.by ?? ''));
+  return [...publishers].flatMap((publisher) => {
+    const named = Object.keys(journals).filter((name) => name !== publisher && serviceOf(name) === publisher);
+    const sources = named.length > 0 || publisher === service ? named.filter((name) => name !== member) : [publisher];
+    return sources.map((source) => ({
+      source,
+      types: types.filter((type) => contract.events[type]?.by === publisher),
+      reader: journals[source],
+    }));
+  });
 }

@@ -23,6 +23,12 @@ export interface Deadlines {
 export interface ServiceParts {
   /** One function per event type that the service subscribes to. */
   readonly reactions: Readonly<Record<string, Reaction>>;
+  /** The same for events of its own service: a named instance subscribes to them, too. */
+  readonly peerReactions?: Readonly<Record<string, Reaction>> | undefined;
+  /** Types of which an instance handles its own events as well, when they come back to it through its queue. */
+  readonly handlesOwn?: readonly string[];
+  /** Called for an event that has taken effect before and is here again, inside the transaction. */
+  repeated?(event: CloudEvent): void;
   /** Called for every event that the service publishes, inside its transaction, for the service's own records. */
   published?(event: CloudEvent): void;
   readonly deadlines?: Deadlines | undefined;
@@ -35,5 +41,6 @@ export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {
   readonly port: number;
   /** SQL scripts, the runtime's among them (runtimeSchema). Append only; see openDatabase. */
   readonly migrations: readonly string[];
-  build(db: Database): P;
+  /** @param member `order-service.a` for a named instance; left out: the service has no other instances */
+  build(db: Database, member?: string): P;
 }

@@ -117,8 +117,10 @@ export class Inbox {
 
   #write(statement: { run(...values: unknown[]): { changes: number } }, event: InboxEvent, nowMs: number): boolean {
     const id = uuidBytes(event.id);
-    const publisher = event.position === undefined ? null : this.#publisherOf(event.source);
-    return statement.run(id, nowMs, publisher, event.position ?? null, checksumOf(id)).changes === 1;
+    // One that is not known here, such as a new instance: its events have no place until its journal is compared.
+    const publisher = this.#publishers.get(event.source) ?? null;
+    const position = publisher === null ? null : (event.position ?? null);
+    return statement.run(id, nowMs, position === null ? null : publisher, position, checksumOf(id)).changes === 1;
   }
 
   has(eventId: string): boolean {
