@@ -38,6 +38,8 @@ export class Instances {
   readonly named: boolean;
   /** An instance decides nothing before it knows what its peers know. */
   ready: boolean;
+  /** What it would have decided about before that: it is looked at then. */
+  readonly postponed = new Postponed();
   readonly #complete;
   readonly #setComplete;
   readonly #wasUnnamed;
@@ -115,6 +117,16 @@ export class Instances {
   /** It has accepted orders while it had no name, and nobody decides about them yet. */
   get hasUnnamedOrders(): boolean {
     return this.#wasUnnamed.get() === 1 && this.#adoptedBy.get(unnamed) === undefined;
+  }
+}
+
+class Postponed {
+  readonly orders = new Set<string>();
+  readonly origins = new Set<string>();
+
+  clear(): void {
+    this.orders.clear();
+    this.origins.clear();
   }
 }
 

@@ -17,6 +17,7 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
       noteFact(store, event);
       // It is an order of an instance that this one has adopted, or its own from before its database was lost.
       if (instances.decides(event.source)) store.setDue(event.subject, at.nowMs, 0);
+      else if (instances.isDeciderOf(event.source)) instances.postponed.orders.add(event.subject);
       return 'noted';
     },
 
@@ -28,7 +29,11 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
     'order.cancel-requested': (event, at) => {
       if (noteFact(store, event) === 'waits') return 'waits';
       const order = store.order(event.subject);
-      if (order?.status !== 'pending' || !instances.decides(order.origin)) return 'noted';
+      if (order?.status !== 'pending') return 'noted';
+      if (!instances.decides(order.origin)) {
+        if (instances.isDeciderOf(order.origin)) instances.postponed.orders.add(order.orderId);
+        return 'noted';
+      }
       const { orderId, userId } = order;
       store.setDue(orderId, at.nowMs + firstAskAgainMs, 1);
       return emit('order.withdrawn', { orderId, userId, reason: 'customer' });
@@ -42,6 +47,7 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
       const adoption = adoptionOf(event);
       instances.noteAdoption(adoption);
       if (instances.decides(adoption.instance)) store.makeDue(adoption.instance, at.nowMs);
+      else if (instances.isDeciderOf(adoption.instance)) instances.postponed.origins.add(adoption.instance);
       return 'noted';
     },
   };

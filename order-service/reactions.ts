@@ -94,7 +94,10 @@ function addFact(store: OrderStore, event: SagaEvent): Change | 'waits' | 'noted
   store.addFact(event);
   if (!before) return 'waits';
   const order = refreshStatus(store, before);
-  if (!instances.decides(order.origin)) return 'noted';
+  if (!instances.decides(order.origin)) {
+    if (instances.isDeciderOf(order.origin)) instances.postponed.orders.add(order.orderId);
+    return 'noted';
+  }
   if (before.status === 'confirmed' && isFailure(event.type)) {
     throw new ContradictoryEventError(`${event.type} is about order ${event.subject}, which is confirmed`);
   }

@@ -3,6 +3,7 @@ import { choreography, type EventType } from '../shared/contract/choreography.ts
 import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
+import { CatchUp } from './catch-up.ts';
 import { meetDeadline } from './commands.ts';
 import { OrderStatistics } from './order-statistics.ts';
 import { noteOwnWithdrawal, peerReactions } from './peer-reactions.ts';
@@ -12,6 +13,8 @@ import { migrations, OrderStore } from './store.ts';
 export interface OrderParts extends ServiceParts<'order-service'> {
   readonly store: OrderStore;
   readonly statistics: OrderStatistics;
+  /** Why a named instance cannot take part yet; undefined: it can. */
+  notReady(): string | undefined;
 }
 
 const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances] = migrations;
@@ -37,8 +40,14 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
   build(db, member) {
     const store = new OrderStore(db, member);
     const { instances } = store;
+    let catchUp: CatchUp | undefined;
     return {
       store,
+      notReady: () => (catchUp ? catchUp.notReady : instances.named ? 'it has not started' : undefined),
+      join: (tools) => {
+        catchUp = new CatchUp(store, tools);
+        return catchUp;
+      },
       statistics: new OrderStatistics(db),
       reactions: orderReactions(store),
       // For the timeline, which shows an order's own events beside those of others.

@@ -160,6 +160,7 @@ export class OrderStore {
   readonly #setDue;
   readonly #dueOf;
   readonly #setNotDue;
+  readonly #anyOf;
   readonly #lastOf;
   readonly #putLast;
   readonly #nextDue;
@@ -210,6 +211,9 @@ export class OrderStore {
        WHERE order_id = @orderId`,
     );
     this.#setDue = db.prepare('UPDATE orders SET due_at_ms = ?, asks = ? WHERE order_id = ?');
+    this.#anyOf = db
+      .prepare<[string], number>("SELECT 1 FROM orders WHERE coalesce(origin, 'order-service') = ? LIMIT 1")
+      .pluck();
     this.#setNotDue = db.prepare('UPDATE orders SET due_at_ms = NULL WHERE order_id = ?');
     this.#dueOf = db.prepare<[string], { due_at_ms: number | null; asks: number }>(
       'SELECT due_at_ms, asks FROM orders WHERE order_id = ?',
@@ -337,6 +341,17 @@ export class OrderStore {
     return this.#dueOf.get(orderId)?.asks ?? 0;
   }
 
+  /** Looks at it now, unless it has ended. */
+  setDueIfOpen(orderId: string, nowMs: number): void {
+    const status = this.order(orderId)?.status;
+    if (status === 'pending' || status === 'cancelling') this.setDue(orderId, nowMs, this.asks(orderId));
+  }
+
+  /** Whether any order was accepted by this instance. May read the whole table. */
+  hasOrdersOf(origin: string): boolean {
+    return this.#anyOf.get(origin) !== undefined;
+  }
+
   /** Another instance decides about it. */
   setNotDue(orderId: string): void {
     this.#setNotDue.run(orderId);
@@ -370,12 +385,12 @@ export class OrderStore {
     return row && toFact(row);
   }
 
-  /** All facts about all orders as events, except those of some sources, in the order of the orders' ids. */
-  copies(exceptSources: ReadonlySet<string>, after: { orderId: string; type: string }, limit: number): CopyPage {
+  /** All facts about all orders as events, in the order of the orders' ids. */
+  copies(after: { readonly orderId: string; readonly type: string }, limit: number): CopyPage {
     const rows = this.#factsAfter.all(after.orderId, after.type, limit);
     const last = rows.at(-1);
     return {
-      events: rows.filter(({ source }) => !exceptSources.has(source)).map(toEvent),
+      events: rows.map(toEvent),
       next: last && rows.length === limit ? { orderId: last.order_id, type: last.type } : undefined,
     };
   }

@@ -73,7 +73,10 @@ describe('the inbox', () => {
   it('takes an event of a publisher that it does not know, such as a new instance, without its position', () => {
     const { db, inbox } = open();
     expect(inbox.accept({ ...event(1), source: 'order-service.new' }, 0)).to.equal(true);
-    expect(db.prepare('SELECT publisher, position FROM inbox').get()).to.deep.equal({ publisher: null, position: null });
+    expect(db.prepare('SELECT publisher, position FROM inbox').get()).to.deep.equal({
+      publisher: null,
+      position: null,
+    });
   });
 
   it('keeps a dead-lettered event as known, and accepts it once when it is redriven', () => {

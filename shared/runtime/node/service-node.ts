@@ -9,6 +9,7 @@ import type { Bus } from '../messaging/bus.ts';
 import { EventHandler } from '../messaging/event-handler.ts';
 import { JournalQueries, type JournalReader, type PutBack } from '../messaging/journal-queries.ts';
 import { OutboxRelay } from '../messaging/outbox-relay.ts';
+import type { PeerReader } from '../messaging/peer-reader.ts';
 import { Reconciliation } from '../messaging/reconciliation.ts';
 import { SuspectMessages } from '../messaging/suspect-messages.ts';
 import { type Cause, type Moment, newCause, type Transaction, UnitsOfWork } from '../messaging/unit-of-work.ts';
@@ -20,7 +21,7 @@ import { Outbox } from '../storage/outbox.ts';
 import { Suspects } from '../storage/suspects.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Retention } from './retention.ts';
-import type { ServiceDefinition, ServiceParts } from './service.ts';
+import type { Joining, JoiningTools, ServiceDefinition, ServiceParts } from './service.ts';
 
 export interface NodeEnvironment {
   readonly db: Database;
@@ -31,6 +32,8 @@ export interface NodeEnvironment {
   readonly log: Log;
   /** How the journals of others are read, by service or by named instance. One that is missing is not reconciled. */
   readonly journals?: Readonly<Record<string, JournalReader>>;
+  /** The other instances of this service, for a named one. */
+  readonly peers?: Readonly<Record<string, PeerReader>>;
   /** Time between two rounds of reconciliation, in milliseconds. */
   readonly reconcileIntervalMs?: number;
   /** How long the journal keeps events that were published, in milliseconds. Left out: for ever. */
@@ -58,6 +61,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly #units: UnitsOfWork;
   readonly #deadlines: DeadlineTimer;
   readonly #retention: Retention;
+  readonly #joining: Joining | undefined;
   #putBack: PutBack | undefined;
 
   constructor(definition: ServiceDefinition<P>, env: NodeEnvironment) {
@@ -134,6 +138,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       confirmedUntil: () => this.relay.confirmedUntil,
       oldest: () => this.reconciliation.oldest(),
     });
+    this.#joining = this.#join();
     for (const participant of [journal, this.relay, this.#deadlines]) commit.join(participant);
   }
 
@@ -148,10 +153,12 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     this.#deadlines.start();
     this.reconciliation.start();
     this.#retention.start();
+    this.#joining?.start();
   }
 
   /** Ends timers and takes no more deliveries. What is committed and not yet published stays in the outbox. */
   stop(): void {
+    this.#joining?.stop();
     this.#deadlines.stop();
     this.handler.stop();
     this.relay.stop();
@@ -197,6 +204,15 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   /** Set when a consumer knows more of this service's journal than its database does: it was put back to an earlier state. */
   get putBack(): PutBack | undefined {
     return this.#putBack;
+  }
+
+  /** What a named instance has to do before it takes part. */
+  #join(): Joining | undefined {
+    const { instance, peers = {}, clock, log } = this.#env;
+    if (instance === undefined) return undefined;
+    const { handler, reconciliation } = this;
+    const submit: JoiningTools['submit'] = (command, done) => this.submit(command, this.newCause(), done, 'event');
+    return this.parts.join?.({ peers, handler, reconciliation, clock, log, submit });
   }
 
   #wasPutBack(found: PutBack): void {

@@ -2,9 +2,15 @@
 // this saga's contract, so that a missing or undeclared reaction does not compile.
 import type { CloudEvent } from '../../contract/cloud-event.ts';
 import type { Choreography } from '../../contract/language.ts';
+import type { Clock } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+import type { EventHandler } from '../messaging/event-handler.ts';
+import type { PeerReader } from '../messaging/peer-reader.ts';
 import type { Reaction } from '../messaging/reaction.ts';
+import type { Reconciliation } from '../messaging/reconciliation.ts';
 import type { Transaction } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
+import type { Result } from '../storage/group-commit.ts';
 
 /** Things that a service does of its own accord at a time that its database knows. */
 export interface Deadlines {
@@ -17,6 +23,24 @@ export interface Deadlines {
    * @param unreachable whether the journal of a service cannot be read now: there is no use in asking it anything
    */
   meet(key: string, tx: Transaction, unreachable: (service: string) => boolean): void;
+}
+
+/** What a named instance has to do before it takes part. */
+export interface Joining {
+  start(): void;
+  stop(): void;
+}
+
+/** What it may use for that. */
+export interface JoiningTools {
+  /** The other instances of its service. */
+  readonly peers: Readonly<Record<string, PeerReader>>;
+  readonly handler: Pick<EventHandler, 'handleFetched'>;
+  readonly reconciliation: Pick<Reconciliation, 'status' | 'oldest'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Runs in a transaction, and calls back in the very turn of its commit. */
+  submit<R>(command: (tx: Transaction) => R, done: (result: Result<R>) => void): void;
 }
 
 /** What a service is made of, once its database is open. */
@@ -32,6 +56,8 @@ export interface ServiceParts {
   /** Called for every event that the service publishes, inside its transaction, for the service's own records. */
   published?(event: CloudEvent): void;
   readonly deadlines?: Deadlines | undefined;
+  /** For a named instance: begins with the node, and ends with it. */
+  join?(tools: JoiningTools): Joining;
 }
 
 export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {
