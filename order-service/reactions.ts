@@ -31,18 +31,17 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
 
   return {
     'payment.completed': (event) => {
-      const recovered = recoverOrder(store, event);
-      const change = addFact(store, event);
+      const known = store.order(event.subject);
+      const before = known ?? recoverOrder(store, event);
+      const change = addFact(store, event, before);
+      if (before) agree(event, before, { userId: event.data.userId, amount: event.data.amount });
       if (change === 'waits') return change;
-      const order = store.order(event.subject);
-      if (order) agree(event, order, { userId: event.data.userId, amount: event.data.amount });
-      return recovered ? 'recovered' : 'noted';
+      return known ? 'noted' : 'recovered';
     },
 
     /** Nothing was taken, so nothing has to be given back. */
     'payment.failed': (event) => {
-      recoverOrder(store, event);
-      const change = addFact(store, event);
+      const change = addFact(store, event, store.order(event.subject) ?? recoverOrder(store, event));
       if (typeof change === 'string') return change;
       // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
       if (change.before === 'cancelled') return 'ended';
@@ -87,9 +86,8 @@ interface Change {
  * @returns the change; or, among several instances, why nothing follows from it here: `waits`, since the order itself is not
  *   known yet, or `noted`, since another instance decides about it, or this one does not decide yet
  */
-function addFact(store: OrderStore, event: SagaEvent): Change | 'waits' | 'noted' {
+function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change | 'waits' | 'noted' {
   const { instances } = store;
-  const before = store.order(event.subject);
   if (!before && !instances.named) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
   store.addFact(event);
   if (!before) return 'waits';
@@ -143,17 +141,20 @@ function agree(event: SagaEvent, order: Order, { userId, amount }: { userId: str
 /**
  * Rebuilds an order that payment-service knows and this database does not: it was put back to an earlier state.
  * Without it a customer's money would be with an order that nobody knows.
- * @returns whether there was one to rebuild
  */
-function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): boolean {
+function recoverOrder(
+  store: OrderStore,
+  event: EventOf<'payment.completed'> | EventOf<'payment.failed'>,
+): Order | undefined {
   const { orderId, userId, amount, items: passed } = event.data;
   // Among several instances, order.placed comes from the one that has accepted it, or from another that knows it.
-  if (store.instances.named || store.order(orderId)) return false;
+  if (store.instances.named) return undefined;
   const items = passed && priced(passed);
   if (!items)
     throw new UnknownSubjectError(`order ${orderId} is not known here, and ${event.type} does not say enough of it`);
   const placedAtMs = placedAtMsOf(orderId);
-  store.insert({ orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs, origin: unnamed });
+  const order = { orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs, origin: unnamed };
+  store.insert(order);
   const time = new Date(placedAtMs).toISOString();
   store.addFact({
     ...event,
@@ -164,7 +165,7 @@ function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | E
     causationid: orderId,
     data: { orderId, userId, items, total: amount, deadlineAt: time },
   });
-  return true;
+  return { ...order, status: 'pending', reason: undefined };
 }
 
 function priced(lines: readonly z.output<typeof PassedLine>[]): OrderItem[] | undefined {

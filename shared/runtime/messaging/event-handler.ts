@@ -17,7 +17,7 @@ import type { Journal } from '../storage/journal.ts';
 import type { Delivery } from './bus.ts';
 import { deadLetterEntry } from './dead-letter.ts';
 import { handlingRetryMs, reasonToGiveUp, transientAttempts, transientRetryMs } from './handling-retries.ts';
-import { type DeadLetterReason, inboxEventOf, type Job, type Message, type Part, partOf } from './message-parts.ts';
+import { type DeadLetterReason, inboxEventOf, Job, type Message, type Part, partOf } from './message-parts.ts';
 import { type Reaction, UnknownSubjectError } from './reaction.ts';
 import type { SuspectMessages } from './suspect-messages.ts';
 import type { UnitsOfWork } from './unit-of-work.ts';
@@ -205,8 +205,9 @@ export class EventHandler {
   #handleAlone(job: Job): void {
     const hash = createHash('sha256').update(job.bytes()).digest('hex');
     this.#options.suspects.add(hash, (crashes, survived) => {
-      const deadLetter = crashes === undefined ? job.deadLetter : { reason: 'crashes-the-process', detail: crashes };
-      this.#admit({ ...job, deadLetter, survived });
+      if (crashes !== undefined) job.deadLetter = { reason: 'crashes-the-process', detail: crashes };
+      job.survived = survived;
+      this.#admit(job);
     });
   }
 
@@ -221,16 +222,7 @@ export class EventHandler {
   }
 
   #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
-    return {
-      ...part,
-      message,
-      contentType,
-      fetched,
-      receivedAtMs: this.#options.clock.nowMs(),
-      survived: undefined,
-      failures: 0,
-      transientFailures: 0,
-    };
+    return new Job(part, message, contentType, this.#options.clock.nowMs(), fetched);
   }
 
   #submit(job: Job): void {

@@ -1,5 +1,5 @@
-// Group commit: what has arrived by now, events and requests alike, shares one transaction and one fsync.
-// Each piece of work has a savepoint of its own, so that one that fails costs only itself.
+// Group commit: what has arrived by now, events and requests alike, shares one transaction and one fsync. A piece of work
+// that fails costs only itself: then the group runs again, each in a savepoint of its own.
 import type { Clock } from '../environment/clock.ts';
 import { type Database, isBusy, isTransient, TransientError } from './database.ts';
 
@@ -24,7 +24,7 @@ export interface GroupParticipant {
   worked?(kept: boolean): void;
   /** The group is on disk. */
   committed(): void;
-  /** Nothing of the group happened. */
+  /** Nothing of the group happened. It may run again at once. */
   rolledBack(): void;
 }
 
@@ -50,11 +50,16 @@ interface Work {
 const groupSizeMax = 256;
 /** Of a full group, this much is kept for each lane. */
 const laneShare = groupSizeMax / 2;
+/** After a group in which a work failed, so many have savepoints from the start: where one fails, more do. */
+const groupsWithSavepoints = 32;
 /** After so many failed groups in a row, works run one by one: one that always fails must not hold up the others. */
 const failedGroupsMax = 3;
 /** How often, and how long in all, a group waits for the lock of another process: about a second and a half. */
 const busyRetryMs = 15;
 const busyAttemptsMax = 100;
+
+/** A work has failed without a savepoint that it could be rolled back to. */
+class WorkFailed extends Error {}
 
 export class GroupCommit {
   readonly #db: Database;
@@ -72,6 +77,8 @@ export class GroupCommit {
   readonly #waiting: Work[] = [];
   #scheduled = false;
   #failedGroups = 0;
+  /** How many of the next groups have savepoints from the start. */
+  #withSavepoints = 0;
   /** Attempts to begin the present group that met another process's lock. */
   #busyAttempts = 0;
   #lastError: string | undefined;
@@ -98,7 +105,7 @@ export class GroupCommit {
 
   /**
    * Runs `run` inside the next group, synchronously, then calls `done` when the group is on disk or has failed.
-   * A throw undoes only this work. When the group as a whole fails, every work in it gets a TransientError.
+   * It may run more than once; what it did before was undone. A throw undoes only this work. When the group as a whole fails, every work in it gets a TransientError.
    */
   submit<T>(run: () => T, done: (result: Result<T>) => void, lane: Lane = 'event'): void {
     this.#lanes[lane].push({ run, done: done as (result: Result<unknown>) => void });
@@ -150,7 +157,7 @@ export class GroupCommit {
     let results: Result<unknown>[];
     const startedAtMs = performance.now();
     try {
-      results = this.#transaction(group);
+      results = this.#results(group);
       // One by one until all that waited has been tried: otherwise the bad one would meet a full group again.
       if (group.length > 1 || this.idle) this.#failedGroups = 0;
       this.#busyAttempts = 0;
@@ -197,11 +204,25 @@ export class GroupCommit {
     return true;
   }
 
-  #transaction(group: readonly Work[]): Result<unknown>[] {
+  /** A savepoint copies every page that is written in it, and hardly any work fails: first without them. */
+  #results(group: readonly Work[]): Result<unknown>[] {
+    if (this.#withSavepoints === 0) {
+      try {
+        return this.#transaction(group, false);
+      } catch (error) {
+        if (!(error instanceof WorkFailed)) throw error;
+        this.#withSavepoints = groupsWithSavepoints;
+      }
+    }
+    this.#withSavepoints -= 1;
+    return this.#transaction(group, true);
+  }
+
+  #transaction(group: readonly Work[], withSavepoints: boolean): Result<unknown>[] {
     try {
       this.#begin.run();
       for (const participant of this.#participants) participant.begin();
-      const results = group.map(({ run }) => this.#one(run));
+      const results = group.map(({ run }) => this.#one(run, withSavepoints));
       this.#hit('before-commit');
       this.#commit.run();
       return results;
@@ -213,8 +234,8 @@ export class GroupCommit {
     }
   }
 
-  #one(run: () => unknown): Result<unknown> {
-    this.#save.run();
+  #one(run: () => unknown, withSavepoint: boolean): Result<unknown> {
+    if (withSavepoint) this.#save.run();
     let result: Result<unknown>;
     try {
       result = { ok: true, value: run() };
@@ -224,8 +245,11 @@ export class GroupCommit {
     }
     // After some faults SQLite ends the transaction by itself, whatever the work has made of the error.
     if (!this.#db.inTransaction) throw new TransientError('SQLite has ended the transaction');
-    if (!result.ok) this.#undo.run();
-    this.#release.run();
+    if (!result.ok) {
+      if (!withSavepoint) throw new WorkFailed();
+      this.#undo.run();
+    }
+    if (withSavepoint) this.#release.run();
     for (const participant of this.#participants) participant.worked?.(result.ok);
     this.#hit('in-group');
     return result;
