@@ -86,8 +86,6 @@ function adoptionRoute(store: OrderStore, peers: readonly string[], notReady: ()
 function adopt(store: OrderStore, tx: Transaction<'order-service'>, instance: string, peers: readonly string[]) {
   const { instances } = store;
   const by = instances.member;
-  if (!instances.named)
-    throw new ProblemError(409, 'no-instances', 'this order-service has no name: set INSTANCE, and start it again');
   if (instance === by) throw new ProblemError(409, 'own-instance', `${by} cannot adopt itself`, { instance });
   const adopted = instances.adoptions().find((adoption) => adoption.instance === instance);
   if (adopted && adopted.by !== by) {

@@ -19,7 +19,7 @@ import { CatalogueEntryView } from './peer-answers.ts';
 import type { OrderParts } from './service.ts';
 import { amongInstances } from './shared-routes.ts';
 import type { OrderStore } from './store.ts';
-import { withVersion } from './versions.ts';
+import { versionHeader, withVersion } from './versions.ts';
 
 /** Bounds of a deadline that an order asks for. */
 const deadlineMsMin = 100;
@@ -52,19 +52,16 @@ const UserPath = z.object({ userId: Name });
 export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): Route[] {
   const { store } = node.parts;
   const outcome = outcomes(node);
-  const peers = (instanceNames(settings)['order-service'] ?? []).map((name) => memberOf('order-service', name));
-  return [
-    ...instanceRoutes(
-      node,
-      peers.filter((peer) => peer !== node.member),
-    ),
-    ...amongInstances(node, [
-      ...placingRoutes(store, settings, outcome),
-      ...singleOrderRoutes(store, outcome),
-      ...listRoutes(store),
-      ...catalogueRoutes(store),
-    ]),
+  const own = [
+    ...placingRoutes(store, settings, outcome),
+    ...singleOrderRoutes(store, outcome),
+    ...listRoutes(store),
+    ...catalogueRoutes(store),
   ];
+  if (!store.instances.named) return own;
+  const peers = (instanceNames(settings)[node.name] ?? []).map((name) => memberOf(node.name, name));
+  const others = peers.filter((peer) => peer !== node.member);
+  return [...instanceRoutes(node, others), ...amongInstances(node, own)];
 }
 
 /** Answers with an order as it is now or, when the request prefers to wait, once it has ended. */
@@ -100,7 +97,7 @@ function acceptedAnswer(store: OrderStore, order: Order, prefix: string): HttpAn
   const placed: Order = { ...order, status: 'pending', reason: undefined };
   const body = viewOf(placed, [{ type: 'order.placed', time: isoTime(order.placedAtMs) }]);
   const headers = { location: `${prefix}/orders/${order.orderId}` };
-  return withVersion(store, order.orderId, { status: 202, body, headers });
+  return { status: 202, body, headers: { ...headers, ...versionHeader(store, order.orderId, 'order.placed') } };
 }
 
 type Wanted = Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined };

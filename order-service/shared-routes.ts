@@ -7,7 +7,6 @@ import type { OrderParts } from './service.ts';
 import { VersionWaiters } from './versions.ts';
 
 export function amongInstances(node: ServiceNode<OrderParts>, routes: readonly Route[]): Route[] {
-  if (!node.parts.store.instances.named) return [...routes];
   const versions = new VersionWaiters(node);
   const checkReady = (): void => {
     const why = node.parts.notReady();
@@ -27,6 +26,7 @@ export function amongInstances(node: ServiceNode<OrderParts>, routes: readonly R
       if (minimumVersion !== undefined) await versions.known(minimumVersion, waitMs, signal);
       return route.handle(request);
     };
-    return { ...route, handle, versioned: true };
+    const problems = { ...route.problems, 503: 'The version is not known here yet, or the instance is catching up.' };
+    return { ...route, handle, versioned: true, problems };
   });
 }

@@ -93,6 +93,11 @@ export const migrations = [
     at_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX order_keys_at ON order_keys (at_ms);
+  -- Only where an instance went on after its orders had been adopted.
+  CREATE TRIGGER order_reopened AFTER UPDATE OF status ON orders
+    WHEN OLD.status IN ('confirmed', 'cancelled') AND OLD.status <> NEW.status BEGIN
+    UPDATE ended_orders SET orders = orders - 1 WHERE status = OLD.status;
+  END;
   ${instancesSchema}
   `,
 ] as const;

@@ -32,7 +32,12 @@ export function withVersion(store: OrderStore, orderId: string, answer: HttpAnsw
   if (!store.instances.named) return answer;
   const facts = store.factTypes(orderId);
   const latest = ownEvents.find((type) => facts.has(type));
-  return latest ? { ...answer, headers: { ...answer.headers, 'saga-version': `${orderId}:${latest}` } } : answer;
+  return latest ? { ...answer, headers: { ...answer.headers, ...versionHeader(store, orderId, latest) } } : answer;
+}
+
+/** Names an event of an order; nothing where there are no other instances. */
+export function versionHeader(store: OrderStore, orderId: string, type: EventType): Record<string, string> {
+  return store.instances.named ? { 'saga-version': `${orderId}:${type}` } : {};
 }
 
 /** @throws ProblemError 400 for what is no list of versions */

@@ -36,6 +36,8 @@ export class FakeBus implements MeasuredBus {
   deadLettersWaiting: number | undefined = 0;
   /** How often the broker was asked for that. */
   deadLetterQuestions = 0;
+  /** Called for every message that is published. */
+  onPublish: ((message: OutgoingMessage) => void) | undefined;
   readonly #notices = new Set<() => void>();
   #listener: BusListener | undefined;
   #connected = true;
@@ -62,6 +64,7 @@ export class FakeBus implements MeasuredBus {
     };
     this.published.push(published);
     for (const notice of [...this.#notices]) notice();
+    this.onPublish?.(message);
     const { autoAnswer } = this;
     if (autoAnswer) setImmediate(() => published.answer(autoAnswer));
   }
