@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { type CloudEvent, cloudEventContentType, positionOf } from '../../contract/cloud-event.ts';
 import { causedEventId } from '../../contract/event-id.ts';
-import { type Choreography, consumedBy } from '../../contract/language.ts';
+import { type Choreography, consumedBy, isSilent } from '../../contract/language.ts';
 import { instanceOf, serviceOf } from '../../contract/members.ts';
 import { decodeMessage } from '../../contract/read-message.ts';
 import { exchangeOf } from '../../contract/topology.ts';
@@ -85,6 +85,8 @@ export class EventHandler {
   };
   readonly #options: EventHandlerOptions;
   readonly #consumed: ReadonlySet<string>;
+  /** Those of them from which no event ever follows. */
+  readonly #notes: ReadonlySet<string>;
   readonly #log: RateLimitedLog;
   /** Deliveries that are not decoded yet. */
   #waiting: Delivery[] = [];
@@ -99,7 +101,11 @@ export class EventHandler {
   constructor(options: EventHandlerOptions) {
     this.#options = options;
     const { contract, member } = options;
-    this.#consumed = new Set(consumedBy(contract, serviceOf(member), instanceOf(member) !== undefined));
+    const service = serviceOf(member);
+    this.#consumed = new Set(consumedBy(contract, service, instanceOf(member) !== undefined));
+    this.#notes = new Set(
+      [...this.#consumed].filter((type) => contract.events[type]?.reactions[service]?.every(isSilent)),
+    );
     this.#log = new RateLimitedLog(options.log, options.clock);
   }
 
@@ -235,7 +241,7 @@ export class EventHandler {
     const reaction = reactions[event.type];
     units.submit(
       {
-        lane: 'event',
+        lane: this.#notes.has(event.type) ? 'note' : 'event',
         cause: { causationId: event.id, traceparent: event.traceparent },
         eventId: (type) => causedEventId(event.id, serviceOf(member), type),
         run: (tx): string => {
