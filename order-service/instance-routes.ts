@@ -22,12 +22,21 @@ const AdoptionAnswer = z.object({
     .describe('`taking-over`: the event is on its way; it takes effect when it has come back through the queue.'),
 });
 
-export function instanceRoutes(node: ServiceNode<OrderParts>, peers: readonly string[]): Route[] {
+/** URLs of instances, by their names: `order-service.a`. */
+export type Addresses = Readonly<Record<string, readonly string[]>>;
+
+/** @param addresses of the other instances, and perhaps of this one */
+export function instanceRoutes(node: ServiceNode<OrderParts>, addresses: Addresses): Route[] {
   const { store } = node.parts;
-  return [instancesRoute(node, peers), adoptionRoute(store, peers, () => node.parts.notReady()), ...copyRoutes(store)];
+  const peers = Object.keys(addresses);
+  return [
+    instancesRoute(node, addresses),
+    adoptionRoute(store, peers, () => node.parts.notReady()),
+    ...copyRoutes(store),
+  ];
 }
 
-function instancesRoute({ parts }: ServiceNode<OrderParts>, peers: readonly string[]): Route {
+function instancesRoute({ parts }: ServiceNode<OrderParts>, addresses: Addresses): Route {
   const { store } = parts;
   const { instances } = store;
   return route({
@@ -48,7 +57,7 @@ function instancesRoute({ parts }: ServiceNode<OrderParts>, peers: readonly stri
           member: instances.member,
           ready: notReady === undefined,
           ...(notReady === undefined ? {} : { notReady }),
-          peers,
+          addresses,
           adoptions: instances.adoptions(),
           ...(orders ? { orders } : {}),
         },

@@ -10,7 +10,9 @@ export const InstancesAnswer = z.object({
   member: Member.describe('The instance that answers.'),
   ready: z.boolean(),
   notReady: z.string().optional().describe('Why it is not ready.'),
-  peers: z.array(Member).describe('The instances that it knows by its settings.'),
+  addresses: z
+    .record(z.string(), z.array(z.string()))
+    .describe('The instances that it knows by its settings, with URLs.'),
   adoptions: z.array(AdoptionView).describe('Instances that are gone, and who decides about their orders.'),
   orders: z
     .array(z.object({ origin: Member, decider: Member, orders: z.int(), open: z.int() }))

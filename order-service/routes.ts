@@ -1,14 +1,14 @@
 // The routes of order-service, in the long form (/orders) and in the short one (/:userId/orders).
 import { z } from 'zod';
 import { Line, linesOf, Money, Name, OrderId } from '../shared/contract/event-data.ts';
-import { memberOf } from '../shared/contract/members.ts';
+import { serviceOf } from '../shared/contract/members.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
 import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/runtime/http/route.ts';
 import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
-import { instanceNames, type Settings } from '../shared/runtime/process/settings.ts';
+import type { Settings } from '../shared/runtime/process/settings.ts';
 import { cancelOrder, existing, type OrderRequest, placeOrder } from './commands.ts';
 import { hashesOf, placedBefore } from './idempotency.ts';
 import { instanceRoutes } from './instance-routes.ts';
@@ -59,9 +59,8 @@ export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): 
     ...catalogueRoutes(store),
   ];
   if (!store.instances.named) return own;
-  const peers = (instanceNames(settings)[node.name] ?? []).map((name) => memberOf(node.name, name));
-  const others = peers.filter((peer) => peer !== node.member);
-  return [...instanceRoutes(node, others), ...amongInstances(node, own)];
+  const members = Object.entries(settings.serviceUrls).filter(([member]) => serviceOf(member) === node.name);
+  return [...instanceRoutes(node, Object.fromEntries(members)), ...amongInstances(node, own)];
 }
 
 /** Answers with an order as it is now or, when the request prefers to wait, once it has ended. */
