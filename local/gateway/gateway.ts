@@ -3,12 +3,13 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { eventually } from '../eventually.ts';
 import { nginxConfig } from './nginx-config.ts';
 import { type GatewayOptions, ProxyGateway } from './proxy-gateway.ts';
 
 const run = promisify(execFile);
+const startMsMax = 10_000;
 
 export interface Gateway {
   readonly url: string;
@@ -46,17 +47,24 @@ async function startNginx({ port, upstreams }: GatewayOptions, folder: string, u
     stdio: 'ignore',
   });
   await Promise.race([
-    eventually(
-      'nginx to listen',
-      () => fetch(url),
-      () => true,
-      10_000,
-    ),
+    untilAnswered(url),
     once(child, 'exit').then(([code]) => {
       throw new Error(`nginx ended with code ${code}; ${join(folder, 'nginx.log')} says why`);
     }),
   ]);
   return { url, description: `nginx (pid ${child.pid})`, stop: () => end(child) };
+}
+
+/** Any answer will do. */
+async function untilAnswered(url: string): Promise<void> {
+  for (const endMs = performance.now() + startMsMax; performance.now() < endMs; await delay(50)) {
+    const answered = await fetch(url).then(
+      () => true,
+      () => false,
+    );
+    if (answered) return;
+  }
+  throw new Error(`nginx does not answer at ${url} after ${startMsMax} ms`);
 }
 
 async function end(child: ChildProcess): Promise<void> {
