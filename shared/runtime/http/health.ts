@@ -19,6 +19,8 @@ export interface HealthSources {
   stopping(): boolean;
   /** The named instance, where there are several. */
   readonly instance?: string | undefined;
+  /** Named instances whose events come here although their addresses are not set. */
+  strangers?(): readonly string[];
   /** Why it cannot take part yet. */
   notReady?(): string | undefined;
 }
@@ -114,7 +116,7 @@ export function healthRoutes(sources: HealthSources): Route[] {
 }
 
 function warnings(
-  { storageError, putBack, outboxMax, notReady }: HealthSources,
+  { storageError, putBack, outboxMax, notReady, strangers }: HealthSources,
   broker: BusStatus,
   { waiting, unroutable }: RelayStatus,
   reconciliation: Readonly<Record<string, PublisherStatus>>,
@@ -134,6 +136,9 @@ function warnings(
     found.push(
       `this database was put back to an earlier state: ${back.consumer} has seen position ${back.seen} of its journal; run npm run audit`,
     );
+  }
+  for (const stranger of strangers?.() ?? []) {
+    found.push(`events of ${stranger} come here, and its address is not set: what the broker loses of it stays lost`);
   }
   for (const [publisher, { state, unknown, lastError }] of Object.entries(reconciliation)) {
     if (state === 'off') found.push(`reconciliation with ${publisher} is off: its URL is not set`);

@@ -62,6 +62,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly #deadlines: DeadlineTimer;
   readonly #retention: Retention;
   readonly #joining: Joining | undefined;
+  readonly #inbox: Inbox;
   #putBack: PutBack | undefined;
 
   constructor(definition: ServiceDefinition<P>, env: NodeEnvironment) {
@@ -94,6 +95,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       db,
       publishers.map(({ source }) => source),
     );
+    this.#inbox = inbox;
     this.handler = new EventHandler({
       contract,
       member,
@@ -139,7 +141,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       oldest: () => this.reconciliation.oldest(),
     });
     this.#joining = this.#join();
-    for (const participant of [journal, this.relay, this.#deadlines]) commit.join(participant);
+    for (const participant of [journal, this.relay.mark, this.#deadlines]) commit.join(participant);
   }
 
   /** Connects, publishes what an earlier run left in the outbox, begins to handle events, and looks at what is overdue. */
@@ -189,6 +191,11 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
 
   /** Calls back for every event that this process publishes, once it is on disk. Returns a function that ends that. */
   onPublished: UnitsOfWork['onPublished'] = (listener) => this.#units.onPublished(listener);
+
+  /** Named instances whose events come here although their addresses are not set. */
+  strangers(): readonly string[] {
+    return [...this.#inbox.strangers];
+  }
 
   /** A moment in time, for reads. */
   moment(): Moment {

@@ -87,6 +87,7 @@ export function assembleService<P extends ServiceParts>(
       putBack: () => node.putBack,
       stopping: () => stopping.aborted,
       instance: settings.INSTANCE,
+      strangers: () => node.strangers(),
       notReady: () => program.notReady?.(node),
     }),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
