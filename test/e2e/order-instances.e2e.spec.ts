@@ -150,11 +150,11 @@ describe('order-service instances behind the gateway', function () {
   };
 
   it('lose nothing when one is killed: the gateway leaves it out, and it catches up', async () => {
-    await order(20);
+    await order(12);
     await instance('b').kill();
-    await order(20);
+    await order(12);
     await instance('b').start();
-    await order(20);
+    await order(12);
     await same(names);
   });
 
@@ -162,10 +162,10 @@ describe('order-service instances behind the gateway', function () {
     const before = await same(names);
     await instance('c').kill();
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${instance('c').databasePath}${suffix}`, { force: true });
-    await order(10);
+    await order(6);
     await instance('c').start();
     expect((await http('GET', `${urlOf('c')}/readyz`)).status).to.equal(503);
-    await order(10);
+    await order(6);
     await ready('c');
     const after = await same(names);
     for (const orderId of before.match(/"orderId":"[0-9a-f-]+"/g) ?? []) expect(after).to.include(orderId);
@@ -174,7 +174,7 @@ describe('order-service instances behind the gateway', function () {
   it('let another one join while they work', async () => {
     define('d', [...names, 'd']);
     await instance('d').start();
-    await order(10);
+    await order(6);
     await ready('d');
     await eventually(
       'the gateway to use the new instance',

@@ -1,6 +1,6 @@
 // One running service without its HTTP side: database, journal, inbox, relay, reactions, deadlines, wired together.
 // The simulator runs exactly this, over a simulated broker and clock.
-import { type Choreography, consumedBy } from '../../contract/language.ts';
+import { type Choreography, consumedBy, type EventSpec } from '../../contract/language.ts';
 import { memberOf, serviceOf } from '../../contract/members.ts';
 import { deadLetterExchange, exchangeOf } from '../../contract/topology.ts';
 import { type Clock, isoTime } from '../environment/clock.ts';
@@ -71,14 +71,14 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     this.name = name;
     this.member = memberOf(name, env.instance);
     this.#env = env;
-    this.parts = definition.build(db, env.instance === undefined ? undefined : this.member);
+    const isNamed = env.instance !== undefined;
+    this.parts = definition.build(db, isNamed ? this.member : undefined);
     const { parts, member } = this;
     this.journal = new Journal(db);
     const { journal } = this;
     this.commit = new GroupCommit(db, clock, hit);
     const { commit } = this;
     const outbox = new Outbox(db, journal, clock.newId());
-    const events = contract.events;
     this.relay = new OutboxRelay({
       ...env,
       journal,
@@ -86,7 +86,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       commit,
       exchange: exchangeOf(name),
       deadLetterExchange,
-      mandatory: (type) => Object.keys(events[type]?.reactions ?? {}).length > 0,
+      mandatory: (type) => hasSubscribers(contract.events[type], isNamed),
     });
     const published = parts.published?.bind(parts);
     this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, published });
@@ -99,9 +99,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     this.handler = new EventHandler({
       contract,
       member,
-      reactions: env.instance === undefined ? parts.reactions : { ...parts.reactions, ...parts.peerReactions },
-      handlesOwn: parts.handlesOwn ?? [],
-      repeated: parts.repeated?.bind(parts),
+      ...handlingOf(parts, isNamed),
       units: this.#units,
       inbox,
       journal,
@@ -233,6 +231,21 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     }
     this.#putBack = found;
   }
+}
+
+/** What a service reacts to, and how; a named instance also to the events of its peers. */
+function handlingOf(parts: ServiceParts, isNamed: boolean) {
+  return {
+    reactions: isNamed ? { ...parts.reactions, ...parts.peerReactions } : parts.reactions,
+    handlesOwn: parts.handlesOwn ?? [],
+    repeated: parts.repeated?.bind(parts),
+  };
+}
+
+/** Whether somebody has to react to an event: at least the queue of a named instance is bound for those of its own service. */
+function hasSubscribers(spec: EventSpec | undefined, isNamed: boolean): boolean {
+  const { reactions = {}, peers = {} } = spec ?? {};
+  return Object.keys(reactions).length > 0 || (isNamed && Object.keys(peers).length > 0);
 }
 
 /** Whom a service, or an instance of one, subscribes to, and to what. */
