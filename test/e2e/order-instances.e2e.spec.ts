@@ -140,11 +140,16 @@ describe('order-service instances behind the gateway', function () {
   }
 
   const same = async (among: readonly string[]): Promise<string> => {
-    const [text = ''] = await eventually(
-      'all instances to answer the same, and no order to be open',
-      () => Promise.all(among.map(everything)),
+    await eventually(
+      'no order to be open at any instance',
+      () => Promise.all(among.map(async (name) => (await fetch(`${urlOf(name)}/totals`)).text())),
       ([first = '', ...rest]) =>
         rest.every((other) => other === first) && /"pending":{"orders":0,.*"cancelling":{"orders":0,/.test(first),
+    );
+    const [text = ''] = await eventually(
+      'all instances to answer the same',
+      () => Promise.all(among.map(everything)),
+      ([first, ...rest]) => rest.every((other) => other === first),
     );
     return text;
   };
