@@ -195,8 +195,8 @@ export class CatchUp implements Joining {
         this.#submit(
           (tx) => {
             const origins = anew ? this.#originsDecidedHere() : postponed.origins;
-            for (const origin of origins) this.#store.makeDue(origin, tx.nowMs);
-            for (const orderId of postponed.orders) this.#store.setDueIfOpen(orderId, tx.nowMs);
+            for (const origin of origins) this.#store.makeDue(origin);
+            for (const orderId of postponed.orders) this.#store.setDueIfOpen(orderId);
             if (instances.hasUnnamedOrders)
               tx.publish(emit('instance.adopted', { instance: unnamed, by: instances.member }));
           },

@@ -6,7 +6,7 @@ import { ProblemError } from '../shared/runtime/http/problem.ts';
 import type { Transaction } from '../shared/saga.ts';
 import { awaitedBy, hasEnded, isFailure, type Order, type OrderItem } from './order.ts';
 import { refreshStatus } from './reactions.ts';
-import type { OrderStore } from './store.ts';
+import { lookNow, type OrderStore } from './store.ts';
 
 export interface OrderRequest {
   readonly userId: string;
@@ -43,7 +43,7 @@ export function placeOrder(store: OrderStore, tx: Tx, request: OrderRequest): Or
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;
   const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs, origin: store.instances.member };
-  store.insert(order);
+  store.insert(order, tx.steadyMs + deadlineMs);
   if (idempotency) store.putKey(idempotency, orderId, tx.nowMs);
   const data = { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) };
   tx.publish(emit('order.placed', idempotency ? { ...data, idempotency } : data));
@@ -93,7 +93,7 @@ export function cancelOrder(store: OrderStore, tx: Tx, orderId: string): Order {
   }
   if (!store.instances.decides(order.origin)) return requestCancel(store, tx, order);
   if (order.status === 'pending') return withdraw(store, tx, order, 'customer');
-  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.nowMs - askAgainPauseMs)
+  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.steadyMs - askAgainPauseMs)
     askAgain(store, tx, order);
   return order;
 }
@@ -119,7 +119,10 @@ export function meetDeadline(
 ): void {
   const order = endAsKnown(store, tx, existing(store, orderId));
   if (!store.instances.decides(order.origin)) return store.setNotDue(orderId);
-  if (order.status === 'pending') return meetPending(store, tx, order);
+  // A customer may have cancelled since it was found to be due: what they asked for is on its way already.
+  const dueAtMs = store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY;
+  if (dueAtMs > tx.steadyMs) return;
+  if (order.status === 'pending') return meetPending(store, tx, order, dueAtMs);
   if (order.status !== 'cancelling') return;
   const awaited = awaitedBy(store.facts(orderId));
   const away = store.asks(orderId) > 0 && awaited.length > 0 && awaited.every(({ service }) => unreachable(service));
@@ -128,9 +131,9 @@ export function meetDeadline(
 }
 
 /** It is due at its deadline; and, once, when this instance has adopted it or has caught up. */
-function meetPending(store: OrderStore, tx: Tx, order: Order): void {
+function meetPending(store: OrderStore, tx: Tx, order: Order, dueAtMs: number): void {
   const { orderId, deadlineAtMs } = order;
-  if (deadlineAtMs <= tx.nowMs) withdraw(store, tx, order, 'deadline');
+  if (dueAtMs !== lookNow || deadlineAtMs <= tx.nowMs) withdraw(store, tx, order, 'deadline');
   else if (store.fact(orderId, 'order.cancel-requested')) withdraw(store, tx, order, 'customer');
   else store.setDue(orderId, deadlineAtMs, store.asks(orderId));
 }
@@ -154,7 +157,7 @@ function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 
   const { orderId, userId } = order;
   tx.publish(emit('order.withdrawn', { orderId, userId, reason }));
   const withdrawn = refreshStatus(store, order);
-  store.setDue(orderId, tx.nowMs + firstAskAgainMs, 1);
+  store.setDue(orderId, tx.steadyMs + firstAskAgainMs, 1);
   return withdrawn;
 }
 
@@ -173,7 +176,7 @@ function askAgain(store: OrderStore, tx: Tx, order: Order): void {
 /** Puts off the next time. Returns the number of the present one. */
 function askLater(store: OrderStore, tx: Tx, { orderId }: Order): number {
   const attempt = Math.max(1, store.asks(orderId)) + 1;
-  store.setDue(orderId, tx.nowMs + askAgainMs(attempt), attempt);
+  store.setDue(orderId, tx.steadyMs + askAgainMs(attempt), attempt);
   return attempt;
 }
 

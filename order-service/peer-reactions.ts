@@ -5,18 +5,18 @@ import type { PeerReactions } from '../shared/saga.ts';
 import { firstAskAgainMs } from './commands.ts';
 import { adoptionOf } from './instances.ts';
 import { noteFact, refreshStatus } from './reactions.ts';
-import type { OrderStore } from './store.ts';
+import { lookNow, type OrderStore } from './store.ts';
 
 export function peerReactions(store: OrderStore): PeerReactions<'order-service'> {
   const { instances } = store;
   return {
     /** Facts about the order may have come before it; they count now. */
-    'order.placed': (event, at) => {
+    'order.placed': (event) => {
       if (store.order(event.subject)) return noteFact(store, event) && 'noted';
       insertPlaced(store, event);
       noteFact(store, event);
       // It is an order of an instance that this one has adopted, or its own from before its database was lost.
-      if (instances.decides(event.source)) store.setDue(event.subject, at.nowMs, 0);
+      if (instances.decides(event.source)) store.setDue(event.subject, lookNow, 0);
       else if (instances.isDeciderOf(event.source)) instances.postponed.orders.add(event.subject);
       return 'noted';
     },
@@ -43,10 +43,10 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
      * Its own adoption takes effect when it comes back through the queue: by then, everything that the adopted instance
      * has ever published has come, too.
      */
-    'instance.adopted': (event, at) => {
+    'instance.adopted': (event) => {
       const adoption = adoptionOf(event);
       instances.noteAdoption(adoption);
-      if (instances.decides(adoption.instance)) store.makeDue(adoption.instance, at.nowMs);
+      if (instances.decides(adoption.instance)) store.makeDue(adoption.instance);
       else if (instances.isDeciderOf(adoption.instance)) instances.postponed.origins.add(adoption.instance);
       return 'noted';
     },

@@ -5,9 +5,10 @@ import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { CatchUp } from './catch-up.ts';
 import { meetDeadline } from './commands.ts';
+import { eraseCustomer } from './erasure.ts';
 import { OrderStatistics } from './order-statistics.ts';
 import { noteOwnWithdrawal, peerReactions } from './peer-reactions.ts';
-import { orderReactions } from './reactions.ts';
+import { checkRepeated, orderReactions } from './reactions.ts';
 import { migrations, OrderStore } from './store.ts';
 
 export interface OrderParts extends ServiceParts<'order-service'> {
@@ -58,10 +59,12 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       },
       peerReactions: peerReactions(store),
       handlesOwn: ['instance.adopted'],
-      // Two instances may have decided the same: that is one event, of which all keep the same copy.
       repeated: (event) => {
+        checkRepeated(store, event);
+        // Two instances may have decided the same: that is one event, of which all keep the same copy.
         if (instances.named && isAboutOrder(event.type)) store.addFact(event);
       },
+      erasing: [eraseCustomer(db)],
       deadlines: {
         nextAtMs: () => (instances.ready ? store.nextDueAtMs() : undefined),
         due: (nowMs, limit) => store.due(nowMs, limit),

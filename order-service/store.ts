@@ -102,6 +102,8 @@ export const migrations = [
   `,
 ] as const;
 
+/** When an order is due that has to be looked at, whatever its deadline is. */
+export const lookNow = 0;
 /** How long the key of an order is remembered. */
 const orderKeyKeptMs = 24 * 60 * 60 * 1000;
 
@@ -277,15 +279,18 @@ export class OrderStore {
     );
   }
 
-  /** A new order is pending, and due at its deadline where this instance decides about it. */
-  insert(order: NewOrder): void {
+  /**
+   * A new order is pending, and due where this instance decides about it.
+   * @param dueAtMs by Transaction.steadyMs. Left out: at its deadline
+   */
+  insert(order: NewOrder, dueAtMs = order.deadlineAtMs): void {
     const { orderId, userId, items, total, placedAtMs, deadlineAtMs, origin = unnamed } = order;
     const { named } = this.instances;
     const previous = named ? null : (this.#lastOf.get(userId) ?? null);
-    const dueAtMs = this.instances.isDeciderOf(origin) ? deadlineAtMs : null;
+    const due = this.instances.isDeciderOf(origin) ? dueAtMs : null;
     const from = origin === unnamed ? null : origin;
     const text = JSON.stringify(items);
-    this.#insert.run(orderId, userId, text, total, placedAtMs, deadlineAtMs, previous, dueAtMs, from);
+    this.#insert.run(orderId, userId, text, total, placedAtMs, deadlineAtMs, previous, due, from);
     if (named) this.#listOrder.run(userId, placedAtMs, orderId);
     else this.#putLast.run(userId, orderId);
   }
@@ -347,9 +352,9 @@ export class OrderStore {
   }
 
   /** Looks at it now, unless it has ended. */
-  setDueIfOpen(orderId: string, nowMs: number): void {
+  setDueIfOpen(orderId: string): void {
     const status = this.order(orderId)?.status;
-    if (status === 'pending' || status === 'cancelling') this.setDue(orderId, nowMs, this.asks(orderId));
+    if (status === 'pending' || status === 'cancelling') this.setDue(orderId, lookNow, this.asks(orderId));
   }
 
   /** Whether any order was accepted by this instance. May read the whole table. */
@@ -367,8 +372,8 @@ export class OrderStore {
   }
 
   /** Makes every open order that this instance accepted, or has adopted from `origin`, due now. Reads the whole table. */
-  makeDue(origin: string, nowMs: number): void {
-    this.#makeDue.run(nowMs, origin);
+  makeDue(origin: string): void {
+    this.#makeDue.run(lookNow, origin);
   }
 
   /**

@@ -29,7 +29,7 @@ const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract,
 const local = ['local', 'local/broker', 'local/gateway'];
 const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
 const examples = ['examples/shipping', 'examples/loyalty'];
-const testable = [...all, ...examples, ...local, 'local/losses', ...commands, 'test/support'];
+const testable = [...all, ...examples, ...local, 'local/losses', 'local/soak', ...commands, 'test/support'];
 
 const service = (does: string): ModuleRule => ({
   owns: does,
@@ -101,6 +101,10 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
     owns: 'Messages, queues, databases and processes that are lost under load, and how long the system takes to heal',
     mayImport: [...all, ...local],
   },
+  'local/soak': {
+    owns: 'Faults of all kinds at random under load, and an account of every order',
+    mayImport: [...all, ...local, 'local/losses'],
+  },
 
   simulator: {
     owns: "The services' real code over a simulated broker and clock",
@@ -109,7 +113,16 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   bench: { owns: 'The benchmark', mayImport: [...all, ...local] },
   tools: {
     owns: 'The commands',
-    mayImport: ['tools/demo', 'tools/modules', 'simulator', 'local/losses', 'services.ts', ...local, ...wholeContract],
+    mayImport: [
+      'tools/demo',
+      'tools/modules',
+      'simulator',
+      'local/losses',
+      'local/soak',
+      'services.ts',
+      ...local,
+      ...wholeContract,
+    ],
   },
   'tools/demo': { owns: 'The scenes of the demo', mayImport: ['services.ts', ...local, ...contract] },
   'tools/modules': { owns: 'This table, and the check that holds the code to it', mayImport: [] },

@@ -51,8 +51,6 @@ export interface EventHandlerOptions {
   readonly reactions: Readonly<Record<string, Reaction>>;
   /** Types of which it handles its own events as well, when they come back through its queue. */
   readonly handlesOwn?: readonly string[];
-  /** Called for an event that has taken effect before and is here again, inside the transaction. */
-  readonly repeated?: ((event: CloudEvent) => void) | undefined;
   readonly units: UnitsOfWork;
   readonly inbox: Inbox;
   readonly journal: Journal;
@@ -60,6 +58,8 @@ export interface EventHandlerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly hit?: HitFailpoint | undefined;
+  /** See ServiceParts.repeated. */
+  readonly repeated?: ((event: CloudEvent) => void) | undefined;
   /** Something that an event refers to is not known here: a good moment to reconcile. */
   readonly subjectUnknown?: (() => void) | undefined;
 }
@@ -159,7 +159,7 @@ export class EventHandler {
     const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
     const message: Message = { delivery, left: parts.length, rejected: false, done, reject: undefined };
     for (const part of parts) {
-      const job = this.#job(part, message, cloudEventContentType, { id: eventId, position, source });
+      const job = this.#job(part, message, { id: eventId, position, source });
       if (suspect) this.#handleAlone(job);
       else this.#admit(job);
     }
@@ -195,11 +195,10 @@ export class EventHandler {
       done: () => delivery.ack(),
       reject: () => delivery.reject(),
     };
-    const contentType = all.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
     this.tally.delivered += parts.length;
     return parts.map((part) => {
       if (part.event) this.#noteDelivered(part.event);
-      return this.#job(part, message, contentType);
+      return this.#job(part, message);
     });
   }
 
@@ -227,8 +226,8 @@ export class EventHandler {
     return decodeMessage(body, contentType, contract).map((decoded) => partOf(decoded, member, this.#consumed));
   }
 
-  #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
-    return new Job(part, message, contentType, this.#options.clock.nowMs(), fetched);
+  #job(part: Part, message: Message, fetched?: InboxEvent): Job {
+    return new Job(part, message, this.#options.clock.nowMs(), fetched);
   }
 
   #submit(job: Job): void {
@@ -338,7 +337,8 @@ export class EventHandler {
     hit?.('before-ack');
     this.#finish(job);
     const { event } = job;
-    if (!event) return;
+    // A dead letter has a line of its own.
+    if (!event || outcome === 'dead-lettered') return;
     log.info(
       {
         event: event.type,

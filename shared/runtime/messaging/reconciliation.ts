@@ -199,7 +199,8 @@ class PublisherReconciliation {
       this.#failures = 0;
       this.oldest = answer.oldest;
       this.#noteHead(answer.head);
-      this.#compareUntil ??= answer.head;
+      // A journal that was put back meanwhile ends earlier than it did: there is no more to wait for than it holds.
+      this.#compareUntil = Math.min(this.#compareUntil ?? answer.head, answer.head);
       const former = this.#cursor.journalId;
       if (!this.#startsOver(answer)) return this.#ranges(answer, 0);
       // Peers give a named instance back what it had published: events that only its former journal holds are no loss.
