@@ -42,7 +42,9 @@ export function placeOrder(store: OrderStore, tx: Tx, request: OrderRequest): Or
   }
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;
-  const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs, origin: store.instances.member };
+  const { named, member } = store.instances;
+  const origin = named ? { origin: member } : {};
+  const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs, ...origin };
   store.insert(order, tx.steadyMs + deadlineMs);
   if (idempotency) store.putKey(idempotency, orderId, tx.nowMs);
   const data = { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) };

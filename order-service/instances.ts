@@ -70,7 +70,7 @@ export class Instances {
   }
 
   /** The instance that decides about the orders of an instance. */
-  deciderOf(origin: string): string {
+  deciderOf(origin = unnamed): string {
     const seen = new Set<string>();
     let decider = origin;
     while (!seen.has(decider)) {
@@ -81,12 +81,12 @@ export class Instances {
   }
 
   /** Whether this instance decides about the orders of an instance, and can do so now. */
-  decides(origin: string): boolean {
+  decides(origin?: string): boolean {
     return !this.named || (this.ready && this.deciderOf(origin) === this.member);
   }
 
   /** Whether it is to decide about them, now or when it has caught up. */
-  isDeciderOf(origin: string): boolean {
+  isDeciderOf(origin?: string): boolean {
     return !this.named || this.deciderOf(origin) === this.member;
   }
 

@@ -26,8 +26,8 @@ export interface Order {
   readonly total: number;
   readonly placedAtMs: number;
   readonly deadlineAtMs: number;
-  /** The instance that accepted it: `order-service.a`, or `order-service` for one without a name. */
-  readonly origin: string;
+  /** The named instance that accepted it, `order-service.a`; undefined: it had no name. */
+  readonly origin?: string;
 }
 
 /** Something that happened to an order: an event that order-service published or consumed. At most one of each type. */

@@ -186,7 +186,7 @@ function recoverOrder(
   if (!items)
     throw new UnknownSubjectError(`order ${orderId} is not known here, and ${event.type} does not say enough of it`);
   const placedAtMs = placedAtMsOf(orderId);
-  const order = { orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs, origin: unnamed };
+  const order = { orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs };
   store.insert(order);
   const time = new Date(placedAtMs).toISOString();
   store.addFact({

@@ -117,7 +117,7 @@ export interface CatalogueEntry {
   readonly version: number;
 }
 
-export type NewOrder = Omit<Order, 'status' | 'reason' | 'origin'> & Partial<Pick<Order, 'origin'>>;
+export type NewOrder = Omit<Order, 'status' | 'reason'>;
 
 interface OrderRow {
   order_id: string;
@@ -470,7 +470,7 @@ function toOrder(row: OrderRow): Order {
     total: row.total,
     placedAtMs: row.placed_at_ms,
     deadlineAtMs: row.deadline_at_ms,
-    origin: row.origin ?? unnamed,
+    ...(row.origin === null ? {} : { origin: row.origin }),
   };
 }
 

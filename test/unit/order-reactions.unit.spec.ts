@@ -187,7 +187,6 @@ describe('an order that this database has lost', () => {
           total: 3000,
           placedAtMs,
           deadlineAtMs: placedAtMs,
-          origin: 'order-service',
         });
         expect(store.facts(orderId).map(({ type, source }) => [type, source])).to.deep.equal([
           ['order.placed', 'order-service'],
