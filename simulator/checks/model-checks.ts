@@ -38,6 +38,15 @@ const runtimeTables: ReadonlySet<string> = new Set([
   'idempotency_keys',
 ]);
 
+/** Used only where order-service runs as several instances, which the simulator does not do yet: they must stay empty. */
+const instanceTables: ReadonlySet<string> = new Set([
+  'instance',
+  'adoptions',
+  'adopted_instances',
+  'orders_of_user',
+  'order_keys',
+]);
+
 export interface ModelChecksOptions {
   readonly model: ShopModel;
   readonly database: (service: ServiceName) => Database;
@@ -174,6 +183,7 @@ export class ModelChecks {
       .all();
     for (const table of tables) {
       if (runtimeTables.has(table) || model.tables.includes(table)) continue;
+      if (instanceTables.has(table) && db.prepare(`SELECT 1 FROM ${table} LIMIT 1`).get() === undefined) continue;
       yield { promise: 'P5', subject: '', text: `no check reads the table ${table} of ${service}` };
     }
   }

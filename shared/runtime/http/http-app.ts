@@ -106,7 +106,9 @@ async function respond(
   const { clock, refuse, stopping } = options;
   const refused = 'command' in route ? refuse() : undefined;
   if (refused) throw refused;
-  const waitMs = route.waits ? parseWait(ctx.get('prefer')) : undefined;
+  const waitMs = route.waits || route.versioned ? parseWait(ctx.get('prefer')) : undefined;
+  const isIdempotent = 'command' in route && route.idempotent !== undefined;
+  const key = isIdempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
   const request: HttpRequest<unknown, unknown, unknown> = {
     params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
     query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
@@ -115,11 +117,12 @@ async function respond(
     waitMs,
     prefix,
     accept: ctx.get('accept'),
+    minimumVersion: ctx.get('saga-minimum-version') || undefined,
+    idempotencyKey: key,
     lastEventId: ctx.get('last-event-id') || undefined,
     signal: waitMs === undefined && !route.unlimited ? stopping : waiting.signalOf(ctx.res),
   };
   if (!('command' in route)) return route.handle(request);
-  const key = route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
   const committed = await options.transact((tx) => run(tx, route, request, key, options.keys), request.cause);
   return route.afterwards ? route.afterwards(committed, request) : committed;
 }
