@@ -26,7 +26,8 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
     },
 
     /** Puts back what was set aside, or makes sure that nothing ever will be. */
-    'order.withdrawn': ({ data: { orderId, attempt } }, at) => {
+    'order.withdrawn': ({ source, data: { orderId, attempt } }, at) => {
+      if (store.isAdopted(source)) return 'overruled';
       const known = store.reservation(orderId);
       if (!known) {
         store.putReservation({ status: 'voided', orderId }, at.nowMs);
@@ -37,6 +38,12 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
       for (const { productId, qty } of items) store.move(productId, 'release', qty, orderId, at.nowMs);
       store.putReservation({ status: 'released', orderId, items }, at.nowMs);
       return emit('inventory.released', { orderId, items: [...items] });
+    },
+
+    /** A fence: should that instance come back, it withdraws nothing any more. */
+    'instance.adopted': ({ data: { instance, by } }) => {
+      store.adopt(instance, by);
+      return 'noted';
     },
   };
 }

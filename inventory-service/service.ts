@@ -10,11 +10,20 @@ export interface InventoryParts extends ServiceParts<'inventory-service'> {
   readonly store: InventoryStore;
 }
 
+const [tables, movements, severalOrderInstances] = migrations;
+
 export const inventoryService: ServiceDefinition<'inventory-service', InventoryParts> = {
   contract: choreography,
   name: 'inventory-service',
   port: 3003,
-  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, ...migrations, runtimeSchema.journal],
+  migrations: [
+    runtimeSchema.inboxAndOutbox,
+    idempotencySchema,
+    tables,
+    movements,
+    runtimeSchema.journal,
+    severalOrderInstances,
+  ],
   build(db) {
     const store = new InventoryStore(db);
     return { store, reactions: inventoryReactions(store), repeated: (event) => checkRepeated(store, event) };

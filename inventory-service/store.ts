@@ -34,7 +34,14 @@ export const migrations = [
   `,
   // Nothing reads movements by product, and an index on them has a page of its own written for nearly every order.
   'DROP INDEX movements_of_product',
-];
+  // Where order-service has several instances.
+  `
+  CREATE TABLE adopted_instances (
+    instance TEXT PRIMARY KEY,
+    adopted_by TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+] as const;
 
 export interface Product {
   readonly productId: string;
@@ -78,9 +85,13 @@ export class InventoryStore {
   readonly #reservation;
   readonly #reservations;
   readonly #putReservation;
+  readonly #adopt;
+  readonly #isAdopted;
   readonly #totals;
 
   constructor(db: Database) {
+    this.#adopt = db.prepare('INSERT OR IGNORE INTO adopted_instances (instance, adopted_by) VALUES (?, ?)');
+    this.#isAdopted = db.prepare<[string], number>('SELECT 1 FROM adopted_instances WHERE instance = ?').pluck();
     this.#product = db.prepare<[string], ProductRow>('SELECT * FROM products WHERE product_id = ?');
     this.#products = db.prepare<[string, number], ProductRow>(
       'SELECT * FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?',
@@ -168,6 +179,15 @@ export class InventoryStore {
     const items = reservation.status === 'voided' ? null : JSON.stringify(reservation.items);
     const shortages = reservation.status === 'rejected' ? JSON.stringify(reservation.shortages) : null;
     this.#putReservation.run(orderId, status, items, shortages, atMs);
+  }
+
+  /** From now on, this instance of order-service decides nothing. */
+  adopt(instance: string, by: string): void {
+    this.#adopt.run(instance, by);
+  }
+
+  isAdopted(instance: string): boolean {
+    return this.#isAdopted.get(instance) !== undefined;
   }
 
   totals(): Totals {

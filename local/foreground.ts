@@ -1,13 +1,12 @@
 // The system in the foreground of a terminal: started, watched over, and stopped in order when that is asked for.
 import { resolve } from 'node:path';
-import { serviceNames } from '../services.ts';
-import { checkPortsFree, portsFrom } from './ports.ts';
+import { checkPortsFree, gatewayPortFrom, portsFrom } from './ports.ts';
 import { printable, printableLines } from './printable.ts';
 import { loadSampleData } from './sample-data.ts';
 import { ServiceLogs } from './service-log.ts';
 import { StopRequest, stopRequests } from './stop-request.ts';
 import { Supervisor, supervisedBroker, supervisedService } from './supervise.ts';
-import { checkFolderFree, foldersIn, System } from './system.ts';
+import { checkFolderFree, foldersIn, instancesOf, System } from './system.ts';
 import { type Paint, paintFor } from './terminal.ts';
 
 /** What a command does with the system while it runs. */
@@ -29,14 +28,22 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
  * @param use called once everything runs; what it returns is waited for at the end
  * @returns the exit code
  */
-export async function runInForeground(use: (running: Running) => Promise<void>): Promise<number> {
+export async function runInForeground(
+  use: (running: Running) => Promise<void>,
+  { orderInstances = 1 }: { readonly orderInstances?: number } = {},
+): Promise<number> {
   let system: System | undefined;
   const stopping = stopRequests(() => void stopHard(system));
   try {
     const ports = portsFrom(process.env);
     const dataDir = resolve(process.env['DATA_DIR'] || 'data');
     checkFolderFree(dataDir);
-    await checkPortsFree(ports, process.env['HOST'] || '127.0.0.1');
+    const gatewayPort = orderInstances > 1 ? gatewayPortFrom(process.env) : undefined;
+    const further = instancesOf(ports, orderInstances).slice(1);
+    await checkPortsFree(ports, process.env['HOST'] || '127.0.0.1', [
+      ...further.map(({ name, port }) => ({ port, what: `order-service.${name}` })),
+      ...(gatewayPort === undefined ? [] : [{ port: gatewayPort, what: 'the gateway' }]),
+    ]);
     const folders = foldersIn(dataDir);
     const logs = new ServiceLogs(folders.logs, say, paint);
     say(paint.dim('Looking for a broker …'));
@@ -45,8 +52,10 @@ export async function runInForeground(use: (running: Running) => Promise<void>):
         dataDir,
         brokerDir: folders.broker,
         ports,
+        orderInstances,
+        ...(gatewayPort === undefined ? {} : { gatewayPort }),
         progress: (line) => say(paint.dim(printable(line))),
-        onLine: (service, line) => logs.line(service, line),
+        onLine: (_service, line, name) => logs.line(name, line),
         signal: stopping.signal,
       });
       await supervise(system, folders.logs, stopping, use);
@@ -73,7 +82,7 @@ async function supervise(
 ): Promise<void> {
   const { signal } = stopping;
   const broker = new Supervisor(supervisedBroker(system.broker), say, signal);
-  const services = serviceNames.map((name) => new Supervisor(supervisedService(system.services[name]), say, signal));
+  const services = system.processes.map((process) => new Supervisor(supervisedService(process), say, signal));
   const brokerRun = broker.run();
   const serviceRuns = services.map((service) => service.run());
   const restartServices = async () => void (await Promise.all(services.map((service) => service.restart())));

@@ -21,10 +21,7 @@ export const portSettings: PerService<{ readonly variable: string; readonly port
 export function portsFrom(env: NodeJS.ProcessEnv): PerService<number> {
   const read = (service: ServiceName): number => {
     const { variable, port } = portSettings[service];
-    const text = env[variable];
-    if (text === undefined || text === '') return port;
-    if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
-    throw new StartError(`${variable}=${text} is wrong: it must be a port number from 1 to 65535.`);
+    return portFrom(env, variable, port);
   };
   const ports = perService(read);
   for (const [index, service] of serviceNames.entries()) {
@@ -34,17 +31,35 @@ export function portsFrom(env: NodeJS.ProcessEnv): PerService<number> {
   return ports;
 }
 
-/** @throws StartError that names every port which is taken, by whom as far as that can be told, and what to do */
-export async function checkPortsFree(ports: PerService<number>, host: string): Promise<void> {
+/** The port of the gateway, where there are several order-service instances. @throws StartError for what is no port */
+export function gatewayPortFrom(env: NodeJS.ProcessEnv): number {
+  return portFrom(env, 'GATEWAY_PORT', 8000);
+}
+
+function portFrom(env: NodeJS.ProcessEnv, variable: string, otherwise: number): number {
+  const text = env[variable];
+  if (text === undefined || text === '') return otherwise;
+  if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
+  throw new StartError(`${variable}=${text} is wrong: it must be a port number from 1 to 65535.`);
+}
+
+/**
+ * @param further ports of what is not a service of its own
+ * @throws StartError that names every port which is taken, by whom as far as that can be told, and what to do
+ */
+export async function checkPortsFree(
+  ports: PerService<number>,
+  host: string,
+  further: readonly { readonly port: number; readonly what: string }[] = [],
+): Promise<void> {
   const problems: string[] = [];
   const taken: number[] = [];
-  for (const service of serviceNames) {
-    const port = ports[service];
+  for (const { port, what } of [...serviceNames.map((name) => ({ port: ports[name], what: name })), ...further]) {
     const error = await listenError(port, host);
     if (!error) continue;
     taken.push(port);
-    if (error.code === 'EADDRINUSE') problems.push(`Port ${port}, for ${service}, is taken${await takenBy(port)}.`);
-    else problems.push(`Port ${port}, for ${service}, cannot be used on ${host}: ${error.message}.`);
+    if (error.code === 'EADDRINUSE') problems.push(`Port ${port}, for ${what}, is taken${await takenBy(port)}.`);
+    else problems.push(`Port ${port}, for ${what}, cannot be used on ${host}: ${error.message}.`);
   }
   if (problems.length === 0) return;
   throw new StartError(

@@ -10,6 +10,10 @@ const lastLinesMax = 30;
 
 export interface ServiceOptions {
   readonly service: string;
+  /** Name of a named instance. */
+  readonly instance?: string;
+  /** Name of its database file; left out: after the service. */
+  readonly databaseName?: string;
   /** Its compiled main file, from dist/. Left out: that of the service in the project's folder. */
   readonly main?: string;
   readonly amqpUrl: string;
@@ -38,6 +42,7 @@ export class ServiceStartError extends Error {
 
 export class ServiceProcess {
   readonly service: string;
+  readonly instance: string | undefined;
   readonly databasePath: string;
   readonly #options: ServiceOptions;
   #child: ChildProcess | undefined;
@@ -46,9 +51,15 @@ export class ServiceProcess {
 
   constructor(options: ServiceOptions) {
     this.service = options.service;
+    this.instance = options.instance;
     this.#options = options;
     this.#port = options.port ?? 0;
-    this.databasePath = join(options.dataDir, `${options.service}.db`);
+    this.databasePath = join(options.dataDir, `${options.databaseName ?? options.service}.db`);
+  }
+
+  /** `order-service`, or `order-service.a` for a named instance. */
+  get name(): string {
+    return this.instance === undefined ? this.service : `${this.service}.${this.instance}`;
   }
 
   /** Base of the service's addresses. The port stays the same over restarts. */
@@ -73,7 +84,8 @@ export class ServiceProcess {
 
   /** Resolves when the service listens. @throws ServiceStartError when it does not */
   async start(): Promise<void> {
-    const { service, main, amqpUrl, dataDir, env } = this.#options;
+    const { service, main, amqpUrl, dataDir, instance } = this.#options;
+    const env = { ...this.#options.env, ...(instance === undefined ? {} : { INSTANCE: instance }) };
     mkdirSync(dataDir, { recursive: true });
     this.#lastLines = [];
     const launch = serviceLaunch({ service, main, amqpUrl, databasePath: this.databasePath, port: this.#port, env });
@@ -119,7 +131,7 @@ export class ServiceProcess {
     return new Promise((resolve, reject) => {
       const fail = (why: string) => {
         clearTimeout(timer);
-        reject(new ServiceStartError(`${this.service} ${why}`, this.#lastLines));
+        reject(new ServiceStartError(`${this.name} ${why}`, this.#lastLines));
       };
       const timer = setTimeout(() => {
         child.kill('SIGKILL');

@@ -78,7 +78,7 @@ export class Supervisor {
 export function supervisedService(service: ServiceProcess): Supervised {
   return {
     get description() {
-      return `${service.service} (pid ${service.pid})`;
+      return `${service.name} (pid ${service.pid})`;
     },
     async ended() {
       await service.ended();

@@ -4,10 +4,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
+import { memberOf } from '../shared/contract/members.ts';
 import { urlSettingOf } from '../shared/runtime/process/settings.ts';
 import { freePorts } from './broker/free-ports.ts';
 import { type LockFile, LockHeldError, lockHolder, takeLock } from './broker/lock-file.ts';
 import { type Broker, startBroker } from './broker/start-broker.ts';
+import { type Gateway, startGateway } from './gateway/gateway.ts';
 import { otherPorts, StartError } from './ports.ts';
 import { noteBroker, removeBrokerNote } from './running-broker.ts';
 import { ServiceProcess } from './service-process.ts';
@@ -21,12 +23,16 @@ export interface SystemOptions {
   readonly brokerLogFile?: string;
   /** Left out: free ones. They stay the same when a service is started again. */
   readonly ports?: PerService<number>;
+  /** Number of order-service instances, each with a database of its own; 1: order-service has no name. Default 1. */
+  readonly orderInstances?: number;
+  /** Port of a gateway before all services. Left out: there is none. */
+  readonly gatewayPort?: number;
   /** Settings of all services, over those of the environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** One line at a time, while the broker boots or is downloaded. */
   readonly progress?: (line: string) => void;
   /** Every line that a service writes. */
-  readonly onLine?: (service: ServiceName, line: string) => void;
+  readonly onLine?: (service: ServiceName, line: string, name: string) => void;
   /** Ends the start. Has no effect once everything runs. */
   readonly signal?: AbortSignal;
 }
@@ -46,15 +52,28 @@ export const defaultSettings: Readonly<Record<string, string>> = {
 
 export class System {
   readonly broker: Broker;
+  /** Of order-service the first instance, if there are several. */
   readonly services: PerService<ServiceProcess>;
+  /** All processes: every instance of order-service, then the other services. */
+  readonly processes: readonly ServiceProcess[];
+  #gateway: Gateway | undefined;
   readonly #dataDir: string;
   readonly #lock: LockFile;
 
-  private constructor(dataDir: string, broker: Broker, services: PerService<ServiceProcess>, lock: LockFile) {
+  private constructor(dataDir: string, broker: Broker, processes: readonly ServiceProcess[], lock: LockFile) {
     this.#dataDir = dataDir;
     this.broker = broker;
-    this.services = services;
+    this.processes = processes;
+    this.services = perService((name) => {
+      const process = processes.find(({ service }) => service === name);
+      if (!process) throw new Error(`there is no process of ${name}`);
+      return process;
+    });
     this.#lock = lock;
+  }
+
+  get gateway(): Gateway | undefined {
+    return this.#gateway;
   }
 
   /**
@@ -72,9 +91,10 @@ export class System {
     try {
       options.signal?.throwIfAborted();
       // All are waited for, also after one failed: what is half started could not be stopped.
-      const started = await Promise.allSettled(serviceNames.map((name) => system.services[name].start()));
+      const started = await Promise.allSettled(system.processes.map((process) => process.start()));
       options.signal?.throwIfAborted();
       for (const result of started) if (result.status === 'rejected') throw result.reason;
+      await system.#startGateway(options);
       return system;
     } catch (error) {
       await system.stop();
@@ -93,16 +113,34 @@ export class System {
       ...(options.signal ? { signal: options.signal } : {}),
     });
     noteBroker(options.dataDir, broker);
-    const process = (service: ServiceName) =>
+    const instances = instancesOf(ports, options.orderInstances ?? 1);
+    const addresses = serviceAddresses(ports, instances);
+    const process = (service: ServiceName, port: number, instance?: string, isFirst = true) =>
       new ServiceProcess({
         service,
+        ...(instance === undefined ? {} : { instance }),
+        // The first instance goes on with the database of an order-service that was alone.
+        ...(isFirst ? {} : { databaseName: memberOf(service, instance) }),
         amqpUrl: broker.url,
         dataDir: options.dataDir,
-        port: ports[service],
-        env: { ...serviceAddresses(ports), ...options.env },
-        onLine: (line) => options.onLine?.(service, line),
+        port,
+        env: { ...addresses, ...options.env },
+        onLine: (line) => options.onLine?.(service, line, memberOf(service, instance)),
       });
-    return new System(options.dataDir, broker, perService(process), lock);
+    const processes = serviceNames.flatMap((service) =>
+      service === 'order-service' && instances.length > 0
+        ? instances.map(({ name, port }, index) => process(service, port, name, index === 0))
+        : [process(service, ports[service])],
+    );
+    return new System(options.dataDir, broker, processes, lock);
+  }
+
+  async #startGateway({ gatewayPort, dataDir }: SystemOptions): Promise<void> {
+    if (gatewayPort === undefined) return;
+    const urlsOf = (service: ServiceName) =>
+      this.processes.filter((process) => process.service === service).map(({ url }) => url);
+    const upstreams = perService(urlsOf);
+    this.#gateway = await startGateway({ host: '127.0.0.1', port: gatewayPort, upstreams }, join(dataDir, 'gateway'));
   }
 
   get urls(): PerService<string> {
@@ -111,7 +149,8 @@ export class System {
 
   /** Services first, so that they can still publish what is in their outboxes; then the broker. */
   async stop(): Promise<void> {
-    await Promise.all(serviceNames.map((name) => this.services[name].stop()));
+    await this.#gateway?.stop();
+    await Promise.all(this.processes.map((process) => process.stop()));
     await this.broker.stop();
     removeBrokerNote(this.#dataDir);
     this.#lock.release();
@@ -119,14 +158,38 @@ export class System {
 
   /** kill -9 of everything. Nothing that was promised is lost by it. */
   async kill(): Promise<void> {
-    await Promise.all([...serviceNames.map((name) => this.services[name].kill()), this.broker.kill()]);
+    await Promise.all([...this.processes.map((process) => process.kill()), this.#gateway?.stop(), this.broker.kill()]);
   }
 }
 
 /** Where the services find each other, for reconciliation. */
-export function serviceAddresses(ports: PerService<number>): Record<string, string> {
-  return Object.fromEntries(serviceNames.map((name) => [urlSettingOf(name), `http://127.0.0.1:${ports[name]}`]));
+export function serviceAddresses(
+  ports: PerService<number>,
+  instances: readonly OrderInstance[] = [],
+): Record<string, string> {
+  const url = (port: number) => `http://127.0.0.1:${port}`;
+  const addresses = serviceNames.map((name) => [urlSettingOf(name), url(ports[name])]);
+  const named = instances.map(({ name, port }) => `${name}=${url(port)}`).join(',');
+  return { ...Object.fromEntries(addresses), ...(named === '' ? {} : { [urlSettingOf('order-service')]: named }) };
 }
+
+export interface OrderInstance {
+  readonly name: string;
+  readonly port: number;
+}
+
+/** The instances of order-service: a, b, c …, at ports ten apart. None where there is only one. */
+export function instancesOf(ports: PerService<number>, count: number): OrderInstance[] {
+  if (count === 1) return [];
+  return Array.from({ length: count }, (_, index) => ({
+    name: String.fromCodePoint(0x61 + index),
+    port: ports['order-service'] + index * instancePortStep,
+  }));
+}
+
+/** Most order-service instances on one machine: one for each letter. */
+export const orderInstancesMax = 26;
+const instancePortStep = 10;
 
 /** @throws StartError when another system that runs has that data folder */
 export function checkFolderFree(dataDir: string): void {

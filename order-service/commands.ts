@@ -4,9 +4,9 @@ import { moneyMax } from '../shared/contract/event-data.ts';
 import { backoffMs, isoTime } from '../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import type { Transaction } from '../shared/saga.ts';
-import { awaitedBy, type Order, type OrderItem } from './order.ts';
+import { awaitedBy, hasEnded, isFailure, type Order, type OrderItem } from './order.ts';
 import { refreshStatus } from './reactions.ts';
-import type { OrderStore } from './store.ts';
+import { lookNow, type OrderStore } from './store.ts';
 
 export interface OrderRequest {
   readonly userId: string;
@@ -17,6 +17,8 @@ export interface OrderRequest {
   }[];
   /** How long the order may stay pending. */
   readonly deadlineMs: number;
+  /** Hashes of its Idempotency-Key and of the request, for the other instances. */
+  readonly idempotency?: { readonly key: string; readonly request: string } | undefined;
 }
 
 type Tx = Transaction<'order-service'>;
@@ -31,7 +33,8 @@ const askAgainPauseMs = 1_000;
  * Accepts an order: it is pending, and the saga begins.
  * @throws ProblemError 400 when the total is too high; 422 for a product that is unknown or not for sale; 409 when a price has changed
  */
-export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, deadlineMs }: OrderRequest): Order {
+export function placeOrder(store: OrderStore, tx: Tx, request: OrderRequest): Order {
+  const { userId, items: asked, deadlineMs, idempotency } = request;
   const items = asked.map((line) => priced(store, line));
   const total = items.reduce((sum, { qty, unitPrice }) => sum + qty * unitPrice, 0);
   if (total > moneyMax) {
@@ -39,9 +42,13 @@ export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, de
   }
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;
-  const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs };
+  const { named, member } = store.instances;
+  const origin = named ? { origin: member } : {};
+  const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs, ...origin };
   store.insert(order, tx.steadyMs + deadlineMs);
-  tx.publish(emit('order.placed', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }));
+  if (idempotency) store.putKey(idempotency, orderId, tx.nowMs);
+  const data = { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) };
+  tx.publish(emit('order.placed', idempotency ? { ...data, idempotency } : data));
   return { ...order, status: 'pending', reason: undefined };
 }
 
@@ -74,7 +81,7 @@ function priced(store: OrderStore, { productId, qty, unitPrice: seen }: OrderReq
 }
 
 /**
- * Withdraws a pending order. One that is being cancelled asks again for what is missing; one that is cancelled stays as it
+ * Withdraws a pending order; where another instance decides about it, passes the wish on. One that is being cancelled asks again for what is missing; one that is cancelled stays as it
  * is: asking twice is harmless.
  * @throws ProblemError 404 unknown; 409 confirmed already
  */
@@ -86,9 +93,19 @@ export function cancelOrder(store: OrderStore, tx: Tx, orderId: string): Order {
       orderStatus: order.status,
     });
   }
+  if (!store.instances.decides(order.origin)) return requestCancel(store, tx, order);
   if (order.status === 'pending') return withdraw(store, tx, order, 'customer');
   if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.steadyMs - askAgainPauseMs)
     askAgain(store, tx, order);
+  return order;
+}
+
+/** The decider gets to know, and withdraws the order unless it has ended. */
+function requestCancel(store: OrderStore, tx: Tx, order: Order): Order {
+  const { orderId, userId, status } = order;
+  const requested = store.fact(orderId, 'order.cancel-requested');
+  const lately = requested !== undefined && Date.parse(requested.time) > tx.nowMs - askAgainPauseMs;
+  if (status === 'pending' && !lately) tx.publish(emit('order.cancel-requested', { orderId, userId }));
   return order;
 }
 
@@ -102,10 +119,12 @@ export function meetDeadline(
   orderId: string,
   unreachable: (service: string) => boolean = () => false,
 ): void {
-  const order = existing(store, orderId);
+  const order = endAsKnown(store, tx, existing(store, orderId));
+  if (!store.instances.decides(order.origin)) return store.setNotDue(orderId);
   // A customer may have cancelled since it was found to be due: what they asked for is on its way already.
-  if ((store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY) > tx.steadyMs) return;
-  if (order.status === 'pending') withdraw(store, tx, order, 'deadline');
+  const dueAtMs = store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY;
+  if (dueAtMs > tx.steadyMs) return;
+  if (order.status === 'pending') return meetPending(store, tx, order, dueAtMs);
   if (order.status !== 'cancelling') return;
   const awaited = awaitedBy(store.facts(orderId));
   const away = store.asks(orderId) > 0 && awaited.length > 0 && awaited.every(({ service }) => unreachable(service));
@@ -113,13 +132,39 @@ export function meetDeadline(
   else askAgain(store, tx, order);
 }
 
+/** It is due at its deadline; and, once, when this instance has adopted it or has caught up. */
+function meetPending(store: OrderStore, tx: Tx, order: Order, dueAtMs: number): void {
+  const { orderId, deadlineAtMs } = order;
+  if (dueAtMs !== lookNow || deadlineAtMs <= tx.nowMs) withdraw(store, tx, order, 'deadline');
+  else if (store.fact(orderId, 'order.cancel-requested')) withdraw(store, tx, order, 'customer');
+  else store.setDue(orderId, deadlineAtMs, store.asks(orderId));
+}
+
+/**
+ * Ends an order whose facts were complete before this instance decided about it. The event has the id that the reaction to
+ * the last fact would have given it: whoever has decided the same has published the same event.
+ */
+function endAsKnown(store: OrderStore, tx: Tx, order: Order): Order {
+  if (hasEnded(order.status) || !store.instances.decides(order.origin)) return order;
+  const { orderId, userId, total } = order;
+  const known = refreshStatus(store, order);
+  const last = store.facts(orderId).findLast(({ type }) => type === 'inventory.reserved' || isFailure(type));
+  if (known.status === 'confirmed') tx.publish(emit('order.confirmed', { orderId, userId, total }), last?.eventId);
+  if (known.status === 'cancelled' && known.reason)
+    tx.publish(emit('order.cancelled', { orderId, userId, reason: known.reason }), last?.eventId);
+  return known;
+}
+
 function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 'deadline'): Order {
   const { orderId, userId } = order;
   tx.publish(emit('order.withdrawn', { orderId, userId, reason }));
   const withdrawn = refreshStatus(store, order);
-  store.setDue(orderId, tx.steadyMs + askAgainMs(1), 1);
+  store.setDue(orderId, tx.steadyMs + firstAskAgainMs, 1);
   return withdrawn;
 }
+
+/** A withdrawal that nobody has answered is published again so long after it. */
+export const firstAskAgainMs = askAgainMsMin;
 
 /** Publishes the withdrawal once more: whoever lost it gets it now, whoever has answered answers again. */
 function askAgain(store: OrderStore, tx: Tx, order: Order): void {

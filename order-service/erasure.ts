@@ -18,6 +18,11 @@ export function eraseCustomer(db: Database): EraseStep {
   const begin = db.prepare('INSERT OR IGNORE INTO customers (user_id, last_order_id) VALUES (?, ?)');
   const goOn = db.prepare('UPDATE customers SET last_order_id = ? WHERE user_id = ?');
   const end = db.prepare('DELETE FROM customers WHERE user_id = ?');
+  // Named instances list orders here instead.
+  const listed = db
+    .prepare<[string, number], string>('SELECT order_id FROM orders_of_user WHERE user_id = ? LIMIT ?')
+    .pluck();
+  const relist = db.prepare('UPDATE orders_of_user SET user_id = ? WHERE user_id = ? AND order_id = ?');
 
   return (person) => {
     const { userId, pseudonym } = person;
@@ -25,14 +30,25 @@ export function eraseCustomer(db: Database): EraseStep {
     if (open !== undefined) throw stillOpen(userId, open);
     let next: string | null | undefined = lastOf.get(userId);
     if (next) begin.run(pseudonym, next);
+    const eraseOrder = (orderId: string): void => {
+      rename.run(pseudonym, orderId);
+      for (const { type, data } of factsOf.all(orderId)) setFact.run(userIn(data, person), orderId, type);
+    };
     for (let count = 0; next && count < eraseStepRows; count += 1) {
-      rename.run(pseudonym, next);
-      for (const { type, data } of factsOf.all(next)) setFact.run(userIn(data, person), next, type);
+      eraseOrder(next);
       next = before.get(next);
     }
-    if (next) goOn.run(next, userId);
-    else end.run(userId);
-    return next ?? undefined;
+    if (next) {
+      goOn.run(next, userId);
+      return next;
+    }
+    end.run(userId);
+    const orderIds = listed.all(userId, eraseStepRows);
+    for (const orderId of orderIds) {
+      eraseOrder(orderId);
+      relist.run(pseudonym, userId, orderId);
+    }
+    return orderIds.length === eraseStepRows ? orderIds.at(-1) : undefined;
   };
 }
 

@@ -1,5 +1,6 @@
 // Orders as the HTTP interface shows them.
 import { z } from 'zod';
+import type { DataOf } from '../shared/contract/choreography.ts';
 import { CancelReason, Money, Name, OrderId, PricedLine } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
 import { awaitedBy, type Fact, type Order, type OrderStatus } from './order.ts';
@@ -9,6 +10,9 @@ export const OrderView = z.object({
   userId: Name,
   status: z.enum(['pending', 'cancelling', 'confirmed', 'cancelled']),
   reason: CancelReason.optional().describe('Why the order is being cancelled, or was cancelled.'),
+  duplicateOf: OrderId.optional().describe(
+    'For `duplicate_request`: the order that was placed with the same Idempotency-Key.',
+  ),
   items: z.array(PricedLine),
   total: Money.describe('Minor units.'),
   placedAt: z.iso.datetime(),
@@ -41,19 +45,29 @@ export const Timeline = z.object({
   ),
 });
 
-/** @param facts those of the order; none are needed for one that has ended */
-export function viewOf(order: Order, facts: readonly Pick<Fact, 'type' | 'time'>[]): z.output<typeof OrderView> {
+/** @param facts those of the order; none are needed for one that has ended, except as a duplicate */
+export function viewOf(
+  order: Order,
+  facts: readonly (Pick<Fact, 'type' | 'time'> & Partial<Pick<Fact, 'data'>>)[],
+): z.output<typeof OrderView> {
+  const duplicateOf = order.reason === 'duplicate_request' ? duplicatedBy(facts) : undefined;
   return {
     orderId: order.orderId,
     userId: order.userId,
     status: order.status,
     ...(order.reason ? { reason: order.reason } : {}),
+    ...(duplicateOf ? { duplicateOf } : {}),
     items: [...order.items],
     total: order.total,
     placedAt: isoTime(order.placedAtMs),
     deadlineAt: isoTime(order.deadlineAtMs),
     waitsFor: awaitedBy(facts).map((awaited) => ({ ...awaited, events: [...awaited.events] })),
   };
+}
+
+function duplicatedBy(facts: readonly { readonly type: string; readonly data?: unknown }[]): string | undefined {
+  const failed = facts.find(({ type }) => type === 'payment.failed')?.data as DataOf<'payment.failed'> | undefined;
+  return failed?.duplicateOf;
 }
 
 export function timelineOf(orderId: string, status: OrderStatus, facts: readonly Fact[]): z.output<typeof Timeline> {

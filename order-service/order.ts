@@ -26,6 +26,8 @@ export interface Order {
   readonly total: number;
   readonly placedAtMs: number;
   readonly deadlineAtMs: number;
+  /** The named instance that accepted it, `order-service.a`; undefined: it had no name. */
+  readonly origin?: string;
 }
 
 /** Something that happened to an order: an event that order-service published or consumed. At most one of each type. */
@@ -73,8 +75,33 @@ function isClosed(service: Participant, facts: FactTypes): boolean {
 }
 
 /** Whether an order of which this is known can only be cancelled. A compensation can arrive before what caused it. */
-function isFailure(type: EventType): boolean {
+export function isFailure(type: EventType): boolean {
   return type === 'order.withdrawn' || Object.hasOwn(closes, type);
+}
+
+/** The facts by which the instance that decides about an order says what it has decided. */
+type Decision = 'order.confirmed' | 'order.cancelled' | 'order.withdrawn';
+
+/**
+ * How the order has ended, as its decider has said; undefined: it has not said so. Facts that contradict each other can
+ * only come from an instance that went on after its orders had been adopted: what its adopter has decided counts.
+ * @param deciderSaid whether this decision is the decider's own; asked only where there is a contradiction
+ */
+export function decidedStatus(
+  facts: FactTypes,
+  deciderSaid: (decision: Decision) => boolean,
+): 'confirmed' | 'cancelled' | undefined {
+  const cancelled = facts.has('order.cancelled');
+  if (!facts.has('order.confirmed')) return cancelled ? 'cancelled' : undefined;
+  if (!cancelled && !facts.has('order.withdrawn')) return 'confirmed';
+  if (deciderSaid('order.confirmed')) return 'confirmed';
+  const overruled = (cancelled && deciderSaid('order.cancelled')) || deciderSaid('order.withdrawn');
+  return overruled ? (cancelled ? 'cancelled' : undefined) : 'confirmed';
+}
+
+/** What others may say of an order that its decider has not ended yet. */
+export function undecidedStatus(facts: FactTypes): 'pending' | 'cancelling' {
+  return [...facts].some(isFailure) ? 'cancelling' : 'pending';
 }
 
 /**

@@ -8,5 +8,6 @@ export const orderProgram: ServiceProgram<OrderParts> = {
   definition: orderService,
   description: 'Takes orders and reports how they proceed. Money is in integer minor units (cents).',
   routes: orderRoutes,
+  notReady: (node) => node.parts.notReady(),
   addMetrics: addOrderMetrics,
 };

@@ -6,13 +6,26 @@ import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { Money, Name, PassedLine } from '../shared/contract/event-data.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
-import { hasEnded, type Order, type OrderItem, type OrderStatus, placedAtMsOf, reasonOf, statusOf } from './order.ts';
+import { unnamed } from './instances.ts';
+import {
+  decidedStatus,
+  hasEnded,
+  isFailure,
+  type Order,
+  type OrderItem,
+  type OrderStatus,
+  placedAtMsOf,
+  reasonOf,
+  statusOf,
+  undecidedStatus,
+} from './order.ts';
 import type { OrderStore } from './store.ts';
 
 export function orderReactions(store: OrderStore): Reactions<'order-service'> {
   /** The compensation, or the refusal, that may have been the last thing missing. An order does not end before it. */
-  const cancelOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' | 'ended' => {
+  const cancelOrWait = (event: SagaEvent): Emission<'order.cancelled'> | 'waits' | 'ended' | 'noted' => {
     const change = addFact(store, event);
+    if (typeof change === 'string') return change;
     if (change.before === 'cancelled') return 'ended';
     return cancelledNow(change) ?? 'waits';
   };
@@ -20,14 +33,17 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
   return {
     'payment.completed': (event) => {
       const known = store.order(event.subject);
-      const { order } = addFact(store, event, known ?? recoverOrder(store, event));
-      agree(event, order);
+      const before = known ?? recoverOrder(store, event);
+      const change = addFact(store, event, before);
+      if (before) agree(event, before);
+      if (change === 'waits') return change;
       return known ? 'noted' : 'recovered';
     },
 
     /** Nothing was taken, so nothing has to be given back. */
     'payment.failed': (event) => {
       const change = addFact(store, event, store.order(event.subject) ?? recoverOrder(store, event));
+      if (typeof change === 'string') return change;
       // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
       if (change.before === 'cancelled') return 'ended';
       const cancelled = cancelledNow(change);
@@ -40,7 +56,9 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     },
 
     'inventory.reserved': (event) => {
-      const { order, before } = addFact(store, event);
+      const change = addFact(store, event);
+      if (typeof change === 'string') return change;
+      const { order, before } = change;
       if (order.status !== 'confirmed') return 'withdrawn';
       if (before === 'confirmed') throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
       return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
@@ -56,7 +74,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
   };
 }
 
-type SagaEvent = Exclude<AnyEvent, { type: 'product.updated' }>;
+export type SagaEvent = Exclude<AnyEvent, { type: 'product.updated' | 'instance.adopted' }>;
 
 interface Change {
   readonly before: OrderStatus;
@@ -64,22 +82,45 @@ interface Change {
   readonly order: Order;
 }
 
-/** Adds the event to the facts about its order, and brings the order's status in line with them. */
-function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change {
-  if (!before) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
+/**
+ * Adds the event to the facts about its order, and brings the order's status in line with them.
+ * @returns the change; or, among several instances, why nothing follows from it here: `waits`, since the order itself is not
+ *   known yet, or `noted`, since another instance decides about it, or this one does not decide yet
+ */
+function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change | 'waits' | 'noted' {
+  const { instances } = store;
+  if (!before && !instances.named) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
   store.addFact(event);
+  if (!before) return 'waits';
   const order = refreshStatus(store, before);
-  if (before.status === 'confirmed' && order.status !== 'confirmed') {
+  if (!instances.decides(order.origin)) {
+    if (instances.isDeciderOf(order.origin)) instances.postponed.orders.add(order.orderId);
+    return 'noted';
+  }
+  if (before.status === 'confirmed' && isFailure(event.type)) {
     throw new ContradictoryEventError(`${event.type} is about order ${event.subject}, which is confirmed`);
   }
   return { before: before.status, order };
 }
 
+/** Adds an event of another instance to the facts about its order. */
+export function noteFact(store: OrderStore, event: SagaEvent): 'waits' | 'noted' {
+  store.addFact(event);
+  const order = store.order(event.subject);
+  if (!order) return 'waits';
+  refreshStatus(store, order);
+  return 'noted';
+}
+
 /** Brings an order's status in line with its facts. Returns the order as it is now. */
 export function refreshStatus(store: OrderStore, order: Order): Order {
-  const status = statusOf(store.factTypes(order.orderId));
-  const reason = status === 'pending' || status === 'confirmed' ? undefined : reasonOf(store.facts(order.orderId));
-  if (status !== order.status || reason !== order.reason) store.setStatus(order.orderId, status, reason);
+  const { orderId, origin } = order;
+  const facts = store.factTypes(orderId);
+  const { instances } = store;
+  const decided = decidedStatus(facts, (type) => store.fact(orderId, type)?.source === instances.deciderOf(origin));
+  const status = decided ?? (instances.decides(origin) ? statusOf(facts) : undecidedStatus(facts));
+  const reason = status === 'pending' || status === 'confirmed' ? undefined : reasonOf(store.facts(orderId));
+  if (status !== order.status || reason !== order.reason) store.setStatus(orderId, status, reason);
   return { ...order, status, reason };
 }
 
@@ -134,8 +175,13 @@ function isOther<T>(then: T | undefined, now: T | undefined): boolean {
  * Rebuilds an order that payment-service knows and this database does not: it was put back to an earlier state.
  * Without it a customer's money would be with an order that nobody knows.
  */
-function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): Order {
+function recoverOrder(
+  store: OrderStore,
+  event: EventOf<'payment.completed'> | EventOf<'payment.failed'>,
+): Order | undefined {
   const { orderId, userId, amount, items: passed } = event.data;
+  // Among several instances, order.placed comes from the one that has accepted it, or from another that knows it.
+  if (store.instances.named) return undefined;
   const items = passed && priced(passed);
   if (!items)
     throw new UnknownSubjectError(`order ${orderId} is not known here, and ${event.type} does not say enough of it`);
@@ -147,7 +193,7 @@ function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | E
     ...event,
     type: 'order.placed',
     id: event.causationid,
-    source: 'order-service',
+    source: unnamed,
     time,
     causationid: orderId,
     data: { orderId, userId, items, total: amount, deadlineAt: time },

@@ -1,6 +1,7 @@
 // The routes of order-service, in the long form (/orders) and in the short one (/:userId/orders).
 import { z } from 'zod';
 import { Line, linesOf, Money, Name, OrderIdAsked } from '../shared/contract/event-data.ts';
+import { serviceOf } from '../shared/contract/members.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
 import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
@@ -9,11 +10,16 @@ import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { Settings } from '../shared/runtime/process/settings.ts';
 import { cancelOrder, existing, type OrderRequest, placeOrder } from './commands.ts';
+import { hashesOf, placedBefore } from './idempotency.ts';
+import { instanceRoutes } from './instance-routes.ts';
 import { hasEnded, type Order } from './order.ts';
 import { OrderPage, OrderView, Timeline, timelineOf, viewOf } from './order-view.ts';
 import { OutcomeWaiters } from './outcome-waiters.ts';
+import { CatalogueEntryView } from './peer-answers.ts';
 import type { OrderParts } from './service.ts';
+import { amongInstances } from './shared-routes.ts';
 import type { OrderStore } from './store.ts';
+import { versionHeader, withVersion } from './versions.ts';
 
 /** Bounds of a deadline that an order asks for. */
 const deadlineMsMin = 100;
@@ -46,13 +52,16 @@ const UserPath = z.object({ userId: Name });
 export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): Route[] {
   const { store } = node.parts;
   const outcome = outcomes(node);
-  return [
+  const own = [
     ...placingRoutes(store, settings, outcome),
     // Before a single order: a user may be called `orders`, an order may not.
     ...listRoutes(store),
     ...singleOrderRoutes(store, outcome),
     ...catalogueRoutes(store),
   ];
+  if (!store.instances.named) return own;
+  const members = Object.entries(settings.serviceUrls).filter(([member]) => serviceOf(member) === node.name);
+  return [...instanceRoutes(node, Object.fromEntries(members)), ...amongInstances(node, own)];
 }
 
 /** Answers with an order as it is now or, when the request prefers to wait, once it has ended. */
@@ -67,19 +76,28 @@ function outcomes(node: ServiceNode<OrderParts>): Outcome {
   return async ({ waitMs, prefix, signal }, orderId) => {
     if (waitMs !== undefined) await waiters.ended(orderId, waitMs, signal);
     const order = view(store, existing(store, orderId));
-    return {
+    return withVersion(store, orderId, {
       status: waitMs !== undefined && hasEnded(order.status) ? 200 : 202,
       body: order,
       headers: {
         location: `${prefix}/orders/${orderId}`,
         ...(waitMs === undefined ? {} : { 'preference-applied': `wait=${waitMs / 1000}` }),
       },
-    };
+    });
   };
 }
 
 function view(store: OrderStore, order: Order): z.output<typeof OrderView> {
-  return viewOf(order, hasEnded(order.status) ? [] : store.facts(order.orderId));
+  const needsFacts = !hasEnded(order.status) || order.reason === 'duplicate_request';
+  return viewOf(order, needsFacts ? store.facts(order.orderId) : []);
+}
+
+/** The answer to the request that placed the order: the same from every instance. */
+function acceptedAnswer(store: OrderStore, order: Order, prefix: string): HttpAnswer {
+  const placed: Order = { ...order, status: 'pending', reason: undefined };
+  const body = viewOf(placed, [{ type: 'order.placed', time: isoTime(order.placedAtMs) }]);
+  const headers = { location: `${prefix}/orders/${order.orderId}` };
+  return { status: 202, body, headers: { ...headers, ...versionHeader(store, order.orderId, 'order.placed') } };
 }
 
 type Wanted = Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined };
@@ -106,9 +124,12 @@ function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome):
     },
     command(tx: Transaction, request: HttpRequest<P, unknown, B>): HttpAnswer {
       const wanted = wantedOf(request);
-      const order = placeOrder(store, tx, { ...wanted, deadlineMs: wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS });
-      const body = viewOf(order, [{ type: 'order.placed', time: isoTime(order.placedAtMs) }]);
-      return { status: 202, body, headers: { location: `${request.prefix}/orders/${order.orderId}` } };
+      const { idempotencyKey, prefix } = request;
+      const idempotency = store.instances.named && idempotencyKey ? hashesOf(idempotencyKey, wanted) : undefined;
+      const before = idempotency && placedBefore(store, tx, idempotency);
+      if (before) return acceptedAnswer(store, before, prefix);
+      const deadlineMs = wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS;
+      return acceptedAnswer(store, placeOrder(store, tx, { ...wanted, deadlineMs, idempotency }), prefix);
     },
     afterwards: (answer: HttpAnswer, request: HttpRequest<P, unknown, B>) =>
       request.waitMs === undefined ? answer : outcome(request, (answer.body as { orderId: string }).orderId),
@@ -148,7 +169,8 @@ function singleOrderRoutes(store: OrderStore, outcome: Outcome): Route[] {
       params: OrderPath,
       answers: { 200: { description: 'The order.', schema: OrderView } },
       problems: { 404: 'There is no such order.' },
-      handle: ({ params }) => ({ status: 200, body: view(store, existing(store, params.orderId)) }),
+      handle: ({ params: { orderId } }) =>
+        withVersion(store, orderId, { status: 200, body: view(store, existing(store, orderId)) }),
     }),
     route({
       method: 'GET',
@@ -240,13 +262,6 @@ function listRoutes(store: OrderStore): Route[] {
 }
 
 function catalogueRoutes(store: OrderStore): Route[] {
-  const Entry = z.object({
-    productId: Name,
-    name: z.string(),
-    unitPrice: Money,
-    available: z.boolean(),
-    version: z.int(),
-  });
   return [
     route({
       method: 'GET',
@@ -255,7 +270,10 @@ function catalogueRoutes(store: OrderStore): Route[] {
       summary: "Order-service's own copy of the catalogue",
       query: z.object({ limit: PageLimit, after: Name.optional() }).strict(),
       answers: {
-        200: { description: 'Products in the order of their ids.', schema: z.object({ products: z.array(Entry) }) },
+        200: {
+          description: 'Products in the order of their ids.',
+          schema: z.object({ products: z.array(CatalogueEntryView) }),
+        },
       },
       handle: ({ query }) => ({ status: 200, body: { products: store.entries(query.limit, query.after) } }),
     }),

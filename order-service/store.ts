@@ -1,7 +1,8 @@
 // Tables and SQL of order-service: orders, the facts known about each of them, and its own copy of the catalogue.
 import type { EventType } from '../shared/contract/choreography.ts';
-import type { CloudEvent } from '../shared/contract/cloud-event.ts';
+import { type CloudEvent, dataSchemaOf } from '../shared/contract/cloud-event.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { Instances, instancesSchema, unnamed } from './instances.ts';
 import type { Fact, FactTypes, Order, OrderItem, OrderStatus, Reason } from './order.ts';
 
 export const migrations = [
@@ -76,7 +77,35 @@ export const migrations = [
     UPDATE ended_orders SET orders = orders - 1 WHERE status = OLD.status;
   END;
   `,
+  // Only used where there are several instances: orders come from all of them, in any order.
+  `
+  ALTER TABLE orders ADD COLUMN origin TEXT;
+  CREATE TABLE orders_of_user (
+    user_id TEXT NOT NULL,
+    placed_at_ms INTEGER NOT NULL,
+    order_id TEXT NOT NULL,
+    PRIMARY KEY (user_id, placed_at_ms, order_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE order_keys (
+    key BLOB PRIMARY KEY,
+    request BLOB NOT NULL,
+    order_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX order_keys_at ON order_keys (at_ms);
+  -- Only where an instance went on after its orders had been adopted.
+  CREATE TRIGGER order_reopened AFTER UPDATE OF status ON orders
+    WHEN OLD.status IN ('confirmed', 'cancelled') AND OLD.status <> NEW.status BEGIN
+    UPDATE ended_orders SET orders = orders - 1 WHERE status = OLD.status;
+  END;
+  ${instancesSchema}
+  `,
 ] as const;
+
+/** When an order is due that has to be looked at, whatever its deadline is. */
+export const lookNow = 0;
+/** How long the key of an order is remembered. */
+const orderKeyKeptMs = 24 * 60 * 60 * 1000;
 
 /** What order-service knows of a product: its own copy, kept up to date by `product.updated`. */
 export interface CatalogueEntry {
@@ -88,6 +117,8 @@ export interface CatalogueEntry {
   readonly version: number;
 }
 
+export type NewOrder = Omit<Order, 'status' | 'reason'>;
+
 interface OrderRow {
   order_id: string;
   user_id: string;
@@ -97,11 +128,14 @@ interface OrderRow {
   total: number;
   placed_at_ms: number;
   deadline_at_ms: number;
-  /** The order that the same user placed before. */
+  /** The order that the same user placed before; not kept where there are several instances. */
   previous_order_id: string | null;
+  /** NULL: order-service without a name. */
+  origin: string | null;
 }
 
 interface FactRow {
+  order_id: string;
   type: EventType;
   event_id: string;
   source: string;
@@ -118,29 +152,56 @@ interface CatalogueRow {
   version: number;
 }
 
+/** Events as they were stored, in pages; `next` is undefined after the last one. */
+export interface CopyPage {
+  readonly events: CloudEvent[];
+  readonly next: { readonly orderId: string; readonly type: string } | undefined;
+}
+
 export class OrderStore {
+  readonly instances: Instances;
   readonly #insert;
   readonly #order;
   readonly #orders;
   readonly #setStatus;
   readonly #setDue;
   readonly #dueOf;
+  readonly #setNotDue;
+  readonly #anyOf;
   readonly #lastOf;
   readonly #putLast;
   readonly #nextDue;
   readonly #due;
   readonly #addFact;
+  readonly #fact;
+  readonly #replaceFact;
   readonly #factTypes;
   readonly #facts;
+  readonly #factsAfter;
+  readonly #listOrder;
+  readonly #listedOrders;
+  readonly #makeDue;
+  readonly #orderWithKey;
+  readonly #putKey;
+  readonly #pruneKeys;
+  readonly #ordersByOrigin;
   readonly #entry;
   readonly #entries;
   readonly #putEntry;
   readonly #totals;
 
-  constructor(db: Database) {
+  /** @param member `order-service.a` for a named instance; left out: there are no other instances */
+  constructor(db: Database, member?: string) {
+    this.instances = new Instances(db, member);
     this.#insert = db.prepare(
-      `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id, due_at_ms)
-       VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id, due_at_ms, origin)
+       VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#listOrder = db.prepare('INSERT INTO orders_of_user (user_id, placed_at_ms, order_id) VALUES (?, ?, ?)');
+    this.#listedOrders = db.prepare<[string, number, string, number], OrderRow>(
+      `SELECT orders.* FROM orders_of_user AS listed JOIN orders USING (order_id)
+       WHERE listed.user_id = ? AND (listed.placed_at_ms, listed.order_id) < (?, ?)
+       ORDER BY listed.placed_at_ms DESC, listed.order_id DESC LIMIT ?`,
     );
     this.#lastOf = db.prepare<[string], string>('SELECT last_order_id FROM customers WHERE user_id = ?').pluck();
     this.#putLast = db.prepare(
@@ -157,6 +218,10 @@ export class OrderStore {
        WHERE order_id = @orderId`,
     );
     this.#setDue = db.prepare('UPDATE orders SET due_at_ms = ?, asks = ? WHERE order_id = ?');
+    this.#anyOf = db
+      .prepare<[string], number>("SELECT 1 FROM orders WHERE coalesce(origin, 'order-service') = ? LIMIT 1")
+      .pluck();
+    this.#setNotDue = db.prepare('UPDATE orders SET due_at_ms = NULL WHERE order_id = ?');
     this.#dueOf = db.prepare<[string], { due_at_ms: number | null; asks: number }>(
       'SELECT due_at_ms, asks FROM orders WHERE order_id = ?',
     );
@@ -170,10 +235,35 @@ export class OrderStore {
       `INSERT INTO facts (order_id, type, event_id, source, time, causation_id, data) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (order_id, type) DO NOTHING`,
     );
-    this.#factTypes = db.prepare<[string], EventType>('SELECT type FROM facts WHERE order_id = ?').pluck();
-    this.#facts = db.prepare<[string], FactRow>(
-      'SELECT type, event_id, source, time, causation_id, data FROM facts WHERE order_id = ? ORDER BY time, event_id',
+    this.#fact = db.prepare<[string, string], FactRow>('SELECT * FROM facts WHERE order_id = ? AND type = ?');
+    this.#replaceFact = db.prepare(
+      `UPDATE facts SET event_id = ?, source = ?, time = ?, causation_id = ?, data = ? WHERE order_id = ? AND type = ?`,
     );
+    this.#factsAfter = db.prepare<[string, string, number], FactRow>(
+      'SELECT * FROM facts WHERE (order_id, type) > (?, ?) ORDER BY order_id, type LIMIT ?',
+    );
+    this.#makeDue = db.prepare(
+      "UPDATE orders SET due_at_ms = ? WHERE coalesce(origin, 'order-service') = ? AND status IN ('pending', 'cancelling')",
+    );
+    this.#orderWithKey = db.prepare<[Buffer, number], { order_id: string; request: Buffer }>(
+      'SELECT order_id, request FROM order_keys WHERE key = ? AND at_ms > ?',
+    );
+    this.#putKey = db.prepare(
+      `INSERT INTO order_keys (key, request, order_id, at_ms) VALUES (?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET request = excluded.request, order_id = excluded.order_id, at_ms = excluded.at_ms
+       WHERE ((excluded.at_ms, excluded.order_id) < (at_ms, order_id) AND excluded.at_ms > at_ms - ${orderKeyKeptMs})
+          OR at_ms <= excluded.at_ms - ${orderKeyKeptMs}`,
+    );
+    this.#pruneKeys = db.prepare(
+      'DELETE FROM order_keys WHERE key IN (SELECT key FROM order_keys WHERE at_ms <= ? ORDER BY at_ms LIMIT 2)',
+    );
+    this.#ordersByOrigin = db.prepare<[], { origin: string; orders: number; open: number }>(
+      `SELECT coalesce(origin, 'order-service') AS origin, count(*) AS orders,
+              sum(status IN ('pending', 'cancelling')) AS open
+       FROM orders GROUP BY origin ORDER BY origin`,
+    );
+    this.#factTypes = db.prepare<[string], EventType>('SELECT type FROM facts WHERE order_id = ?').pluck();
+    this.#facts = db.prepare<[string], FactRow>('SELECT * FROM facts WHERE order_id = ? ORDER BY time, event_id');
     this.#entry = db.prepare<[string], CatalogueRow>('SELECT * FROM catalogue WHERE product_id = ?');
     this.#entries = db.prepare<[string, number], CatalogueRow>(
       'SELECT * FROM catalogue WHERE product_id > ? ORDER BY product_id LIMIT ?',
@@ -189,12 +279,20 @@ export class OrderStore {
     );
   }
 
-  /** @param dueAtMs when something has to be done about it, by Transaction.steadyMs. Left out: at its deadline. */
-  insert(order: Omit<Order, 'status' | 'reason'>, dueAtMs = order.deadlineAtMs): void {
-    const { orderId, userId, items, total, placedAtMs, deadlineAtMs } = order;
-    const previous = this.#lastOf.get(userId) ?? null;
-    this.#insert.run(orderId, userId, JSON.stringify(items), total, placedAtMs, deadlineAtMs, previous, dueAtMs);
-    this.#putLast.run(userId, orderId);
+  /**
+   * A new order is pending, and due where this instance decides about it.
+   * @param dueAtMs by Transaction.steadyMs. Left out: at its deadline
+   */
+  insert(order: NewOrder, dueAtMs = order.deadlineAtMs): void {
+    const { orderId, userId, items, total, placedAtMs, deadlineAtMs, origin = unnamed } = order;
+    const { named } = this.instances;
+    const previous = named ? null : (this.#lastOf.get(userId) ?? null);
+    const due = this.instances.isDeciderOf(origin) ? dueAtMs : null;
+    const from = origin === unnamed ? null : origin;
+    const text = JSON.stringify(items);
+    this.#insert.run(orderId, userId, text, total, placedAtMs, deadlineAtMs, previous, due, from);
+    if (named) this.#listOrder.run(userId, placedAtMs, orderId);
+    else this.#putLast.run(userId, orderId);
   }
 
   order(orderId: string): Order | undefined {
@@ -218,6 +316,10 @@ export class OrderStore {
   ordersOf(userId: string, limit: number, beforeOrderId?: string): Order[] | undefined {
     const before = beforeOrderId === undefined ? undefined : this.#order.get(beforeOrderId);
     if (beforeOrderId !== undefined && before?.user_id !== userId) return undefined;
+    if (this.instances.named) {
+      const [ms, id] = before ? [before.placed_at_ms, before.order_id] : [Number.MAX_SAFE_INTEGER, ''];
+      return this.#listedOrders.all(userId, ms, id, limit).map(toOrder);
+    }
     const orders: Order[] = [];
     let next = before ? before.previous_order_id : this.#lastOf.get(userId);
     while (next && orders.length < limit) {
@@ -249,14 +351,76 @@ export class OrderStore {
     return this.#dueOf.get(orderId)?.asks ?? 0;
   }
 
+  /** Looks at it now, unless it has ended. */
+  setDueIfOpen(orderId: string): void {
+    const status = this.order(orderId)?.status;
+    if (status === 'pending' || status === 'cancelling') this.setDue(orderId, lookNow, this.asks(orderId));
+  }
+
+  /** Whether any order was accepted by this instance. May read the whole table. */
+  hasOrdersOf(origin: string): boolean {
+    return this.#anyOf.get(origin) !== undefined;
+  }
+
+  /** Another instance decides about it. */
+  setNotDue(orderId: string): void {
+    this.#setNotDue.run(orderId);
+  }
+
   setDue(orderId: string, dueAtMs: number, asks: number): void {
     this.#setDue.run(dueAtMs, asks, orderId);
   }
 
-  /** Records that something happened to an order. False: a fact of this type is known already, and stays. */
-  addFact(event: CloudEvent): boolean {
+  /** Makes every open order that this instance accepted, or has adopted from `origin`, due now. Reads the whole table. */
+  makeDue(origin: string): void {
+    this.#makeDue.run(lookNow, origin);
+  }
+
+  /**
+   * Records that something happened to an order. Of several events of one type the earliest stays, so that what is known
+   * is the same in whatever order they came.
+   */
+  addFact(event: CloudEvent): void {
     const { subject, type, id, source, time, causationid, data } = event;
-    return this.#addFact.run(subject, type, id, source, time, causationid, JSON.stringify(data)).changes === 1;
+    const text = JSON.stringify(data);
+    if (this.#addFact.run(subject, type, id, source, time, causationid, text).changes === 1) return;
+    const known = this.#fact.get(subject, type);
+    if (!known || !isEarlier(event, known)) return;
+    this.#replaceFact.run(id, source, time, causationid, text, subject, type);
+  }
+
+  /** One fact about an order. */
+  fact(orderId: string, type: EventType): Fact | undefined {
+    const row = this.#fact.get(orderId, type);
+    return row && toFact(row);
+  }
+
+  /** All facts about all orders as events, in the order of the orders' ids. */
+  copies(after: { readonly orderId: string; readonly type: string }, limit: number): CopyPage {
+    const rows = this.#factsAfter.all(after.orderId, after.type, limit);
+    const last = rows.at(-1);
+    return {
+      events: rows.map(toEvent),
+      next: last && rows.length === limit ? { orderId: last.order_id, type: last.type } : undefined,
+    };
+  }
+
+  /** Remembers which order was placed with a key. Of two orders with the same key, the earlier one is. */
+  putKey({ key, request }: { key: string; request: string }, orderId: string, placedAtMs: number): void {
+    // Each new key clears up to two expired ones.
+    this.#pruneKeys.run(placedAtMs - orderKeyKeptMs);
+    this.#putKey.run(Buffer.from(key, 'hex'), Buffer.from(request, 'hex'), orderId, placedAtMs);
+  }
+
+  /** The order that was placed with a key within the last day, here or at another instance. */
+  orderWithKey(key: string, nowMs: number): { readonly orderId: string; readonly request: string } | undefined {
+    const row = this.#orderWithKey.get(Buffer.from(key, 'hex'), nowMs - orderKeyKeptMs);
+    return row && { orderId: row.order_id, request: row.request.toString('hex') };
+  }
+
+  /** Number of the orders by the instance that accepted them. Reads the whole table. */
+  ordersByOrigin(): { readonly origin: string; readonly orders: number; readonly open: number }[] {
+    return this.#ordersByOrigin.all();
   }
 
   factTypes(orderId: string): FactTypes {
@@ -265,14 +429,7 @@ export class OrderStore {
 
   /** In the order of their writing. */
   facts(orderId: string): Fact[] {
-    return this.#facts.all(orderId).map((row) => ({
-      type: row.type,
-      eventId: row.event_id,
-      source: row.source,
-      time: row.time,
-      causationId: row.causation_id,
-      data: JSON.parse(row.data) as unknown,
-    }));
+    return this.#facts.all(orderId).map(toFact);
   }
 
   entry(productId: string): CatalogueEntry | undefined {
@@ -313,7 +470,52 @@ function toOrder(row: OrderRow): Order {
     total: row.total,
     placedAtMs: row.placed_at_ms,
     deadlineAtMs: row.deadline_at_ms,
+    ...(row.origin === null ? {} : { origin: row.origin }),
   };
+}
+
+function toFact(row: FactRow): Fact {
+  return {
+    type: row.type,
+    eventId: row.event_id,
+    source: row.source,
+    time: row.time,
+    causationId: row.causation_id,
+    data: JSON.parse(row.data) as unknown,
+  };
+}
+
+/** The event again, as far as it was stored: its trace ends here, and its position is for its own journal to say. */
+function toEvent(row: FactRow): CloudEvent {
+  const trace = row.event_id.replaceAll('-', '');
+  return {
+    specversion: '1.0',
+    id: row.event_id,
+    type: row.type,
+    source: row.source,
+    subject: row.order_id,
+    time: row.time,
+    datacontenttype: 'application/json',
+    dataschema: dataSchemaOf(row.type),
+    correlationid: row.order_id,
+    causationid: row.causation_id,
+    traceparent: `00-${trace}-${trace.slice(16)}-00`,
+    data: JSON.parse(row.data) as unknown,
+  };
+}
+
+/** A withdrawal that asks again is never earlier than the first one, whatever the clocks say. */
+function isEarlier({ time, id, source, data }: CloudEvent, known: FactRow): boolean {
+  const place = (what: unknown, time: string, id: string, source: string): readonly (number | string)[] => [
+    (what as { attempt?: number }).attempt ?? 1,
+    time,
+    id,
+    source,
+  ];
+  const here = place(data, time, id, source);
+  const there = place(JSON.parse(known.data), known.time, known.event_id, known.source);
+  const index = here.findIndex((part, at) => part !== there[at]);
+  return index >= 0 && (here[index] ?? 0) < (there[index] ?? 0);
 }
 
 function toEntry(row: CatalogueRow): CatalogueEntry {

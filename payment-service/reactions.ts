@@ -10,11 +10,18 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
   return {
     /** Takes the money, or refuses with a reason. A withdrawal that came first has left a fence: then nothing. */
     'order.placed': ({ data }, at) => {
-      const { orderId, userId, items, total: amount } = data;
+      const { orderId, userId, items, total: amount, idempotency } = data;
+      const first = idempotency ? store.claimKey(idempotency.key, orderId, at.nowMs) : orderId;
       const known = store.payment(orderId);
       if (known?.status === 'voided') return 'fenced';
       if (known)
         throw new ContradictoryEventError(`order ${orderId} is placed, but its payment is ${known.status} already`);
+      if (first !== orderId) {
+        // Two instances have accepted the same request: one of its orders is charged, and this is the other.
+        const reason = 'duplicate_request';
+        store.putPayment({ status: 'failed', orderId, userId, amount, reason }, at.nowMs);
+        return emit('payment.failed', { orderId, userId, amount, items, reason, duplicateOf: first });
+      }
       const reason = refusalOf(store.account(userId), amount);
       if (reason) {
         store.putPayment({ status: 'failed', orderId, userId, amount, reason }, at.nowMs);
@@ -39,7 +46,8 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
     },
 
     /** Gives back what was taken, or makes sure that nothing ever will be. */
-    'order.withdrawn': ({ data: { orderId, attempt } }, at) => {
+    'order.withdrawn': ({ source, data: { orderId, attempt } }, at) => {
+      if (store.isAdopted(source)) return 'overruled';
       const known = store.payment(orderId);
       if (!known) {
         store.putPayment({ status: 'voided', orderId }, at.nowMs);
@@ -47,6 +55,12 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
       }
       if (known.status !== 'completed') return attempt === undefined ? 'compensated' : recorded(known);
       return refund(store, known, 'order.withdrawn', at.nowMs);
+    },
+
+    /** A fence: should that instance come back, it withdraws nothing any more. */
+    'instance.adopted': ({ data: { instance, by } }) => {
+      store.adopt(instance, by);
+      return 'noted';
     },
   };
 }

@@ -11,11 +11,20 @@ export interface PaymentParts extends ServiceParts<'payment-service'> {
   readonly store: PaymentStore;
 }
 
+const [tables, entriesOfAccount, severalOrderInstances] = migrations;
+
 export const paymentService: ServiceDefinition<'payment-service', PaymentParts> = {
   contract: choreography,
   name: 'payment-service',
   port: 3002,
-  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, ...migrations, runtimeSchema.journal],
+  migrations: [
+    runtimeSchema.inboxAndOutbox,
+    idempotencySchema,
+    tables,
+    entriesOfAccount,
+    runtimeSchema.journal,
+    severalOrderInstances,
+  ],
   build(db) {
     const store = new PaymentStore(db);
     return {

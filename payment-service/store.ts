@@ -42,7 +42,23 @@ export const migrations = [
   );
   DROP INDEX ledger_of_user;
   `,
-];
+  // Where order-service has several instances. Keys are those of orders of the last days: one key, one charge.
+  `
+  CREATE TABLE order_keys (
+    key BLOB PRIMARY KEY,
+    order_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX order_keys_at ON order_keys (at_ms);
+  CREATE TABLE adopted_instances (
+    instance TEXT PRIMARY KEY,
+    adopted_by TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+] as const;
+
+/** How long the key of an order is remembered: as long as order-service does. */
+const orderKeyKeptMs = 24 * 60 * 60 * 1000;
 
 export type EntryKind = 'deposit' | 'adjustment' | 'charge' | 'refund';
 
@@ -93,6 +109,11 @@ export class PaymentStore {
   readonly #payments;
   readonly #putPayment;
   readonly #totals;
+  readonly #orderWithKey;
+  readonly #putKey;
+  readonly #pruneKeys;
+  readonly #adopt;
+  readonly #isAdopted;
 
   constructor(db: Database) {
     this.#account = db.prepare<[string], { user_id: string; balance: number; blocked: number }>(
@@ -127,6 +148,15 @@ export class PaymentStore {
               (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE kind = 'charge') AS charged,
               (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind = 'refund') AS refunded`,
     );
+    this.#orderWithKey = db
+      .prepare<[Buffer, number], string>('SELECT order_id FROM order_keys WHERE key = ? AND at_ms > ?')
+      .pluck();
+    this.#putKey = db.prepare('INSERT OR REPLACE INTO order_keys (key, order_id, at_ms) VALUES (?, ?, ?)');
+    this.#pruneKeys = db.prepare(
+      'DELETE FROM order_keys WHERE key IN (SELECT key FROM order_keys WHERE at_ms < ? ORDER BY at_ms LIMIT 2)',
+    );
+    this.#adopt = db.prepare('INSERT OR IGNORE INTO adopted_instances (instance, adopted_by) VALUES (?, ?)');
+    this.#isAdopted = db.prepare<[string], number>('SELECT 1 FROM adopted_instances WHERE instance = ?').pluck();
   }
 
   account(userId: string): Account | undefined {
@@ -187,6 +217,29 @@ export class PaymentStore {
     const { orderId, status } = payment;
     const [userId, amount] = payment.status === 'voided' ? [null, null] : [payment.userId, payment.amount];
     this.#putPayment.run(orderId, userId, amount, status, payment.status === 'failed' ? payment.reason : null, atMs);
+  }
+
+  /**
+   * Gives the key to this order unless another has it.
+   * @returns the order that has it now
+   */
+  claimKey(key: string, orderId: string, nowMs: number): string {
+    const bytes = Buffer.from(key, 'hex');
+    const holder = this.#orderWithKey.get(bytes, nowMs - orderKeyKeptMs);
+    if (holder !== undefined) return holder;
+    // Each new key clears up to two expired ones.
+    this.#pruneKeys.run(nowMs - orderKeyKeptMs);
+    this.#putKey.run(bytes, orderId, nowMs);
+    return orderId;
+  }
+
+  /** From now on, this instance of order-service decides nothing. */
+  adopt(instance: string, by: string): void {
+    this.#adopt.run(instance, by);
+  }
+
+  isAdopted(instance: string): boolean {
+    return this.#isAdopted.get(instance) !== undefined;
   }
 
   totals(): Totals {

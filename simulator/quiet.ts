@@ -25,6 +25,8 @@ export function endFaults({ faults, broker, brokenReactions, restarts, allServic
     service.disarm();
     service.database.repair();
     service.wall.set();
+    // Its deadlines go by what the clock said when it started.
+    if (!service.clockRight) service.crash('between steps');
     service.boot();
   }
 }

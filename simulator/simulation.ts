@@ -23,6 +23,7 @@ export function simulate(options: RunOptions): RunResult {
   episodes = planEpisodes(world, { orders: options.orders, checkpoints: options.mutant?.checkpoints === true });
   world.workload.start();
   world.runWhile(() => !world.workload.done, activeMsMax);
+  world.workload.end();
   endFaults(world);
   const faultsEndedMs = world.schedule.nowMs;
   const unquiet = becomeQuiet(world);

@@ -14,6 +14,7 @@ import { Counter, Faults } from './environment/faults.ts';
 import { History } from './environment/history.ts';
 import type { Poison } from './environment/poison.ts';
 import { Random } from './environment/random.ts';
+import { publisherOf } from './environment/saga-event.ts';
 import { type Owner, Schedule } from './environment/schedule.ts';
 import { journalReader } from './environment/sim-journals.ts';
 import { FailpointSignal, SimService } from './environment/sim-service.ts';
@@ -99,7 +100,11 @@ export class World {
     });
     this.putBacks = new PutBacks(this.workload.answers, () => this.allServices, model, this.modelChecks);
     this.broker.interference = {
-      taken: (message, routed) => this.published.taken(message, routed),
+      taken: (message, routed) => {
+        const owner = publisherOf(message.routingKey);
+        this.#publishingOf(owner)?.success(message.routingKey, schedule.nowMs);
+        this.published.taken(message, routed);
+      },
       canPublish: (owner, can) => this.#publishingOf(owner)?.set(can, schedule.nowMs),
       refused: (owner, { routingKey }) => this.#publishingOf(owner)?.setback(routingKey, schedule.nowMs),
       holdUntilMs: (queue, copy) => holdUntilDeadline(this, queue, copy),

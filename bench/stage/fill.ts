@@ -66,7 +66,7 @@ interface Filler {
   order(order: PastOrder): void;
 }
 
-type PastOrder = Omit<Order, 'status' | 'reason'> & { eventId(step: number): string };
+type PastOrder = Omit<Order, 'status' | 'reason' | 'origin'> & { eventId(step: number): string };
 
 /** One order a millisecond, the last one just now; the same in all three databases. */
 function pastOrder(shop: Shop, index: number, orders: number): PastOrder {

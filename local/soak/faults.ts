@@ -1,6 +1,7 @@
 // The faults of a soak. Each strikes a running system and has stopped when its promise resolves; what it leaves behind the
 // system must heal by itself.
 import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
@@ -36,6 +37,7 @@ const putBacks = (['payment-service', 'inventory-service'] as const).map((servic
     const copy = await copyOf(stage, service);
     await delay(random.between(2_000, 8_000));
     await putBack(stage, service, copy);
+    rmSync(copy);
   },
 }));
 

@@ -5,6 +5,7 @@
 import type { CloudEvent } from './cloud-event.ts';
 import * as data from './event-data.ts';
 import {
+  type ConsumedFromPeersIn,
   type ConsumedIn,
   type DataIn,
   defineChoreography,
@@ -26,38 +27,58 @@ export const choreography = defineChoreography({
   events: {
     // forward
     'order.placed':       { by: order,     data: data.OrderPlaced,       subject: 'orderId', trigger: 'a customer places an order',
-      reactions: { [payment]:   ['payment.completed', 'payment.failed', 'fenced'] } },
+      reactions: { [payment]:   ['payment.completed', 'payment.failed', 'fenced'] },
+      peers:     { [order]:     ['noted'] } },
     'payment.completed':  { by: payment,   data: data.PaymentCompleted,  subject: 'orderId',
-      reactions: { [inventory]: ['inventory.reserved', 'inventory.rejected', 'fenced'], [order]: ['noted', 'recovered'] } },
+      reactions: { [inventory]: ['inventory.reserved', 'inventory.rejected', 'fenced'], [order]: ['noted', 'recovered'] },
+      peers:     { [order]:     ['waits'] } },
     'inventory.reserved': { by: inventory, data: data.InventoryReserved, subject: 'orderId',
-      reactions: { [order]:     ['order.confirmed', 'withdrawn'] } },
-    'order.confirmed':    { by: order,     data: data.OrderConfirmed,    subject: 'orderId', final: 'confirmed', reactions: {} },
+      reactions: { [order]:     ['order.confirmed', 'withdrawn'] },
+      peers:     { [order]:     ['noted', 'waits'] } },
+    'order.confirmed':    { by: order,     data: data.OrderConfirmed,    subject: 'orderId', final: 'confirmed', reactions: {},
+      peers:     { [order]:     ['noted', 'waits'] } },
 
     // refusals
     'payment.failed':     { by: payment,   data: data.PaymentFailed,     subject: 'orderId',
-      reactions: { [order]:     ['order.cancelled', 'ended'] } },
+      reactions: { [order]:     ['order.cancelled', 'ended'] },
+      peers:     { [order]:     ['noted', 'waits'] } },
     'inventory.rejected': { by: inventory, data: data.InventoryRejected, subject: 'orderId',
-      reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits', 'ended'] } },
+      reactions: { [payment]:   ['payment.refunded', 'compensated'], [order]: ['order.cancelled', 'waits', 'ended'] },
+      peers:     { [order]:     ['noted'] } },
 
     // the customer changes their mind, or the deadline passes
     'order.withdrawn':    { by: order,     data: data.OrderWithdrawn,    subject: 'orderId', trigger: 'the customer cancels, or the deadline passes, while the order is pending',
       reactions: { [payment]:   ['payment.refunded', 'payment.voided', 'compensated'],
-                   [inventory]: ['inventory.released', 'inventory.voided', 'compensated'] } },
+                   [inventory]: ['inventory.released', 'inventory.voided', 'compensated'] },
+      peers:     { [order]:     ['noted', 'waits'], [payment]: ['overruled'], [inventory]: ['overruled'] } },
 
     // undoing
     'payment.refunded':   { by: payment,   data: data.PaymentRefunded,   subject: 'orderId', compensates: 'payment.completed',
-      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] },
+      peers:     { [order]:     ['noted'] } },
     'payment.voided':     { by: payment,   data: data.PaymentVoided,     subject: 'orderId',
-      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] },
+      peers:     { [order]:     ['noted'] } },
     'inventory.released': { by: inventory, data: data.InventoryReleased, subject: 'orderId', compensates: 'inventory.reserved',
-      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] },
+      peers:     { [order]:     ['noted'] } },
     'inventory.voided':   { by: inventory, data: data.InventoryVoided,   subject: 'orderId',
-      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] } },
-    'order.cancelled':    { by: order,     data: data.OrderCancelled,    subject: 'orderId', final: 'cancelled', reactions: {} },
+      reactions: { [order]:     ['order.cancelled', 'waits', 'ended'] },
+      peers:     { [order]:     ['noted'] } },
+    'order.cancelled':    { by: order,     data: data.OrderCancelled,    subject: 'orderId', final: 'cancelled', reactions: {},
+      peers:     { [order]:     ['noted', 'waits'] } },
 
     // beside the saga
     'product.updated':    { by: inventory, data: data.ProductUpdated,    subject: 'productId', trigger: 'name, price or availability of a product changes', standalone: true,
       reactions: { [order]:     ['noted', 'outdated'] } },
+
+    // among the instances of order-service, where there are several
+    'order.cancel-requested': { by: order, data: data.OrderCancelRequested, subject: 'orderId', trigger: 'a customer cancels at an instance that does not decide about the order', standalone: true,
+      reactions: {},
+      peers:     { [order]:     ['order.withdrawn', 'noted', 'waits'] } },
+    'instance.adopted':   { by: order,     data: data.InstanceAdopted,   subject: 'instance', trigger: 'an instance takes over the orders of one that is gone for good', standalone: true,
+      reactions: {},
+      peers:     { [order]:     ['noted'], [payment]: ['noted'], [inventory]: ['noted'] } },
   },
 });
 
@@ -71,6 +92,8 @@ export type EventOf<T extends EventType> = CloudEvent<T, DataOf<T>>;
 export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 /** The event types that a service reacts to. */
 export type ConsumedBy<S extends ServiceName> = ConsumedIn<C, S>;
+/** The event types of its own service that an instance reacts to. */
+export type ConsumedFromPeersBy<S extends ServiceName> = ConsumedFromPeersIn<C, S>;
 /** The event types that a service may publish. */
 export type PublishedBy<S extends ServiceName> = PublishedIn<C, S>;
 /** An event to be emitted, without its envelope. */

@@ -45,12 +45,16 @@ export const Shortage = z.object({
   available: z.int().min(0).max(quantityMax),
 });
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 hash in hexadecimal digits');
+
 export const OrderPlaced = z.object({
   orderId: OrderId,
   userId: Name,
   items: linesOf(PricedLine),
   total: Money,
   deadlineAt: z.iso.datetime(),
+  /** Hashes of the Idempotency-Key and of the request that came with it; only where order-service has several instances. */
+  idempotency: z.object({ key: Sha256, request: Sha256 }).optional(),
 });
 export const OrderWithdrawn = z.object({
   orderId: OrderId,
@@ -59,12 +63,15 @@ export const OrderWithdrawn = z.object({
   /** From 2 on it is asked again, since an answer is missing: who has answered before answers once more. */
   attempt: z.int().min(2).optional(),
 });
+/** A customer's wish to cancel, for the instance that decides about the order. */
+export const OrderCancelRequested = z.object({ orderId: OrderId, userId: Name });
 export const OrderConfirmed = z.object({ orderId: OrderId, userId: Name, total: Money });
 
 export const CancelReason = z.enum([
   'no_such_account',
   'account_blocked',
   'insufficient_funds',
+  'duplicate_request',
   'out_of_stock',
   'customer',
   'deadline',
@@ -77,13 +84,21 @@ export const PaymentCompleted = z.object({
   amount: Money,
   items: linesOf(PassedLine),
 });
-export const PaymentRefusal = z.enum(['no_such_account', 'account_blocked', 'insufficient_funds']);
+export const PaymentRefusal = z.enum([
+  'no_such_account',
+  'account_blocked',
+  'insufficient_funds',
+  /** Another order was placed with the same Idempotency-Key, at another instance, and payment-service knew it first. */
+  'duplicate_request',
+]);
 export const PaymentFailed = z.object({
   orderId: OrderId,
   userId: Name,
   amount: Money,
   items: linesOf(PassedLine).optional(),
   reason: PaymentRefusal,
+  /** For `duplicate_request`: the other order. */
+  duplicateOf: OrderId.optional(),
 });
 export const PaymentRefunded = z.object({
   orderId: OrderId,
@@ -97,6 +112,14 @@ export const InventoryReserved = z.object({ orderId: OrderId, items: linesOf(Lin
 export const InventoryRejected = z.object({ orderId: OrderId, shortages: z.array(Shortage).min(1).max(orderLinesMax) });
 export const InventoryReleased = z.object({ orderId: OrderId, items: linesOf(Line) });
 export const InventoryVoided = z.object({ orderId: OrderId });
+
+/** Members are named as in the `source` of their events: `order-service.a`; `order-service`: the one without a name. */
+export const Member = z
+  .string()
+  .regex(/^[a-z]+(?:-[a-z]+)*-service(?:\.[a-z0-9](?:-?[a-z0-9])*)?$/, 'must look like order-service.a')
+  .max(64);
+/** From here on `by` decides about the orders of `instance`, and nobody else. */
+export const InstanceAdopted = z.object({ instance: Member, by: Member });
 
 export const ProductUpdated = z.object({
   productId: Name,

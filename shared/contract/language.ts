@@ -14,6 +14,7 @@ export const silentOutcomes = {
   withdrawn: 'the order was withdrawn before this success arrived; the undoing is already on its way',
   ended: 'the order had ended before this arrived, and this changes nothing',
   outdated: 'something newer about the same subject is known already',
+  overruled: 'its publisher no longer decides about this order: another instance has taken its orders over',
   recovered:
     'the order was unknown here, since this database was put back to an earlier state; it was rebuilt from the event',
 } as const;
@@ -38,6 +39,11 @@ export interface EventSpec {
   readonly standalone?: true;
   /** Who reacts, and every outcome that the reaction may have: an event type, or a silent outcome. */
   readonly reactions: Readonly<Record<string, readonly string[]>>;
+  /**
+   * What there is beside that where the publisher, or a subscriber, runs as several named instances: reactions of the other
+   * instances of its own service, and further outcomes of the reactions above.
+   */
+  readonly peers?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface Choreography {
@@ -67,11 +73,22 @@ export function servicesOf(contract: Choreography): string[] {
   return [...names];
 }
 
-/** The event types that a service reacts to. */
-export function consumedBy(contract: Choreography, service: string): string[] {
+/**
+ * The event types that a service reacts to.
+ * @param asInstance as one of several named instances, which also react to each other's events
+ */
+export function consumedBy(contract: Choreography, service: string, asInstance = false): string[] {
   return Object.entries(contract.events)
-    .filter(([, spec]) => Object.hasOwn(spec.reactions, service))
+    .filter(([, { by, reactions, peers = {} }]) => {
+      if (Object.hasOwn(reactions, service)) return true;
+      return Object.hasOwn(peers, service) && (asInstance || by !== service);
+    })
     .map(([type]) => type);
+}
+
+/** Whether a service can run as several named instances: it has reactions to its own events. */
+export function canHavePeers(contract: Choreography, service: string): boolean {
+  return consumedBy(contract, service, true).some((type) => contract.events[type]?.by === service);
 }
 
 // ---- types that follow from a contract C -------------------------------------------------------------------------
@@ -84,9 +101,23 @@ export type ServiceIn<C extends Choreography> =
   | Events<C>[TypeIn<C>]['by']
   | { [T in TypeIn<C>]: keyof Events<C>[T]['reactions'] & string }[TypeIn<C>];
 
+/** The events of others that service S reacts to. */
 export type ConsumedIn<C extends Choreography, S extends string> = {
-  [T in TypeIn<C>]: S extends keyof Events<C>[T]['reactions'] ? T : never;
+  [T in TypeIn<C>]: S extends keyof Events<C>[T]['reactions']
+    ? T
+    : Events<C>[T]['by'] extends S
+      ? never
+      : S extends PeersOf<Events<C>[T]>
+        ? T
+        : never;
 }[TypeIn<C>];
+
+/** The events of its own service that an instance of service S reacts to. */
+export type ConsumedFromPeersIn<C extends Choreography, S extends string> = {
+  [T in TypeIn<C>]: Events<C>[T]['by'] extends S ? (S extends PeersOf<Events<C>[T]> ? T : never) : never;
+}[TypeIn<C>];
+
+type PeersOf<Spec> = Spec extends { readonly peers: infer P } ? keyof P : never;
 
 export type PublishedIn<C extends Choreography, S extends string> = {
   [T in TypeIn<C>]: Events<C>[T]['by'] extends S ? T : never;
@@ -97,13 +128,17 @@ export type EmissionIn<C extends Choreography, T extends TypeIn<C>> = {
   [K in T]: { readonly type: K; readonly data: DataIn<C, K> };
 }[T];
 
-type Declared<C extends Choreography, S extends string, T extends TypeIn<C>> = S extends keyof Events<C>[T]['reactions']
-  ? Events<C>[T]['reactions'][S] extends readonly (infer O)[]
+type Declared<C extends Choreography, S extends string, T extends TypeIn<C>> =
+  | OutcomesOf<Events<C>[T]['reactions'], S>
+  | (Events<C>[T] extends { readonly peers: infer P } ? OutcomesOf<P, S> : never);
+
+type OutcomesOf<Reactions, S extends string> = S extends keyof Reactions
+  ? Reactions[S] extends readonly (infer O)[]
     ? O
     : never
   : never;
 
 /** What the reaction of service S to event T may return: one of the outcomes that the contract declares for it. */
 export type OutcomeIn<C extends Choreography, S extends string, T extends TypeIn<C>> =
-  | EmissionIn<C, Declared<C, S, T> & TypeIn<C>>
-  | (Declared<C, S, T> & SilentOutcome);
+  | EmissionIn<C, Extract<Declared<C, S, T>, TypeIn<C>>>
+  | Extract<Declared<C, S, T>, SilentOutcome>;

@@ -9,6 +9,7 @@ import {
   dataVersion,
 } from './cloud-event.ts';
 import type { Choreography, EventSpec } from './language.ts';
+import { serviceOf } from './members.ts';
 
 /** Largest message that is read, in bytes: ten times the largest batch that a service publishes. */
 export const messageBytesMax = 1024 * 1024;
@@ -162,7 +163,8 @@ function readEvent(value: unknown, contract: Choreography): CloudEvent {
   const spec = Object.hasOwn(contract.events, envelope.type) ? contract.events[envelope.type] : undefined;
   if (!spec) throw new UnreadableEventError('unknown-type', `no event '${clip(envelope.type)}' in the contract`);
   checkVersion(envelope.type, envelope.dataschema);
-  if (envelope.source !== spec.by) {
+  // Any instance may publish what its service publishes.
+  if (envelope.source !== spec.by && serviceOf(envelope.source) !== spec.by) {
     throw new UnreadableEventError(
       'wrong-source',
       `'${envelope.type}' comes from ${spec.by}, not from '${clip(envelope.source)}'`,

@@ -1,6 +1,7 @@
 // Exchanges, queues and bindings, derived from the contract in one place. A test pins every name and argument: a rename
 // orphans the messages under the old name, and other arguments are refused by the broker (406).
-import { type Choreography, servicesOf } from './language.ts';
+import { type Choreography, consumedBy, type EventSpec, servicesOf } from './language.ts';
+import { type InstanceNames, instanceOf, membersOf, serviceOf } from './members.ts';
 
 export interface Queue {
   readonly name: string;
@@ -36,31 +37,39 @@ export const deliveryLimit = 1_000_000;
 /** Direct exchange of all dead letters; the routing key is the dead-letter queue's name. */
 export const deadLetterExchange = 'dead-letters';
 
-/** `payment-service` publishes to `payment.events`. */
-export function exchangeOf(service: string): string {
-  return `${service.replace(/-service$/, '')}.events`;
+/** `payment-service` publishes to `payment.events`; all instances of a service publish to the same exchange. */
+export function exchangeOf(member: string): string {
+  return `${serviceOf(member).replace(/-service$/, '')}.events`;
 }
 
-export function queueOf(service: string): string {
-  return service;
+/** Each named instance has a queue of its own: `order-service.a`. */
+export function queueOf(member: string): string {
+  return member;
 }
 
-export function deadLetterQueueOf(service: string): string {
-  return `${queueOf(service)}.dead-letters`;
+export function deadLetterQueueOf(member: string): string {
+  return `${queueOf(member)}.dead-letters`;
 }
 
 /**
  * What a service declares when it connects: its own queues, its exchange, and the queues of everybody who subscribes to
  * what it publishes. So an order placed before payment-service has ever started waits in a queue.
+ * @param member the service, or the named instance of it
+ * @param instances of the services that have named ones, as far as they are known
  */
-export function topologyFor(service: string, contract: Choreography): Topology {
-  const whole = wholeTopology(contract);
-  const subscribers = Object.values(contract.events)
-    .filter((spec) => spec.by === service)
-    .flatMap((spec) => Object.keys(spec.reactions));
-  const queues = new Set([service, ...subscribers].flatMap((name) => [queueOf(name), deadLetterQueueOf(name)]));
+export function topologyFor(member: string, contract: Choreography, instances: InstanceNames = {}): Topology {
+  const service = serviceOf(member);
+  const whole = wholeTopology(contract, withMember(instances, member));
+  const subscribers = servicesOf(contract).filter((name) =>
+    consumedBy(contract, name, true).some((type) => contract.events[type]?.by === service),
+  );
+  const queues = new Set(
+    [member, ...subscribers.filter((name) => name !== service).flatMap((name) => membersOf(name, instances))]
+      .concat(instanceOf(member) === undefined ? [] : membersOf(service, instances))
+      .flatMap((name) => [queueOf(name), deadLetterQueueOf(name)]),
+  );
   const bindings = whole.bindings.filter(({ queue }) => queues.has(queue));
-  const exchanges = new Set([exchangeOf(service), ...bindings.map(({ exchange }) => exchange)]);
+  const exchanges = new Set([exchangeOf(member), ...bindings.map(({ exchange }) => exchange)]);
   return {
     exchanges: whole.exchanges.filter(({ name }) => exchanges.has(name)),
     queues: whole.queues.filter(({ name }) => queues.has(name)),
@@ -68,15 +77,34 @@ export function topologyFor(service: string, contract: Choreography): Topology {
   };
 }
 
-/** Every exchange, queue and binding of the system. */
-export function wholeTopology(contract: Choreography): Topology {
+/** Those who react to an event: of its own service, only named instances do. */
+function subscribersOf({ by, reactions, peers = {} }: EventSpec, instances: InstanceNames): string[] {
+  const services = new Set([...Object.keys(reactions), ...Object.keys(peers)]);
+  return [...services]
+    .flatMap((service) => membersOf(service, instances))
+    .filter((member) => member !== by || Object.hasOwn(reactions, by));
+}
+
+function withMember(instances: InstanceNames, member: string): InstanceNames {
+  const [service, instance] = [serviceOf(member), instanceOf(member)];
+  return instance === undefined
+    ? instances
+    : { ...instances, [service]: [...new Set([instance, ...(instances[service] ?? [])])] };
+}
+
+/**
+ * Every exchange, queue and binding of the system.
+ * @param instances of the services that have named ones
+ */
+export function wholeTopology(contract: Choreography, instances: InstanceNames = {}): Topology {
   const services = servicesOf(contract);
+  const members = services.flatMap((service) => membersOf(service, instances));
   return {
     exchanges: [
       ...services.map((service) => ({ name: exchangeOf(service), type: 'topic' as const })),
       { name: deadLetterExchange, type: 'direct' as const },
     ],
-    queues: services.flatMap((service) => [
+    queues: members.flatMap((service) => [
       {
         name: queueOf(service),
         arguments: {
@@ -97,13 +125,13 @@ export function wholeTopology(contract: Choreography): Topology {
     ]),
     bindings: [
       ...Object.entries(contract.events).flatMap(([type, spec]) =>
-        Object.keys(spec.reactions).map((subscriber) => ({
-          queue: queueOf(subscriber),
+        subscribersOf(spec, instances).map((member) => ({
+          queue: queueOf(member),
           exchange: exchangeOf(spec.by),
           routingKey: type,
         })),
       ),
-      ...services.map((service) => ({
+      ...members.map((service) => ({
         queue: deadLetterQueueOf(service),
         exchange: deadLetterExchange,
         routingKey: deadLetterQueueOf(service),

@@ -2,7 +2,7 @@
 // published; and their tables at the end.
 import { isDeepStrictEqual } from 'node:util';
 import type { PerService } from '../../services.ts';
-import { serviceNames } from '../../services.ts';
+import { perService, serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { uuidText } from '../../shared/contract/event-id.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
@@ -20,8 +20,6 @@ import type { ExpectedEntry } from '../model/work-log.ts';
 const publishMsMax = 6_000;
 /** And within this time if the broker has not refused any of its type lately. */
 const publishUnrefusedMsMax = 500;
-/** What was refused so long ago holds up its type no more: attempts are at most 5 s apart, and some meet a broker that is away. */
-const refusalMsMax = 60_000;
 
 /** The same for an order whose deadline has passed: it is withdrawn. */
 const withdrawMsMax = 20_000;
@@ -38,6 +36,15 @@ const runtimeTables: ReadonlySet<string> = new Set([
   'outbox_exceptions',
   'suspects',
   'idempotency_keys',
+]);
+
+/** Used only where order-service runs as several instances, which the simulator does not do yet: they must stay empty. */
+const instanceTables: ReadonlySet<string> = new Set([
+  'instance',
+  'adoptions',
+  'adopted_instances',
+  'orders_of_user',
+  'order_keys',
 ]);
 
 export interface ModelChecksOptions {
@@ -74,6 +81,7 @@ export class ModelChecks {
   /** Of every journal that there has been, lost ones too: bytes by event id. What was done again may differ in its time. */
   readonly #committed = new Map<string, Pick<Row, 'type' | 'subject'> & { readonly bodies: Buffer[] }>();
   readonly #found: Violation[] = [];
+  readonly #putBackAtMs: PerService<number[]> = perService(() => []);
 
   constructor(options: ModelChecksOptions) {
     this.#options = options;
@@ -81,6 +89,7 @@ export class ModelChecks {
 
   /** A service's database is about to be put back: what it holds is looked at now or never. */
   beforePutBack(service: ServiceName): void {
+    this.#putBackAtMs[service].push(this.#options.nowMs());
     this.#found.push(...this.#journalOf(service, false));
   }
 
@@ -174,6 +183,7 @@ export class ModelChecks {
       .all();
     for (const table of tables) {
       if (runtimeTables.has(table) || model.tables.includes(table)) continue;
+      if (instanceTables.has(table) && db.prepare(`SELECT 1 FROM ${table} LIMIT 1`).get() === undefined) continue;
       yield { promise: 'P5', subject: '', text: `no check reads the table ${table} of ${service}` };
     }
   }
@@ -268,11 +278,15 @@ export class ModelChecks {
   ): string | undefined {
     const takenAtMs = this.#options.takenAtMs.get(eventId);
     if (takenAtMs === undefined) return atTheEnd ? 'was committed and never published' : undefined;
+    // What was lost meanwhile could not be published, and came back with another copy.
+    if (this.#putBackAtMs[service].some((lostAtMs) => lostAtMs > atMs && lostAtMs < takenAtMs)) return undefined;
     const publishing = this.#options.publishing[service];
-    const refused = publishing.hadSetbacks(atMs - refusalMsMax, takenAtMs, type);
+    const refused = publishing.wasInTrouble(atMs, takenAtMs, type);
     const boundMs = refused ? publishMsMax : publishUnrefusedMsMax;
     const ableMs = takenAtMs - atMs > boundMs ? publishing.longestMs(atMs, takenAtMs, type) : 0;
-    return ableMs > boundMs ? `was not published for ${ableMs} ms in which it could have been` : undefined;
+    return ableMs > boundMs
+      ? `was committed at ${atMs} ms, published at ${takenAtMs} ms, and for ${ableMs} ms nothing kept it from being published`
+      : undefined;
   }
 }
 

@@ -6,6 +6,8 @@ export class Ability {
   readonly #changes: number[] = [];
   /** Moments at which an attempt was in vain. */
   readonly #setbacks = new Map<string, number[]>();
+  /** From a first attempt in vain to one that was not. */
+  readonly #troubles = new Map<string, { readonly fromMs: number; untilMs: number }[]>();
 
   get able(): boolean {
     return this.#changes.length % 2 === 1;
@@ -21,6 +23,17 @@ export class Ability {
     const known = this.#setbacks.get(kind);
     if (known) known.push(atMs);
     else this.#setbacks.set(kind, [atMs]);
+    const troubles = this.#troubles.get(kind) ?? [];
+    this.#troubles.set(kind, troubles);
+    if (troubles.at(-1)?.untilMs !== Number.POSITIVE_INFINITY) {
+      troubles.push({ fromMs: atMs, untilMs: Number.POSITIVE_INFINITY });
+    }
+  }
+
+  /** An attempt was not in vain. */
+  success(kind: string, atMs: number): void {
+    const last = this.#troubles.get(kind)?.at(-1);
+    if (last && last.untilMs === Number.POSITIVE_INFINITY) last.untilMs = atMs;
   }
 
   /** The longest time without a fault or a setback of this kind, between two moments. */
@@ -44,9 +57,9 @@ export class Ability {
     return from <= fromMs && (this.#changes[index + 1] ?? Number.POSITIVE_INFINITY) >= untilMs;
   }
 
-  /** An attempt of this kind was in vain between two moments. */
-  hadSetbacks(fromMs: number, untilMs: number, kind: string): boolean {
-    return (this.#setbacks.get(kind) ?? []).some((atMs) => atMs >= fromMs && atMs <= untilMs);
+  /** Attempts of this kind were in vain at some time between two moments. */
+  wasInTrouble(fromMs: number, untilMs: number, kind: string): boolean {
+    return (this.#troubles.get(kind) ?? []).some((trouble) => trouble.fromMs <= untilMs && trouble.untilMs >= fromMs);
   }
 
   /** Index of the last time that it became able, up to this moment; or the first after it. */

@@ -78,6 +78,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   #process: Process<P> | undefined;
   #armed: { readonly point: Failpoint; skip: number }[] = [];
   #waiting: (() => void)[] = [];
+  #clockRightAtBoot = true;
 
   constructor(definition: ServiceDefinition<P>, options: SimServiceOptions) {
     this.name = definition.name as ServiceName;
@@ -117,6 +118,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     process.clock = new SimClock(schedule, this.wall, random, process);
     process.bus = broker.connect(queueOf(this.name), process);
     this.#process = process;
+    this.#clockRightAtBoot = this.wall.right;
     this.#noteAbility();
     history.add(schedule.nowMs, this.name, 'starts');
     const db = this.database.open();
@@ -208,8 +210,13 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     crashed(reason);
   }
 
+  /** A process runs whose clocks are right: the steady one goes on from what the wall clock said at its start. */
+  get clockRight(): boolean {
+    return this.#process !== undefined && this.#clockRightAtBoot && this.wall.right;
+  }
+
   #noteAbility(): void {
-    const able = this.#process !== undefined && this.wall.right && !this.database.faulty;
+    const able = this.clockRight && !this.database.faulty;
     this.working.set(able, this.#options.schedule.nowMs);
   }
 

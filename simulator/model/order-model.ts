@@ -46,6 +46,8 @@ interface Order {
   asks: number;
   /** By the clock of the run. */
   readonly knownAtMs: number;
+  /** By the clock that its deadline goes by. */
+  readonly firstDueAtMs: number;
   leftPendingAtMs: number | undefined;
 }
 
@@ -72,8 +74,9 @@ export class OrderModel implements ServiceModel {
 
   /** When each order could first have been withdrawn by its deadline, and until when it was pending, by the run's clock. */
   *overdue(epochMs: number, nowMs: number): Generator<{ orderId: string; fromMs: number; untilMs: number }> {
-    for (const { orderId, deadlineAtMs, knownAtMs, leftPendingAtMs } of this.#orders.values()) {
-      const fromMs = Math.max(deadlineAtMs - epochMs, knownAtMs);
+    for (const order of this.#orders.values()) {
+      const { orderId, deadlineAtMs, firstDueAtMs, placedAtMs, knownAtMs, leftPendingAtMs } = order;
+      const fromMs = Math.max(deadlineAtMs - epochMs, firstDueAtMs - epochMs, knownAtMs + deadlineAtMs - placedAtMs);
       const untilMs = leftPendingAtMs ?? nowMs;
       if (untilMs > fromMs) yield { orderId, fromMs, untilMs };
     }
@@ -84,7 +87,8 @@ export class OrderModel implements ServiceModel {
   request(asked: Asked, at: At, got: Answer): Due {
     if (asked.what === 'cancel order') return this.#cancel(asked.orderId, at);
     if (asked.what !== 'place order') throw new Error(`order-service does not ${asked.what}`);
-    const { key } = asked;
+    // Keys of one customer are not those of another.
+    const key = asked.key === undefined ? undefined : `${asked.userId} ${asked.key}`;
     const request = JSON.stringify([asked.userId, asked.items, asked.deadlineMs]);
     const known = key === undefined ? undefined : this.#answers.get(key);
     if (known) return known.request === request ? answered(known.answer) : refused(422, 'idempotency-key-reused');
@@ -107,7 +111,11 @@ export class OrderModel implements ServiceModel {
     if (total > totalMax) return refused(400, 'order-too-expensive');
     const orderId = got.ok ? String((got.value as { orderId?: unknown } | undefined)?.orderId) : '';
     const deadlineAtMs = at.nowMs + deadlineMs;
-    const order = this.#add({ orderId, userId, items, total, placedAtMs: at.nowMs, deadlineAtMs }, at);
+    const order = this.#add(
+      { orderId, userId, items, total, placedAtMs: at.nowMs, deadlineAtMs },
+      at,
+      at.steadyMs + deadlineMs,
+    );
     const deadlineAt = new Date(deadlineAtMs).toISOString();
     this.#facts.add(`${orderId} order.placed`);
     const data = { orderId, userId, items, total, deadlineAt };
@@ -117,6 +125,7 @@ export class OrderModel implements ServiceModel {
   #add(
     placed: Pick<Order, 'orderId' | 'userId' | 'items' | 'total' | 'placedAtMs' | 'deadlineAtMs'>,
     { atMs }: At,
+    dueAtMs = placed.deadlineAtMs,
   ): Order {
     const order: Order = {
       ...placed,
@@ -127,9 +136,10 @@ export class OrderModel implements ServiceModel {
       paymentClosed: false,
       inventoryClosed: false,
       refusal: undefined,
-      dueAtMs: placed.deadlineAtMs,
+      dueAtMs,
       asks: 0,
       knownAtMs: atMs,
+      firstDueAtMs: dueAtMs,
       leftPendingAtMs: undefined,
     };
     this.#orders.set(order.orderId, order);
@@ -141,7 +151,7 @@ export class OrderModel implements ServiceModel {
 
   #cancel(orderId: string, at: At): Due {
     const order = this.#orders.get(orderId);
-    const { nowMs } = at;
+    const { steadyMs: nowMs } = at;
     if (!order) return refused(404, 'no-such-order');
     if (order.status === 'confirmed') return refused(409, 'order-confirmed');
     const askedAtMs = order.asks === 0 ? 0 : (order.dueAtMs ?? 0) - askAgainMs(order.asks);
@@ -154,7 +164,7 @@ export class OrderModel implements ServiceModel {
   }
 
   deadline(orderId: string, at: At, away: readonly string[]): Due {
-    const { nowMs } = at;
+    const { steadyMs: nowMs } = at;
     const order = this.#orders.get(orderId);
     if (!order || order.dueAtMs === undefined || order.dueAtMs > nowMs) return { emits: [] };
     if (order.status === 'pending') return { emits: [this.#withdraw(order, 'deadline', at)] };
@@ -175,7 +185,7 @@ export class OrderModel implements ServiceModel {
   #withdraw(order: Order, reason: 'customer' | 'deadline', at: At) {
     const { orderId, userId } = order;
     order.asks = 1;
-    order.dueAtMs = at.nowMs + askAgainMs(1);
+    order.dueAtMs = at.steadyMs + askAgainMs(1);
     order.withdrawn = { reason, again: false };
     this.#facts.add(`${orderId} order.withdrawn`);
     this.#settle(order, at);

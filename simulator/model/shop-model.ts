@@ -42,16 +42,16 @@ export class ShopModel {
   }
 
   /** Does a request, and notes how it went. */
-  request<R>(service: ServiceName, asked: Asked, cause: Cause, { nowMs }: Moment, run: () => R): R {
+  request<R>(service: ServiceName, asked: Asked, cause: Cause, { nowMs, steadyMs }: Transaction, run: () => R): R {
     const log = this.logs[service];
     try {
       const value = run();
-      log.add({ kind: 'request', nowMs, asked, cause, answer: { ok: true, value } });
+      log.add({ kind: 'request', nowMs, steadyMs, asked, cause, answer: { ok: true, value } });
       return value;
     } catch (error) {
       if (error instanceof ProblemError) {
         const { status, code } = error;
-        log.add({ kind: 'request', nowMs, asked, cause, answer: { ok: false, status, code } });
+        log.add({ kind: 'request', nowMs, steadyMs, asked, cause, answer: { ok: false, status, code } });
       }
       throw error;
     }
@@ -101,7 +101,7 @@ function notedDeadlines(deadlines: Deadlines, log: WorkLog): Deadlines {
     meet: (orderId: string, tx: Transaction, unreachable: (service: string) => boolean) => {
       deadlines.meet(orderId, tx, unreachable);
       const away = ['payment-service', 'inventory-service'].filter(unreachable);
-      log.add({ kind: 'deadline', nowMs: tx.nowMs, orderId, away });
+      log.add({ kind: 'deadline', nowMs: tx.nowMs, steadyMs: tx.steadyMs, orderId, away });
     },
   };
 }

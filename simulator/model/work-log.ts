@@ -111,7 +111,7 @@ export class WorkLog {
 
   #apply(work: Work, atMs: number, object: (promise: PromiseId, subject: string, text: string) => void): void {
     const { nowMs } = work;
-    const at = { nowMs, atMs };
+    const at = { nowMs, atMs, steadyMs: 'steadyMs' in work ? work.steadyMs : nowMs };
     if (work.kind === 'deadline') {
       const due = this.#model.deadline(work.orderId, at, work.away);
       return this.#expect(due, undefined, nowMs, atMs);

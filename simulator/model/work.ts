@@ -51,12 +51,19 @@ export type Work =
   | {
       readonly kind: 'request';
       readonly nowMs: number;
+      readonly steadyMs: number;
       readonly asked: Asked;
       readonly cause: Cause;
       readonly answer: Answer;
     }
   /** `away`: the services whose journals could not be read then. */
-  | { readonly kind: 'deadline'; readonly nowMs: number; readonly orderId: string; readonly away: readonly string[] };
+  | {
+      readonly kind: 'deadline';
+      readonly nowMs: number;
+      readonly steadyMs: number;
+      readonly orderId: string;
+      readonly away: readonly string[];
+    };
 
 /** An event that must be published. Nothing is known of the cause of what a clock has led to. */
 export interface Expected {
@@ -72,6 +79,8 @@ export interface Expected {
 export interface At {
   /** By the clock of its service, which may be wrong. */
   readonly nowMs: number;
+  /** By the clock of its process that nobody sets: deadlines go by it. */
+  readonly steadyMs: number;
   /** By the clock of the run. */
   readonly atMs: number;
 }

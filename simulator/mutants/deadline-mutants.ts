@@ -43,7 +43,13 @@ export const deadlineMutants: readonly Mutant[] = [
       meet: (orderId, tx, unreachable) =>
         real.meet(
           orderId,
-          { ...tx, nowMs: tx.nowMs + 10_000, newId: () => tx.newId(), publish: (emission) => tx.publish(emission) },
+          {
+            ...tx,
+            nowMs: tx.nowMs + 10_000,
+            steadyMs: tx.steadyMs + 10_000,
+            newId: () => tx.newId(),
+            publish: (emission) => tx.publish(emission),
+          },
           unreachable,
         ),
     })),

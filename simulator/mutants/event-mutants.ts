@@ -79,12 +79,13 @@ export const eventMutants: readonly Mutant[] = [
       shortages: shortages(data).map((one) => ({ ...one, available: one.available + 1 })),
     })),
   ),
-  planted(
-    'P4',
-    'only-the-first-shortage',
-    'inventory.rejected names one shortage of several',
-    saying('inventory-service', 'inventory.rejected', (data) => ({ ...data, shortages: shortages(data).slice(0, 1) })),
-  ),
+  planted('P4', 'only-the-first-shortage', 'inventory.rejected names one shortage of several', {
+    ...saying('inventory-service', 'inventory.rejected', (data) => ({
+      ...data,
+      shortages: shortages(data).slice(0, 1),
+    })),
+    orders: 600,
+  }),
   planted(
     'P4',
     'released-one-each',

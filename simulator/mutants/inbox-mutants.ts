@@ -2,7 +2,7 @@
 import type { BusListener, Delivery } from '../../shared/runtime/messaging/bus.ts';
 import { replaced } from '../environment/sim-database.ts';
 import { type Mutant, planted } from './mutant.ts';
-import { around, sql, withoutEffect } from './planting.ts';
+import { around, sql } from './planting.ts';
 
 /** Messages are handed over differently. */
 function delivering(hand: (delivery: Delivery, listener: BusListener) => void): Pick<Mutant, 'bus'> {
@@ -20,7 +20,6 @@ function delivering(hand: (delivery: Delivery, listener: BusListener) => void): 
 }
 
 const insertHandled = 'INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum) VALUES';
-const insertDead = 'INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum, dead_letter)';
 
 export const inboxMutants: readonly Mutant[] = [
   {
@@ -82,12 +81,6 @@ export const inboxMutants: readonly Mutant[] = [
     'redrive-ignored',
     'a dead letter that is redriven counts as a duplicate',
     sql(insertHandled, /DO UPDATE.*/s, 'DO NOTHING'),
-  ),
-  planted(
-    'P8',
-    'dead-letter-not-noted',
-    'an event that was dead-lettered is fetched from the journal again and again',
-    withoutEffect(insertDead),
   ),
   planted(
     'P8',

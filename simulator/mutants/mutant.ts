@@ -21,6 +21,8 @@ export interface Planting {
   transaction?(tx: Transaction, service: ServiceName): Transaction;
   /** Faults that bring it to light. Absent: all. */
   readonly faults?: readonly FaultKind[];
+  /** Orders that it takes to bring it to light. Absent: as few as for the others. */
+  readonly orders?: number;
   /** The disks are checkpointed now and then; see SimDatabase. */
   readonly checkpoints?: true;
   /** How long journals keep events; without it: for ever. */

@@ -4,7 +4,7 @@ import type { PaymentParts } from '../../payment-service/service.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 import { replaced } from '../environment/sim-database.ts';
 import { type Mutant, planted } from './mutant.ts';
-import { reaction, reading, sql } from './planting.ts';
+import { reaction, reading } from './planting.ts';
 
 export const reconciliationMutants: readonly Mutant[] = [
   {
@@ -75,12 +75,6 @@ export const reconciliationMutants: readonly Mutant[] = [
         ),
     })),
   ),
-  planted(
-    'P12',
-    'cursor-without-event',
-    'a consumer forgets which event stood at the end of what it has compared',
-    sql('UPDATE publishers SET journal_id', 'reconciled_event_id = ?', 'reconciled_event_id = nullif(?, 0) || NULL'),
-  ),
   planted('P12', 'lost-order-not-rebuilt', 'an order that only payment-service knows is not rebuilt', {
     ...reaction<OrderParts>(
       'order-service',
@@ -95,6 +89,7 @@ export const reconciliationMutants: readonly Mutant[] = [
     'unknown-payment-given-up',
     'stock that is refused for a payment that is not known yet counts as compensated',
     {
+      orders: 400,
       ...reaction<PaymentParts>(
         'payment-service',
         'inventory.rejected',

@@ -15,6 +15,7 @@ export class Workload {
   readonly #requests: Requests;
   readonly #customers: Customers;
   readonly #staff: Staff;
+  #ended = false;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -28,6 +29,11 @@ export class Workload {
     return this.#customers.placed >= this.#options.orders && this.#requests.open === 0;
   }
 
+  /** Nobody places another order: the run has gone on for long enough. */
+  end(): void {
+    this.#ended = true;
+  }
+
   prepare(): void {
     this.#staff.prepare();
   }
@@ -39,7 +45,7 @@ export class Workload {
   #next(): void {
     const { orders, random, schedule, beforeOrder } = this.#options;
     const index = this.#customers.placed;
-    if (index >= orders) return;
+    if (index >= orders || this.#ended) return;
     beforeOrder(index);
     this.#placeOrders(index);
     this.#besides();

@@ -70,9 +70,13 @@ describe('the inbox', () => {
     expect(db.prepare('SELECT length(event_id) FROM inbox').pluck().get()).to.equal(16);
   });
 
-  it('refuses an event with a position from a service that is no publisher of this one', () => {
-    const { inbox } = open();
-    expect(() => inbox.accept({ ...event(1), source: 'shipping-service' }, 0)).to.throw(/shipping-service/);
+  it('takes an event of a publisher that it does not know, such as a new instance, without its position', () => {
+    const { db, inbox } = open();
+    expect(inbox.accept({ ...event(1), source: 'order-service.new' }, 0)).to.equal(true);
+    expect(db.prepare('SELECT publisher, position FROM inbox').get()).to.deep.equal({
+      publisher: null,
+      position: null,
+    });
   });
 
   it('keeps a dead-lettered event as known, and accepts it once when it is redriven', () => {

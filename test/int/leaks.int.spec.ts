@@ -1,18 +1,27 @@
 // What a request, a connection or a slow reader of the log holds is given back.
 import { fork } from 'node:child_process';
-import { getEventListeners, once } from 'node:events';
-import { request } from 'node:http';
+import { EventEmitter, getEventListeners, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { types } from 'node:util';
 import { expect } from 'chai';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
+import { OpenRequests } from '../../shared/runtime/http/open-requests.ts';
 import { AmqpConnection } from '../../shared/runtime/rabbitmq/amqp-connection.ts';
 import { samples } from '../support/events.ts';
 import { type Served, serveOrders } from '../support/serve.ts';
 import { eventually } from '../support/wait.ts';
 
 const line = { productId: samples['product.updated'].productId, qty: 1 };
+
+class FakeResponse extends EventEmitter {
+  readonly closed: boolean;
+
+  constructor(closed = false) {
+    super();
+    this.closed = closed;
+  }
+}
 
 /** What hangs on a signal: its listeners, and the signals that were derived from it. */
 function heldBy(signal: AbortSignal): number {
@@ -48,20 +57,28 @@ describe('the stop signal of a service', () => {
     await released();
   });
 
-  it('holds nothing of a request whose client went away while it waited', async () => {
-    const sent = request({
-      port: orders.port,
-      host: '127.0.0.1',
-      method: 'POST',
-      path: '/ann/orders',
-      headers: { 'content-type': 'application/json', prefer: 'wait=30' },
-    });
-    sent.on('error', () => {});
-    sent.end(JSON.stringify(line));
-    await orders.bus.next('order.placed');
-    expect(heldBy(orders.stopping.signal)).to.be.greaterThan(own);
-    sent.destroy();
-    await released();
+  it('wakes a request that waits, and that request is kept no longer than until its client goes away', () => {
+    const stopping = new AbortController();
+    const open = new OpenRequests(stopping.signal);
+    const [gone, stays] = [new FakeResponse(), new FakeResponse()];
+    const signals = [gone, stays].map((response) => open.signalOf(response));
+    const aborted = () => signals.map((signal) => signal.aborted);
+    expect([open.size, ...aborted()]).to.deep.equal([2, false, false]);
+    gone.emit('close');
+    expect([open.size, ...aborted()]).to.deep.equal([1, true, false]);
+    stopping.abort();
+    expect(aborted()).to.deep.equal([true, true]);
+    stays.emit('close');
+    expect(open.size).to.equal(0);
+  });
+
+  it('is the end of waiting for a request whose client has gone already, and for one that comes later', () => {
+    const stopping = new AbortController();
+    const open = new OpenRequests(stopping.signal);
+    expect(open.signalOf(new FakeResponse(true)).aborted).to.equal(true);
+    stopping.abort();
+    expect(open.signalOf(new FakeResponse()).aborted).to.equal(true);
+    expect(open.size).to.equal(0);
   });
 });
 

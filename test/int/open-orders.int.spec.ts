@@ -128,9 +128,15 @@ describe('orders that have ended', () => {
 
   it('are counted once when a database from before is opened', () => {
     const path = newDatabasePath();
-    const before = openDatabase(path, orderService.migrations.slice(0, -1));
-    insert(before, pending, 2);
-    insert(before, pending, 3, 'cancelled');
+    const before = openDatabase(path, orderService.migrations.slice(0, 6));
+    for (const [id, status] of ['pending', 'pending', 'cancelled', 'cancelled', 'cancelled'].entries()) {
+      before
+        .prepare(
+          `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms)
+           VALUES (?, 'ann', ?, '[]', 1, 1, 1)`,
+        )
+        .run(String(id), status);
+    }
     before.close();
     const db = openDatabase(path, orderService.migrations);
     expect(ended(db)).to.deep.equal({ confirmed: 0, cancelled: 3 });

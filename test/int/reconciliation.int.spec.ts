@@ -52,7 +52,7 @@ class Publisher implements JournalReader {
     const commit = new GroupCommit(this.db, clock);
     commit.join(this.journal);
     const { journal } = this;
-    this.#units = new UnitsOfWork({ contract: choreography, service: 'order-service', journal, commit, clock });
+    this.#units = new UnitsOfWork({ contract: choreography, member: 'order-service', journal, commit, clock });
     this.#queries = new JournalQueries(journal, (found) => this.putBack.push(found));
   }
 

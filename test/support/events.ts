@@ -29,6 +29,8 @@ export const samples: { readonly [T in EventType]: DataOf<T> } = {
   'inventory.rejected': { orderId, shortages: [{ productId: 'CATALOG-001', wanted: 2, available: 1 }] },
   'inventory.released': { orderId, items },
   'inventory.voided': { orderId },
+  'order.cancel-requested': { ...party },
+  'instance.adopted': { instance: 'order-service.a', by: 'order-service.b' },
   'product.updated': { productId: 'CATALOG-001', name: 'Berlin', unitPrice: 1500, available: true, version: 1 },
 };
 

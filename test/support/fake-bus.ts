@@ -38,6 +38,8 @@ export class FakeBus implements MeasuredBus {
   confirmsNothing = false;
   /** How often the broker was asked for that. */
   deadLetterQuestions = 0;
+  /** Called for every message that is published. */
+  onPublish: ((message: OutgoingMessage) => void) | undefined;
   readonly #notices = new Set<() => void>();
   #listener: BusListener | undefined;
   #connected = true;
@@ -64,6 +66,7 @@ export class FakeBus implements MeasuredBus {
     };
     this.published.push(published);
     for (const notice of [...this.#notices]) notice();
+    this.onPublish?.(message);
     const { autoAnswer } = this;
     if (autoAnswer) setImmediate(() => published.answer(autoAnswer));
   }

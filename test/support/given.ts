@@ -11,7 +11,7 @@ import {
   type ServiceName,
 } from '../../shared/contract/choreography.ts';
 import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
-import type { SilentOutcome } from '../../shared/contract/language.ts';
+import type { EventSpec, SilentOutcome } from '../../shared/contract/language.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
 import type { Reaction } from '../../shared/runtime/messaging/reaction.ts';
@@ -23,6 +23,9 @@ import { HandClock } from './hand-clock.ts';
 
 /** An event that was published, or a silent outcome. */
 type Outcome = { readonly type: string; readonly data: unknown } | string;
+
+/** What a test may want otherwise in the envelope of an event. */
+type Changes = Partial<Pick<CloudEvent, 'source'>>;
 
 /** A service of which nothing is known yet. */
 export function given<S extends ServiceName, P extends ServiceParts<S>>(
@@ -56,8 +59,8 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
   }
 
   /** An event is consumed. */
-  when<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): Result<S, P> {
-    return this.#result(() => this.#react(type, data));
+  when<T extends ConsumedBy<S>>(type: T, data: DataOf<T>, changes?: Changes): Result<S, P> {
+    return this.#result(() => this.#react(type, data, changes));
   }
 
   /** A command runs: somebody asks for something, or its time has come. */
@@ -77,17 +80,16 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
     }
   }
 
-  #react<T extends ConsumedBy<S>>(type: T, data: DataOf<T>): readonly Outcome[] {
+  #react<T extends ConsumedBy<S>>(type: T, data: DataOf<T>, changes: Changes = {}): readonly Outcome[] {
     const reactions: Readonly<Record<string, Reaction>> = this.parts.reactions;
-    const event = eventOf(type, data, { id: this.clock.newId(), time: isoTime(this.clock.nowMs()) });
+    const event = eventOf(type, data, { id: this.clock.newId(), time: isoTime(this.clock.nowMs()), ...changes });
     return this.#db.transaction(() => {
       const outcome = reactions[type]?.(event, this.#moment());
       if (outcome === undefined) throw new Error(`${this.#name} has no reaction to ${type}`);
       const name = typeof outcome === 'string' ? outcome : outcome.type;
-      const declared: Readonly<Record<string, readonly string[]>> = choreography.events[type].reactions;
-      expect(declared[this.#name], `outcomes that the contract declares for ${this.#name} and ${type}`).to.include(
-        name,
-      );
+      const { reactions: alone, peers = {} }: EventSpec = choreography.events[type];
+      const declared = [...(alone[this.#name] ?? []), ...(peers[this.#name] ?? [])];
+      expect(declared, `outcomes that the contract declares for ${this.#name} and ${type}`).to.include(name);
       if (typeof outcome !== 'string') this.#publish(outcome as Emission);
       return [outcome];
     })();

@@ -34,6 +34,8 @@ export interface ServeOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** A database file. Left out: in memory. */
   readonly path?: string;
+  /** Left out: any free one. */
+  readonly port?: number;
   readonly clock?: Clock;
 }
 
@@ -213,7 +215,7 @@ export function serveInventory(options?: ServeOptions): Promise<Served> {
 async function serve<P extends ServiceParts>(
   name: ServiceName,
   program: ServiceProgram<P>,
-  { settings: given = {}, path = ':memory:', clock = systemClock }: ServeOptions = {},
+  { settings: given = {}, path = ':memory:', port = 0, clock = systemClock }: ServeOptions = {},
 ): Promise<Served> {
   const settings = readSettings(
     { OUTBOX_MAX: '50', EVENT_BATCH_MAX: '1', ...given },
@@ -225,7 +227,7 @@ async function serve<P extends ServiceParts>(
   const stopping = new AbortController();
   const environment = { settings, db, bus, clock, log: silentLog, stopping: stopping.signal };
   const { node, server, document } = assembleService(program, environment);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   node.start();
   // Slow requests are cut off as in a process, only sooner.
   server.headersTimeout = 300;

@@ -24,7 +24,10 @@ describe('the AsyncAPI document', () => {
   it('says of every event who publishes it, and carries the schema of its data', () => {
     const { components } = asyncApiDocument(choreography) as {
       components: {
-        messages: Record<string, { payload: { allOf: [unknown, { properties: Record<string, { const?: string }> }] } }>;
+        messages: Record<
+          string,
+          { payload: { allOf: [unknown, { properties: Record<string, { const?: string; pattern?: string }> }] } }
+        >;
         schemas: Record<string, { properties: object; required: string[] }>;
       };
     };
@@ -32,7 +35,14 @@ describe('the AsyncAPI document', () => {
     for (const [type, spec] of Object.entries((choreography as Choreography).events)) {
       const properties = components.messages[type]?.payload.allOf[1].properties;
       expect(properties?.['type']?.const).to.equal(type);
-      expect(properties?.['source']?.const).to.equal(spec.by);
+      const { const: source = spec.by, pattern = '.' } = properties?.['source'] ?? {};
+      expect(source).to.equal(spec.by);
+      // Only order-service can have several instances.
+      for (const name of [spec.by, `${spec.by}.a`])
+        expect(new RegExp(pattern).test(name), name).to.equal(
+          name === spec.by || spec.by === 'order-service' || pattern === '.',
+        );
+      expect(pattern === '.', pattern).to.equal(spec.by !== 'order-service');
       expect(properties?.['dataschema']?.const).to.equal(dataSchemaOf(type));
       expect(components.schemas[type]?.properties).to.have.property(spec.subject);
       expect(components.schemas[type]).to.not.have.property('additionalProperties');

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { nginxConfig } from '../../local/gateway/nginx-config.ts';
 import { portSettings } from '../../local/ports.ts';
 import { serviceNames } from '../../services.ts';
 import { projectFolder } from '../../shared/contract/documents/documents-on-disk.ts';
@@ -19,7 +20,33 @@ function blockOf(service: string): string[] {
   return lines.slice(from, length < 0 ? undefined : from + length).map((line) => line.trim());
 }
 
+/** Of services with several instances. */
+const addresses: Readonly<Record<string, string>> = {
+  'order-service': 'a=http://order-service:3001,b=http://order-service-b:3001',
+};
+
 describe('docker-compose.yml', () => {
+  it('runs a second order-service with a name and a volume of its own', () => {
+    expect(blockOf('order-service')).to.include.members(['INSTANCE: a', 'SERVICE: order-service']);
+    expect(blockOf('order-service-b')).to.include.members([
+      'INSTANCE: b',
+      'SERVICE: order-service',
+      '- order-b-data:/app/data',
+    ]);
+    expect(lines).to.include('  order-b-data:');
+  });
+
+  it('has a gateway, with the configuration that npm start gives nginx, for the ports inside', () => {
+    const upstreams = {
+      'order-service': ['order-service:3001', 'order-service-b:3001'],
+      'payment-service': ['payment-service:3002'],
+      'inventory-service': ['inventory-service:3003'],
+    };
+    expect(blockOf('gateway')).to.include('- ./ops/gateway.conf:/etc/nginx/nginx.conf:ro');
+    const onDisk = readFileSync(join(projectFolder(), 'ops/gateway.conf'), 'utf8');
+    expect(onDisk).to.equal(nginxConfig({ port: 8000, upstreams }));
+  });
+
   for (const service of serviceNames) {
     const { variable, port } = portSettings[service];
     const volume = `${service.replace(/-service$/, '')}-data`;
@@ -34,7 +61,7 @@ describe('docker-compose.yml', () => {
       expect(
         lines.map((line) => line.trim()),
         'its address, for the others',
-      ).to.include(`${urlSettingOf(service)}: http://${service}:${port}`);
+      ).to.include(`${urlSettingOf(service)}: ${addresses[service] ?? `http://${service}:${port}`}`);
       expect(lines, 'the volumes').to.include(`  ${volume}:`);
     });
   }

@@ -21,6 +21,7 @@ export const complete: Reactions<'payment-service'> = {
   'order.placed': (event) => emit('payment.completed', { ...completed, userId: event.data.userId }),
   'inventory.rejected': () => emit('payment.refunded', refunded),
   'order.withdrawn': () => 'compensated',
+  'instance.adopted': () => 'noted',
 };
 
 // A missing reaction: 'order.withdrawn'.
@@ -28,6 +29,7 @@ export const complete: Reactions<'payment-service'> = {
 export const missingReaction: Reactions<'payment-service'> = {
   'order.placed': () => 'fenced',
   'inventory.rejected': () => 'compensated',
+  'instance.adopted': () => 'noted',
 };
 
 export const undeclaredEvent: Reactions<'payment-service'> = {
@@ -118,8 +120,8 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 // And what it derives, exactly: none of these may widen to `string` or `any`.
 export const exactly: [
   Same<string extends ServiceName ? 'any string' : 'names', 'names'>,
-  Same<ConsumedBy<'payment-service'>, 'order.placed' | 'inventory.rejected' | 'order.withdrawn'>,
+  Same<ConsumedBy<'payment-service'>, 'order.placed' | 'inventory.rejected' | 'order.withdrawn' | 'instance.adopted'>,
   Same<PublishedBy<'payment-service'>, 'payment.completed' | 'payment.failed' | 'payment.refunded' | 'payment.voided'>,
-  Same<Outcome<'order-service', 'payment.completed'>, 'noted' | 'recovered'>,
-  Same<Outcome<'order-service', 'payment.failed'>, Emission<'order.cancelled'> | 'ended'>,
+  Same<Outcome<'order-service', 'payment.completed'>, 'noted' | 'recovered' | 'waits'>,
+  Same<Outcome<'order-service', 'payment.failed'>, Emission<'order.cancelled'> | 'ended' | 'noted' | 'waits'>,
 ] = [true, true, true, true, true];

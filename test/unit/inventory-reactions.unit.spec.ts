@@ -181,6 +181,15 @@ describe('inventory-service, when an order is withdrawn,', () => {
   });
 });
 
+describe('inventory-service, when an instance of order-service was adopted,', () => {
+  it('ignores its withdrawals from then on', () => {
+    given(inventoryService)
+      .consumed('instance.adopted', samples['instance.adopted'])
+      .when('order.withdrawn', samples['order.withdrawn'], { source: 'order-service.a' })
+      .isSilent('overruled');
+  });
+});
+
 describe('a product', () => {
   const berlin = { name: 'Berlin', unitPrice: 1500 };
 

@@ -37,7 +37,11 @@ describe('the contract with loyalty-service', () => {
     const bindings = topologyFor('inventory-service', choreography).bindings.filter(
       ({ queue }) => queue === 'inventory-service',
     );
-    expect(bindings.map(({ routingKey }) => routingKey)).to.have.members(['points.credited', 'order.withdrawn']);
+    expect(bindings.map(({ routingKey }) => routingKey)).to.have.members([
+      'points.credited',
+      'order.withdrawn',
+      'instance.adopted',
+    ]);
   });
 });
 

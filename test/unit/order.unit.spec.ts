@@ -1,7 +1,7 @@
 // An order is a function of the facts known about it.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { awaitedBy, reasonOf, statusOf } from '../../order-service/order.ts';
+import { awaitedBy, decidedStatus, reasonOf, statusOf, undecidedStatus } from '../../order-service/order.ts';
 import type { EventType } from '../../shared/contract/choreography.ts';
 import { eventTypes, samples } from '../support/events.ts';
 import { endings, possibleSubsets } from '../support/sagas.ts';
@@ -199,5 +199,36 @@ describe('what an order waits for', () => {
         const ended = ['confirmed', 'cancelled'].includes(status(...subset));
         expect(waits(...subset).length > 0, `waits, knowing ${subset.join()}`).to.equal(!ended);
       }
+  });
+});
+
+describe('the end of an order, as its decider has said', () => {
+  const decided = (types: readonly EventType[], ...byDecider: readonly EventType[]) =>
+    decidedStatus(new Set(types), (type) => byDecider.includes(type));
+
+  it('is not known before a decision, however complete the facts are', () => {
+    expect(decided(['order.placed', 'payment.completed', 'inventory.reserved'])).to.equal(undefined);
+    expect(undecidedStatus(new Set(['order.placed', 'inventory.reserved']))).to.equal('pending');
+    expect(undecidedStatus(new Set(['order.placed', 'payment.failed']))).to.equal('cancelling');
+  });
+
+  it('is its decision, without asking whose it is where there is no contradiction', () => {
+    const nobody = (): boolean => {
+      throw new Error('there is no contradiction to resolve');
+    };
+    expect(decidedStatus(new Set(['order.confirmed']), nobody)).to.equal('confirmed');
+    expect(decidedStatus(new Set(['order.withdrawn', 'order.cancelled']), nobody)).to.equal('cancelled');
+  });
+
+  it('is what the adopter has decided, where the instance that it has adopted had decided otherwise', () => {
+    const both = ['order.confirmed', 'order.withdrawn'] as const;
+    expect(decided(both, 'order.confirmed')).to.equal('confirmed');
+    expect(decided(both, 'order.withdrawn'), 'it is being cancelled').to.equal(undefined);
+    expect(decided([...both, 'order.cancelled'], 'order.withdrawn', 'order.cancelled')).to.equal('cancelled');
+    expect(decided([...both, 'order.cancelled'], 'order.confirmed')).to.equal('confirmed');
+  });
+
+  it('stays the confirmation, where none of them is of the decider that is known now', () => {
+    expect(decided(['order.confirmed', 'order.withdrawn'])).to.equal('confirmed');
   });
 });

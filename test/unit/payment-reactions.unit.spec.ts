@@ -210,6 +210,63 @@ describe('payment-service, when an order is withdrawn,', () => {
   });
 });
 
+describe('payment-service, among several order-service instances,', () => {
+  const second = '01900000-0000-7000-8000-00000000b0b0';
+  const idempotency = { key: 'a'.repeat(64), request: 'b'.repeat(64) };
+
+  it('charges one order for a key, and refuses the other, which names the first', () => {
+    withAccount({ balance: 2 * amount })
+      .consumed('order.placed', { ...placed, idempotency })
+      .when('order.placed', { ...placed, orderId: second, idempotency }, { source: 'order-service.b' })
+      .publishes('payment.failed', {
+        ...taken,
+        orderId: second,
+        items: placed.items,
+        reason: 'duplicate_request',
+        duplicateOf: orderId,
+      })
+      .leaving(balanceIs(amount));
+  });
+
+  it('keeps a key with its order also when that was withdrawn before it was charged', () => {
+    withAccount({ balance: amount })
+      .consumed('order.withdrawn', samples['order.withdrawn'])
+      .consumed('order.placed', { ...placed, idempotency })
+      .when('order.placed', { ...placed, orderId: second, idempotency })
+      .publishes('payment.failed', {
+        ...taken,
+        orderId: second,
+        items: placed.items,
+        reason: 'duplicate_request',
+        duplicateOf: orderId,
+      })
+      .leaving(balanceIs(amount));
+  });
+
+  it('charges two orders with different keys, and with none', () => {
+    const other = { ...idempotency, key: 'c'.repeat(64) };
+    withAccount({ balance: 2 * amount })
+      .consumed('order.placed', { ...placed, idempotency })
+      .when('order.placed', { ...placed, orderId: second, idempotency: other })
+      .publishes('payment.completed', { ...taken, orderId: second, items: placed.items })
+      .leaving(balanceIs(0));
+  });
+
+  it('ignores a withdrawal of an instance that was adopted, and follows its adopter', () => {
+    const known = withAccount({ balance: amount })
+      .consumed('order.placed', placed)
+      .consumed('instance.adopted', samples['instance.adopted']);
+    known
+      .when('order.withdrawn', samples['order.withdrawn'], { source: 'order-service.a' })
+      .isSilent('overruled')
+      .leaving(balanceIs(0));
+    known
+      .when('order.withdrawn', samples['order.withdrawn'], { source: 'order-service.b' })
+      .publishes('payment.refunded', { ...taken, because: 'order.withdrawn' })
+      .leaving(balanceIs(amount));
+  });
+});
+
 describe('an account', () => {
   it('is refused nothing it can pay to the last unit', () => {
     expect(refusalOf({ userId, balance: 10, blocked: false }, 10)).to.equal(undefined);

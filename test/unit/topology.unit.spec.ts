@@ -76,6 +76,8 @@ const bindings = [
   'inventory.events inventory.released order-service',
   'inventory.events inventory.voided order-service',
   'inventory.events product.updated order-service',
+  'order.events instance.adopted payment-service',
+  'order.events instance.adopted inventory-service',
   'dead-letters order-service.dead-letters order-service.dead-letters',
   'dead-letters payment-service.dead-letters payment-service.dead-letters',
   'dead-letters inventory-service.dead-letters inventory-service.dead-letters',

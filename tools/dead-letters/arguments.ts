@@ -1,6 +1,7 @@
 // The command line of `npm run dead-letters`: what is to be done, with which letters, on which broker.
 import { parseArgs } from 'node:util';
 import { UsageError } from '../../local/usage-error.ts';
+import { serviceOf } from '../../shared/contract/members.ts';
 import { type LetterFilter, sinceFrom } from './filter.ts';
 
 interface Common {
@@ -80,7 +81,7 @@ export function commandFrom(args: readonly string[], services: readonly string[]
   };
   const limit = values.limit === undefined ? undefined : limitFrom(values.limit);
   const [first, second] = wordsOf(name, rest);
-  if (first !== undefined && !services.includes(first)) {
+  if (first !== undefined && !services.includes(serviceOf(first))) {
     throw new UsageError(`there is no service '${first}'; there are ${services.join(', ')}`);
   }
   if (name === 'list') return { name, compose, services: first ? [first] : services, filter, limit, json };

@@ -26,7 +26,7 @@ const wholeContract = [...contract, 'shared/contract/checks', 'shared/contract/d
 const runtime = (...layers: string[]) => layers.map((layer) => `shared/runtime/${layer}`);
 const wholeRuntime = runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'process');
 const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract, ...wholeRuntime];
-const local = ['local', 'local/broker'];
+const local = ['local', 'local/broker', 'local/gateway'];
 const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
 const examples = ['examples/shipping', 'examples/loyalty'];
 const testable = [...all, ...examples, ...local, 'local/losses', 'local/soak', ...commands, 'test/support'];
@@ -90,10 +90,11 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   'examples/loyalty': service('The example of a service inside the saga, with its own contract'),
 
   'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: [] },
+  'local/gateway': { owns: 'One address before all services: nginx, or a proxy', mayImport: [] },
   local: {
     owns: 'The whole system on this machine',
     // Of the processes that it starts, it has to know the names of their settings.
-    mayImport: ['local/broker', 'services.ts', ...contract, ...runtime('process', 'storage')],
+    mayImport: ['local/broker', 'local/gateway', 'services.ts', ...contract, ...runtime('process', 'storage')],
   },
 
   'local/losses': {

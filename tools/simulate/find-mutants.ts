@@ -17,7 +17,12 @@ export async function findMutants(settings: Settings, signal: AbortSignal): Prom
   for (let tried = 1; tried <= seeds && hidden.length > 0; tried++) {
     const found = new Set<string>();
     await simulateAll(
-      hidden.map(({ name, faults: own }) => ({ seed: seed + tried - 1, orders, faults: own ?? faults, mutant: name })),
+      hidden.map(({ name, faults: own, orders: least = 0 }) => ({
+        seed: seed + tried - 1,
+        orders: Math.max(orders, least),
+        faults: own ?? faults,
+        mutant: name,
+      })),
       (result, { mutant: name }) => {
         const mutant = hidden.find((one) => one.name === name);
         if (!mutant || !promisesOf(result).has(mutant.promise)) return;

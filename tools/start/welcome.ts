@@ -2,18 +2,18 @@
 import type { Running } from '../../local/foreground.ts';
 import { sampleAccounts, sampleProducts } from '../../local/sample-data.ts';
 import { paintFor } from '../../local/terminal.ts';
-import { serviceNames } from '../../services.ts';
 
 const columnWidth = 17;
 
 export function welcome({ system, logDir, loadedSamples }: Running): string {
   const paint = paintFor(process.stdout);
-  const { broker, services, urls } = system;
-  const order = urls['order-service'];
+  const { broker, processes, urls, gateway } = system;
+  const order = gateway ? `${gateway.url}/order-service` : urls['order-service'];
   const json = `-H 'content-type: application/json'`;
   const line = (name: string, value: string) => `  ${paint.bold(name.padEnd(columnWidth))}  ${value}`;
   const lines = [
-    ...serviceNames.map((name) => line(name, `${urls[name]}  ${paint.dim(`pid ${services[name].pid}`)}`)),
+    ...processes.map(({ name, url, pid }) => line(name, `${url}  ${paint.dim(`pid ${pid}`)}`)),
+    ...(gateway ? [line('gateway', `${gateway.url}  ${paint.dim(gateway.description)}`)] : []),
     line('broker', broker.description),
     // The URL of a given one holds a password that should not be on a screen.
     ...(broker.source === 'url' ? [] : [line('', broker.url)]),
@@ -30,7 +30,16 @@ curl -s ${order}/orders ${json} -H 'prefer: wait=5' -d '{"userId":"alice","items
 curl -s ${order}/orders/$(curl -s '${order}/orders?userId=alice&limit=1' | cut -d'"' -f6)/timeline
 curl -s ${order}/alice/orders ${json} -d '{"productId":"CATALOG-002","qty":10,"unitPrice":1500}'
 
-A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
+${gateway ? severalInstances(order, json) : ''}A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
+`;
+}
+
+function severalInstances(order: string, json: string): string {
+  return `Each request goes to the next instance. A read that brings the version of a write sees it, wherever it goes:
+
+version=$(curl -sD- -o /dev/null ${order}/orders ${json} -d '{"userId":"alice","items":[{"productId":"CATALOG-001","qty":1}]}' | tr -d '\\r' | awk '/^saga-version/{print $2}')
+curl -sw '\\n' '${order}/orders?userId=alice&limit=1' -H "saga-minimum-version: $version"
+
 `;
 }
 

@@ -30,8 +30,8 @@ function checkRoots(graph: SagaGraph): Finding[] {
 
 function checkOutcomes(graph: SagaGraph): Finding[] {
   return graph.types.flatMap((type) =>
-    graph.subscribersOf(type).flatMap((service) => {
-      const outcomes = graph.outcomesOf(type, service);
+    graph.reactingTo(type).flatMap((service) => {
+      const outcomes = graph.allOutcomesOf(type, service);
       if (outcomes.length === 0) return [finding(`${service} reacts to ${type} without any outcome`, [type])];
       return outcomes.flatMap((outcome) => {
         if (isSilent(outcome)) return [];

@@ -32,6 +32,17 @@ export class SagaGraph {
     return Object.keys(this.spec(type)?.reactions ?? {});
   }
 
+  /** The same, with the instances that react to each other's events. */
+  reactingTo(type: string): string[] {
+    return [...new Set([...this.subscribersOf(type), ...Object.keys(this.spec(type)?.peers ?? {})])];
+  }
+
+  /** The same as `outcomesOf`, with the further ones that there are where a service has several instances. */
+  allOutcomesOf(type: string, service: string): readonly string[] {
+    const peers = this.spec(type)?.peers ?? {};
+    return [...this.outcomesOf(type, service), ...((Object.hasOwn(peers, service) ? peers[service] : undefined) ?? [])];
+  }
+
   outcomesOf(type: string, service: string): readonly string[] {
     const reactions = this.spec(type)?.reactions ?? {};
     return (Object.hasOwn(reactions, service) ? reactions[service] : undefined) ?? [];

@@ -1,7 +1,7 @@
 // The AsyncAPI 3.0 document of a choreography, for services in other languages or frameworks.
 import { z } from 'zod';
 import { cloudEventContentType, dataSchemaOf, dataVersion } from '../cloud-event.ts';
-import { type Choreography, consumedBy, type EventSpec, servicesOf } from '../language.ts';
+import { type Choreography, canHavePeers, consumedBy, type EventSpec, servicesOf } from '../language.ts';
 import { exchangeOf, type Queue, queueOf, wholeTopology } from '../topology.ts';
 
 type Json = { readonly [key: string]: unknown };
@@ -99,7 +99,12 @@ function sendOperation(contract: Choreography, service: string): Json {
 function receiveOperation(contract: Choreography, service: string): Json {
   const channel = pointer('channels', queueOf(service));
   const types = consumedBy(contract, service);
-  const reactions = types.map((type) => `- \`${type}\`: ${contract.events[type]?.reactions[service]?.join(', ')}`);
+  const reactions = types.map((type) => {
+    const { reactions = {}, peers = {} } = contract.events[type] ?? {};
+    const outcomes = (reactions[service] ?? []).join(', ');
+    const further = (peers[service] ?? []).join(', ');
+    return `- \`${type}\`: ${outcomes}${further === '' ? '' : `${outcomes === '' ? '' : '; '}with several instances ${further}`}`;
+  });
   return {
     action: 'receive',
     channel: { $ref: channel },
@@ -124,7 +129,9 @@ function message(contract: Choreography, type: string): Json {
           type: 'object',
           properties: {
             type: { const: type },
-            source: { const: spec.by },
+            source: canHavePeers(contract, spec.by)
+              ? { type: 'string', pattern: `^${spec.by}(\\.[a-z0-9-]+)?$` }
+              : { const: spec.by },
             subject: { description: `The ${spec.subject} in data.` },
             dataschema: { const: dataSchemaOf(type) },
             data: { $ref: pointer('components', 'schemas', type) },

@@ -10,20 +10,29 @@ export interface SequenceDiagram {
   readonly source: string;
 }
 
-/** Every event with its publisher, then its subscribers with their possible outcomes. Silent outcomes are in parentheses. */
+/**
+ * Every event with its publisher, then its subscribers with their possible outcomes. Silent outcomes are in parentheses. An
+ * asterisk: only where order-service runs as several instances.
+ */
 export function textMap(contract: Choreography): string {
   const types = Object.keys(contract.events);
   const width =
-    Math.max(...types.map((type) => type.length), ...servicesOf(contract).map((name) => name.length + 2)) + 2;
+    Math.max(...types.map((type) => type.length), ...servicesOf(contract).map((name) => name.length + 4)) + 2;
   const blocks = Object.entries(contract.events).map(([type, spec]) => {
     const head = `${type.padEnd(width)}${[spec.by, ...remarksOn(spec)].join(', ')}`;
     const reactions = Object.entries(spec.reactions).map(([service, outcomes]) => {
-      const shown = outcomes.map((outcome) => (isSilent(outcome) ? `(${outcome})` : outcome));
-      return `${`  ${service}`.padEnd(width)}→ ${shown.join(' | ')}`;
+      return `${`  ${service}`.padEnd(width)}→ ${outcomes.map(shownOutcome).join(' | ')}`;
     });
-    return [head, ...reactions].join('\n');
+    const peers = Object.entries(spec.peers ?? {}).map(
+      ([service, outcomes]) => `${`  ${service} *`.padEnd(width)}→ ${outcomes.map(shownOutcome).join(' | ')}`,
+    );
+    return [head, ...reactions, ...peers].join('\n');
   });
   return `${blocks.join('\n\n')}\n`;
+}
+
+function shownOutcome(outcome: string): string {
+  return isSilent(outcome) ? `(${outcome})` : outcome;
 }
 
 function remarksOn(spec: EventSpec): string[] {

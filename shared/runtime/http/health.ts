@@ -17,11 +17,18 @@ export interface HealthSources {
   reconciliation(): Readonly<Record<string, PublisherStatus>>;
   putBack(): PutBack | undefined;
   stopping(): boolean;
+  /** The named instance, where there are several. */
+  readonly instance?: string | undefined;
+  /** Named instances whose events come here although their addresses are not set. */
+  strangers?(): readonly string[];
+  /** Why it cannot take part yet. */
+  notReady?(): string | undefined;
 }
 
 const Readiness = z.object({
   status: z.enum(['ready', 'not-ready']),
   service: z.string(),
+  instance: z.string().optional(),
   warnings: z.array(z.string()).describe('What needs attention; empty if nothing does.'),
   database: z.enum(['ok', 'unavailable']),
   broker: z.object({
@@ -85,20 +92,23 @@ export function healthRoutes(sources: HealthSources): Route[] {
       answers: {
         200: { description: 'The service can accept requests.', schema: Readiness },
         503: {
-          description: 'The database cannot be written, the outbox is full, or the service is stopping.',
+          description:
+            'The database cannot be written, the outbox is full, the service is stopping, or the instance is catching up.',
           schema: Readiness,
         },
       },
       handle: () => {
         const database = sources.storageError() === undefined ? 'ok' : 'unavailable';
         const outbox = sources.relay();
-        const ready = database === 'ok' && outbox.waiting <= sources.outboxMax && !sources.stopping();
+        const joined = sources.notReady?.() === undefined;
+        const ready = joined && database === 'ok' && outbox.waiting <= sources.outboxMax && !sources.stopping();
         const [broker, reconciliation] = [sources.bus(), sources.reconciliation()];
         return {
           status: ready ? 200 : 503,
           body: {
             status: ready ? 'ready' : 'not-ready',
             service: sources.service,
+            ...(sources.instance === undefined ? {} : { instance: sources.instance }),
             warnings: warnings(sources, broker, outbox, reconciliation),
             database,
             broker,
@@ -112,12 +122,14 @@ export function healthRoutes(sources: HealthSources): Route[] {
 }
 
 function warnings(
-  { storageError, putBack, outboxMax }: HealthSources,
+  { storageError, putBack, outboxMax, notReady, strangers }: HealthSources,
   broker: BusStatus,
   { waiting, unroutable }: RelayStatus,
   reconciliation: Readonly<Record<string, PublisherStatus>>,
 ): string[] {
   const found: string[] = [];
+  const why = notReady?.();
+  if (why !== undefined) found.push(why);
   const error = storageError();
   if (error !== undefined) found.push(`the database cannot be written: ${error}`);
   if (broker.consumer !== 'connected') found.push(`no events are consumed: the consumer is ${broker.consumer}`);
@@ -133,6 +145,9 @@ function warnings(
     found.push(
       `this database was put back to an earlier state: ${back.consumer} has seen position ${back.seen} of its journal; run npm run audit`,
     );
+  }
+  for (const stranger of strangers?.() ?? []) {
+    found.push(`events of ${stranger} come here, and its address is not set: what the broker loses of it stays lost`);
   }
   for (const [publisher, { state, unknown, lastError }] of Object.entries(reconciliation)) {
     if (state === 'off') found.push(`reconciliation with ${publisher} is off: its URL is not set`);

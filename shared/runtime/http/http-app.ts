@@ -1,5 +1,4 @@
 // The Koa application of a service: routes, limits, request ids, and problem+json for everything that goes wrong.
-import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -12,6 +11,7 @@ import { type Cause, newCause, type Transaction } from '../messaging/unit-of-wor
 import { isTransient } from '../storage/database.ts';
 import { readJson } from './http-body.ts';
 import { type IdempotencyKeys, parseIdempotencyKey } from './idempotency.ts';
+import { OpenRequests } from './open-requests.ts';
 import { check, ProblemError, unavailable } from './problem.ts';
 import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
 
@@ -35,6 +35,12 @@ export interface HttpOptions {
   readonly refuse: () => ProblemError | undefined;
 }
 
+/** What is being worked on. */
+interface Load {
+  requests: number;
+  readonly waiting: OpenRequests;
+}
+
 /** An HTTP server, not yet listening. It closes idle connections and those that are too slow. */
 export function createHttpServer(options: HttpOptions): Server {
   const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 });
@@ -48,10 +54,8 @@ export function createHttpServer(options: HttpOptions): Server {
 export function createApp(options: HttpOptions): Koa {
   const { routes, prefixes = [], clock, stopping } = options;
   const log = new RateLimitedLog(options.log, clock);
-  // One for each request that waits.
-  setMaxListeners(0, stopping);
   const app = new Koa();
-  const load = { requests: 0 };
+  const load: Load = { requests: 0, waiting: new OpenRequests(stopping) };
   app.on('error', (error: NodeJS.ErrnoException) => {
     // The client of a live tail ends it by going away.
     if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
@@ -77,32 +81,34 @@ export function createApp(options: HttpOptions): Koa {
   return app;
 }
 
-function register(
-  router: Router,
-  route: Route,
-  prefix: string,
-  options: HttpOptions,
-  load: { requests: number },
-): void {
+function register(router: Router, route: Route, prefix: string, options: HttpOptions, load: Load): void {
   router.register(prefix + route.path, [route.method], async (ctx) => {
-    if (route.unlimited) return answer(ctx, await respond(ctx, route, prefix, options));
+    if (route.unlimited) return answer(ctx, await respond(ctx, route, prefix, options, load));
     if (load.requests >= requestsMax) {
       throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
     }
     load.requests += 1;
     try {
-      answer(ctx, await respond(ctx, route, prefix, options));
+      answer(ctx, await respond(ctx, route, prefix, options, load));
     } finally {
       load.requests -= 1;
     }
   });
 }
 
-async function respond(ctx: Koa.Context, route: Route, prefix: string, options: HttpOptions): Promise<HttpAnswer> {
+async function respond(
+  ctx: Koa.Context,
+  route: Route,
+  prefix: string,
+  options: HttpOptions,
+  { waiting }: Load,
+): Promise<HttpAnswer> {
   const { clock, refuse, stopping } = options;
   const refused = 'command' in route ? refuse() : undefined;
   if (refused) throw refused;
-  const waitMs = route.waits ? parseWait(ctx.get('prefer')) : undefined;
+  const waitMs = route.waits || route.versioned ? parseWait(ctx.get('prefer')) : undefined;
+  const isIdempotent = 'command' in route && route.idempotent !== undefined;
+  const key = isIdempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
   const request: HttpRequest<unknown, unknown, unknown> = {
     params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
     query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
@@ -111,11 +117,12 @@ async function respond(ctx: Koa.Context, route: Route, prefix: string, options: 
     waitMs,
     prefix,
     accept: ctx.get('accept'),
+    minimumVersion: ctx.get('saga-minimum-version') || undefined,
+    idempotencyKey: key,
     lastEventId: ctx.get('last-event-id') || undefined,
-    signal: waitMs === undefined && !route.unlimited ? stopping : signalOf(ctx.res, stopping),
+    signal: waitMs === undefined && !route.unlimited ? stopping : waiting.signalOf(ctx.res),
   };
   if (!('command' in route)) return route.handle(request);
-  const key = route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
   const committed = await options.transact((tx) => run(tx, route, request, key, options.keys), request.cause);
   return route.afterwards ? route.afterwards(committed, request) : committed;
 }
@@ -141,25 +148,6 @@ function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
   if (isJson) ctx.type = 'application/json';
   // After the body, which sets a content type of its own.
   if (headers) ctx.set(headers);
-}
-
-/**
- * Aborted when the client goes away or the service stops; nothing hangs on `stopping` once the request is over.
- * AbortSignal.any() would leave an entry there for every request.
- */
-function signalOf(response: ServerResponse, stopping: AbortSignal): AbortSignal {
-  const over = new AbortController();
-  if (stopping.aborted || response.closed) {
-    over.abort();
-    return over.signal;
-  }
-  const stop = (): void => over.abort();
-  stopping.addEventListener('abort', stop);
-  response.once('close', () => {
-    stopping.removeEventListener('abort', stop);
-    over.abort();
-  });
-  return over.signal;
 }
 
 /** Ends with a newline, as a terminal expects of a text. */

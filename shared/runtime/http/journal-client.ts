@@ -1,6 +1,7 @@
 // Reads another service's journal over HTTP.
 import { z } from 'zod';
 import type { JournalReader } from '../messaging/journal-queries.ts';
+import type { PeerReader } from '../messaging/peer-reader.ts';
 
 const timeoutMs = 10_000;
 
@@ -16,7 +17,7 @@ const Digests = z.object({
 const Ids = z.object({ events: z.array(z.object({ position: z.int(), eventId: z.string() })) });
 const Events = z.array(z.looseObject({ id: z.uuid(), sequence: z.string().regex(/^\d+$/).optional() }));
 
-export class JournalClient implements JournalReader {
+export class JournalClient implements JournalReader, PeerReader {
   readonly #urls: readonly string[];
   /** The address that answered last. */
   #current = 0;
@@ -58,6 +59,10 @@ export class JournalClient implements JournalReader {
         ),
       (error: unknown) => done(asError(error)),
     );
+  };
+
+  get: PeerReader['get'] = (path, query, done) => {
+    this.#get(path, query, z.unknown()).then(done, (error: unknown) => done(asError(error)));
   };
 
   async #get<T>(path: string, query: Readonly<Record<string, string>>, schema: z.ZodType<T>): Promise<T> {

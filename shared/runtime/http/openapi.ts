@@ -69,6 +69,15 @@ function operation(route: Route): Record<string, unknown> {
             ),
           ]
         : []),
+      ...(route.versioned
+        ? [
+            header(
+              'Saga-Minimum-Version',
+              'The Saga-Version of an earlier answer, or several, separated by commas: this answer is not older. It waits for that for two seconds, or as `Prefer: wait=N` says; then 503.',
+              { type: 'string' },
+            ),
+          ]
+        : []),
       ...(route.waits
         ? [
             header('Prefer', '`wait=N`: wait for the outcome, but for at most N seconds.', {

@@ -12,6 +12,10 @@ export interface HttpRequest<P, Q, B> {
   readonly waitMs: number | undefined;
   /** What the route's own path was reached below: empty, or a prefix such as `/order-service`. */
   readonly prefix: string;
+  /** The Saga-Minimum-Version header: what the client knows already. */
+  readonly minimumVersion: string | undefined;
+  /** The Idempotency-Key, where the route honours one. */
+  readonly idempotencyKey: string | undefined;
   /** Media types that the client accepts, as it wrote them. */
   readonly accept: string;
   /** The Last-Event-ID header of a client that resumes a stream. */
@@ -39,6 +43,8 @@ interface RouteBase<P, Q, B> {
   readonly body?: z.ZodType<B>;
   /** Honours `Prefer: wait=N`. */
   readonly waits?: true;
+  /** Honours Saga-Minimum-Version, where there are several instances. */
+  readonly versioned?: true;
   /** A probe or a stream: answered whatever the load is, and not counted in it. */
   readonly unlimited?: true;
   readonly answers: Readonly<

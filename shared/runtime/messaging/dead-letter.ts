@@ -11,13 +11,13 @@ const detailCharsMax = 500;
 export function deadLetterEntry(
   job: Job,
   { reason, detail }: DeadLetterReason,
-  { service, eventId, nowMs }: { readonly service: string; readonly eventId: string; readonly nowMs: number },
+  { member, eventId, nowMs }: { readonly member: string; readonly eventId: string; readonly nowMs: number },
 ): NewEntry {
   const { delivery } = job.message;
   const headers = {
     'x-cause': reason,
     'x-detail': detail.slice(0, detailCharsMax),
-    'x-dead-lettered-by': service,
+    'x-dead-lettered-by': member,
     'x-dead-lettered-at': isoTime(nowMs),
     'x-original-exchange': delivery.exchange,
     'x-original-routing-key': delivery.routingKey,
@@ -28,7 +28,7 @@ export function deadLetterEntry(
   const contentType = job.event ? cloudEventContentType : 'application/octet-stream';
   return {
     eventId,
-    type: deadLetterQueueOf(service),
+    type: deadLetterQueueOf(member),
     subject: job.event?.subject ?? '',
     body: job.bytes(),
     deadLetter: { contentType, headers },

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type CloudEvent, cloudEventContentType, positionOf } from '../../contract/cloud-event.ts';
 import { causedEventId } from '../../contract/event-id.ts';
 import { type Choreography, consumedBy, isSilent } from '../../contract/language.ts';
+import { instanceOf, serviceOf } from '../../contract/members.ts';
 import { decodeMessage } from '../../contract/read-message.ts';
 import { exchangeOf } from '../../contract/topology.ts';
 import type { Clock } from '../environment/clock.ts';
@@ -29,6 +30,8 @@ export const unreadable = 'unreadable';
 
 export interface Tally {
   delivered: number;
+  /** Events of its own that came back through its queue, and are not among the delivered ones. */
+  own: number;
   handled: number;
   duplicates: number;
   deadLettered: number;
@@ -43,8 +46,11 @@ export interface Tally {
 
 export interface EventHandlerOptions {
   readonly contract: Choreography;
-  readonly service: string;
+  /** The service, or the named instance of it. */
+  readonly member: string;
   readonly reactions: Readonly<Record<string, Reaction>>;
+  /** Types of which it handles its own events as well, when they come back through its queue. */
+  readonly handlesOwn?: readonly string[];
   readonly units: UnitsOfWork;
   readonly inbox: Inbox;
   readonly journal: Journal;
@@ -68,6 +74,7 @@ export interface FetchedEvent {
 export class EventHandler {
   readonly tally: Tally = {
     delivered: 0,
+    own: 0,
     handled: 0,
     duplicates: 0,
     deadLettered: 0,
@@ -93,8 +100,9 @@ export class EventHandler {
 
   constructor(options: EventHandlerOptions) {
     this.#options = options;
-    const { contract, service } = options;
-    this.#consumed = new Set(consumedBy(contract, service));
+    const { contract, member } = options;
+    const service = serviceOf(member);
+    this.#consumed = new Set(consumedBy(contract, service, instanceOf(member) !== undefined));
     this.#notes = new Set(
       [...this.#consumed].filter((type) => contract.events[type]?.reactions[service]?.every(isSilent)),
     );
@@ -119,6 +127,14 @@ export class EventHandler {
     }
     // Of several events in one message, only the guilty one is set aside.
     for (const job of this.#open(delivery)) this.#handleAlone(job);
+  }
+
+  /** An instance's queue brings back what it has published itself. Its journal knows, unless its database was lost. */
+  #isOwn({ event }: Part): boolean {
+    const { member, journal, handlesOwn = [] } = this.#options;
+    if (event?.source !== member || handlesOwn.includes(event.type)) return false;
+    const position = positionOf(event);
+    return position !== undefined && journal.eventIdAt(position) === event.id;
   }
 
   /** Handles events that the broker has not brought, and calls back when all are done. */
@@ -168,7 +184,10 @@ export class EventHandler {
 
   /** The events of a delivery, or what is in their place. */
   #open(delivery: Delivery): Job[] {
-    const parts = this.#partsOf(delivery.body, delivery.contentType);
+    const all = this.#partsOf(delivery.body, delivery.contentType);
+    const parts = all.filter((part) => !this.#isOwn(part));
+    this.tally.own += all.length - parts.length;
+    if (parts.length === 0) delivery.ack();
     const message: Message = {
       delivery,
       left: parts.length,
@@ -203,8 +222,8 @@ export class EventHandler {
   }
 
   #partsOf(body: Buffer, contentType: string | undefined): Part[] {
-    const { contract, service } = this.#options;
-    return decodeMessage(body, contentType, contract).map((decoded) => partOf(decoded, service, this.#consumed));
+    const { contract, member } = this.#options;
+    return decodeMessage(body, contentType, contract).map((decoded) => partOf(decoded, member, this.#consumed));
   }
 
   #job(part: Part, message: Message, fetched?: InboxEvent): Job {
@@ -217,19 +236,19 @@ export class EventHandler {
   }
 
   #handle(job: Job, event: CloudEvent): void {
-    const { units, inbox, reactions, service, repeated } = this.#options;
+    const { units, inbox, reactions, member, repeated } = this.#options;
     const reaction = reactions[event.type];
     units.submit(
       {
         lane: this.#notes.has(event.type) ? 'note' : 'event',
         cause: { causationId: event.id, traceparent: event.traceparent },
-        eventId: (type) => causedEventId(event.id, service, type),
+        eventId: (type) => causedEventId(event.id, serviceOf(member), type),
         run: (tx): string => {
           if (!inbox.accept(inboxEventOf(event), tx.nowMs)) {
             repeated?.(event);
             return 'duplicate';
           }
-          if (!reaction) throw new Error(`${service} has no reaction to ${event.type}`);
+          if (!reaction) throw new Error(`${member} has no reaction to ${event.type}`);
           const outcome = reaction(event, tx);
           if (typeof outcome === 'string') return outcome;
           tx.publish(outcome);
@@ -260,7 +279,7 @@ export class EventHandler {
   }
 
   #deadLetter(job: Job, { reason, detail }: DeadLetterReason): void {
-    const { units, inbox, journal, service, clock } = this.#options;
+    const { units, inbox, journal, member, clock } = this.#options;
     const { delivery } = job.message;
     // Larger than what is read, so larger than what is stored: the broker moves it as it is.
     if (reason === 'too-large' && job.message.reject) return this.#reject(job, reason, detail);
@@ -270,7 +289,7 @@ export class EventHandler {
         lane: 'event',
         cause: { causationId: '', traceparent: '' },
         run: (tx) => {
-          const entry = deadLetterEntry(job, { reason, detail }, { service, eventId: clock.newId(), nowMs: tx.nowMs });
+          const entry = deadLetterEntry(job, { reason, detail }, { member, eventId: clock.newId(), nowMs: tx.nowMs });
           journal.append(entry, tx.nowMs);
           if (known) inbox.deadLettered(known, tx.nowMs);
         },

@@ -9,7 +9,8 @@ const unknownSubjectAttempts = 30;
 const handlingRetryMinMs = 50;
 const handlingRetryMaxMs = 5_000;
 const transientRetryMinMs = 100;
-const transientRetryMaxMs = 5_000;
+/** What waits is tried in one group, so that often costs little; and a lock may be gone at any moment. */
+const transientRetryMaxMs = 1_000;
 /** Transient errors that one event may meet while others get through. */
 export const transientAttempts = 20;
 

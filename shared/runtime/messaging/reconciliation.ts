@@ -1,6 +1,7 @@
 // Reconciliation: compares what the publishers' journals hold with what this service has handled, and handles what is
 // missing. The broker is the fast path; this makes losing it cost time, not events. Digests over ranges come first, ids
 // only where they differ, events only where they are missing.
+import { instanceOf } from '../../contract/members.ts';
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
@@ -13,6 +14,8 @@ import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } f
 const onItsWayMs = 5_000;
 /** After a failed round: twice as long each time, up to the interval. */
 const retryMsMin = 2_000;
+/** Rows of the inbox that are changed in one transaction. */
+const displacedAtOnce = 1_000;
 /** A publisher whose journal cannot be read so often in a row is unreachable. */
 const failuresToReport = 3;
 
@@ -198,9 +201,26 @@ class PublisherReconciliation {
       this.#noteHead(answer.head);
       // A journal that was put back meanwhile ends earlier than it did: there is no more to wait for than it holds.
       this.#compareUntil = Math.min(this.#compareUntil ?? answer.head, answer.head);
-      if (this.#startsOver(answer)) return this.#ask();
-      this.#ranges(answer, 0);
+      const former = this.#cursor.journalId;
+      if (!this.#startsOver(answer)) return this.#ranges(answer, 0);
+      // Peers give a named instance back what it had published: events that only its former journal holds are no loss.
+      const replaced = former !== answer.journalId && instanceOf(this.source) !== undefined;
+      return replaced ? this.#displace() : this.#ask();
     });
+  }
+
+  /** Takes the events of a journal that is gone out of the comparison, in steps, and goes on with the new one. */
+  #displace(): void {
+    const { inbox, commit } = this.#options;
+    commit.submit(
+      () => inbox.displace(this.source, displacedAtOnce),
+      (result) => {
+        if (this.#stopped) return;
+        if (!result.ok) return this.#failed(result.error);
+        if (result.value === displacedAtOnce) this.#displace();
+        else this.#ask();
+      },
+    );
   }
 
   /** Only what was in the journal a while ago can be missed by now. */

@@ -1,7 +1,9 @@
 // A unit of work: a command or a reaction, the state it changes, and the events it publishes, in one transaction.
 // Everything that a service does goes through here, whether a request or an event asked for it.
 import { type CloudEvent, createEvent, encodeEvent } from '../../contract/cloud-event.ts';
+import { causedEventId } from '../../contract/event-id.ts';
 import type { Choreography } from '../../contract/language.ts';
+import { serviceOf } from '../../contract/members.ts';
 import { type Clock, isoTime } from '../environment/clock.ts';
 import type { GroupCommit, Lane, Result } from '../storage/group-commit.ts';
 import type { Journal } from '../storage/journal.ts';
@@ -31,8 +33,12 @@ export interface Transaction extends Moment {
   /** For what is due: as nowMs, but it does not jump with the wall clock while the process lives. */
   readonly steadyMs: number;
   newId(): string;
-  /** Writes an event to the journal: it is published if, and only if, this transaction commits. */
-  publish(emission: Emission): CloudEvent;
+  /**
+   * Writes an event to the journal: it is published if, and only if, this transaction commits.
+   * @param causeId the event that it follows from, where that is not what this work handles: it gets the id that a reaction
+   *   to that event would give it
+   */
+  publish(emission: Emission, causeId?: string): CloudEvent;
 }
 
 export interface UnitOfWork<R> {
@@ -45,8 +51,8 @@ export interface UnitOfWork<R> {
 
 export interface UnitOfWorkOptions {
   readonly contract: Choreography;
-  /** Name of the service: the `source` of its events. */
-  readonly service: string;
+  /** The service, or the named instance of it: the `source` of its events. */
+  readonly member: string;
   readonly journal: Journal;
   readonly commit: GroupCommit;
   readonly clock: Clock;
@@ -86,7 +92,7 @@ export class UnitsOfWork {
   }
 
   #transaction({ cause, eventId }: UnitOfWork<unknown>, published: CloudEvent[]): Transaction {
-    const { contract, service, journal, clock } = this.#options;
+    const { contract, member, journal, clock } = this.#options;
     const nowMs = clock.nowMs();
     const now = isoTime(nowMs);
     return {
@@ -94,10 +100,14 @@ export class UnitsOfWork {
       now,
       steadyMs: clock.steadyMs(),
       newId: () => clock.newId(),
-      publish: (emission) => {
-        const id = eventId?.(emission.type) ?? clock.newId();
+      publish: (emission, causeId) => {
+        const id =
+          causeId === undefined
+            ? (eventId?.(emission.type) ?? clock.newId())
+            : causedEventId(causeId, serviceOf(member), emission.type);
+        const from = causeId === undefined ? cause : { ...cause, causationId: causeId };
         const position = journal.nextPosition;
-        const event = createEvent(contract, emission, { id, source: service, time: now, position, ...cause });
+        const event = createEvent(contract, emission, { id, source: member, time: now, position, ...from });
         journal.append({ eventId: id, type: event.type, subject: event.subject, body: encodeEvent(event) }, nowMs);
         published.push(event);
         this.#options.published?.(event);

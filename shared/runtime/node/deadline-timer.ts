@@ -2,7 +2,9 @@
 // so that one that fails does not keep the others waiting.
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { newCause, type UnitsOfWork } from '../messaging/unit-of-work.ts';
+import { isTransient } from '../storage/database.ts';
 import type { GroupParticipant } from '../storage/group-commit.ts';
 import type { Deadlines } from './service.ts';
 
@@ -24,6 +26,7 @@ interface Options {
 
 export class DeadlineTimer implements GroupParticipant {
   readonly #options: Options;
+  readonly #log: RateLimitedLog;
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined;
   /** Keys that failed, and when each may be tried again. */
   readonly #failed = new Map<string, { attempts: number; notBeforeMs: number }>();
@@ -36,6 +39,7 @@ export class DeadlineTimer implements GroupParticipant {
 
   constructor(options: Options) {
     this.#options = options;
+    this.#log = new RateLimitedLog(options.log, options.clock);
   }
 
   start(): void {
@@ -96,7 +100,7 @@ export class DeadlineTimer implements GroupParticipant {
     const cause = newCause(clock.newId(), clock);
     units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx, unreachable) }, (result) => {
       if (!this.#running) return;
-      if (!result.ok) this.#tryLater(key, String(result.error));
+      if (!result.ok) this.#tryLater(key, result.error);
       else if (this.#met.has(key)) this.#tryLater(key, 'it was met, and is still due');
       else this.#failed.delete(key);
       this.#left -= 1;
@@ -105,10 +109,11 @@ export class DeadlineTimer implements GroupParticipant {
     });
   }
 
-  #tryLater(key: string, error: string): void {
-    const { clock, log } = this.#options;
+  #tryLater(key: string, error: unknown): void {
     const attempts = (this.#failed.get(key)?.attempts ?? 0) + 1;
-    this.#failed.set(key, { attempts, notBeforeMs: clock.steadyMs() + backoffMs(attempts, retryMinMs, retryMaxMs) });
-    log.error({ key, error, attempts }, 'a deadline could not be met now: it is retried');
+    // What keeps all of them from being met may pass at any moment; what keeps only this one is unlikely to.
+    const delayMs = isTransient(error) ? retryMinMs : backoffMs(attempts, retryMinMs, retryMaxMs);
+    this.#failed.set(key, { attempts, notBeforeMs: this.#options.clock.steadyMs() + delayMs });
+    this.#log.write('error', { key, error: String(error), attempts }, 'a deadline could not be met now: it is retried');
   }
 }

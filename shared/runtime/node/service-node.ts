@@ -1,6 +1,7 @@
 // One running service without its HTTP side: database, journal, inbox, relay, reactions, deadlines, wired together.
 // The simulator runs exactly this, over a simulated broker and clock.
-import { type Choreography, consumedBy } from '../../contract/language.ts';
+import { type Choreography, consumedBy, type EventSpec } from '../../contract/language.ts';
+import { memberOf, serviceOf } from '../../contract/members.ts';
 import { deadLetterExchange, exchangeOf } from '../../contract/topology.ts';
 import { type Clock, isoTime } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
@@ -8,6 +9,7 @@ import type { Bus } from '../messaging/bus.ts';
 import { EventHandler } from '../messaging/event-handler.ts';
 import { JournalQueries, type JournalReader, type PutBack } from '../messaging/journal-queries.ts';
 import { OutboxRelay } from '../messaging/outbox-relay.ts';
+import type { PeerReader } from '../messaging/peer-reader.ts';
 import { Reconciliation } from '../messaging/reconciliation.ts';
 import { SuspectMessages } from '../messaging/suspect-messages.ts';
 import { type Cause, type Moment, newCause, type Transaction, UnitsOfWork } from '../messaging/unit-of-work.ts';
@@ -19,15 +21,19 @@ import { Outbox } from '../storage/outbox.ts';
 import { Suspects } from '../storage/suspects.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Retention } from './retention.ts';
-import type { ServiceDefinition, ServiceParts } from './service.ts';
+import type { Joining, JoiningTools, ServiceDefinition, ServiceParts } from './service.ts';
 
 export interface NodeEnvironment {
   readonly db: Database;
+  /** Name of this instance, where the service has several; left out: it has no other instances. */
+  readonly instance?: string;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
-  /** How the journals of other services are read, by service. One that is missing is not reconciled. */
+  /** How the journals of others are read, by service or by named instance. One that is missing is not reconciled. */
   readonly journals?: Readonly<Record<string, JournalReader>>;
+  /** The other instances of this service, for a named one. */
+  readonly peers?: Readonly<Record<string, PeerReader>>;
   /** Time between two rounds of reconciliation, in milliseconds. */
   readonly reconcileIntervalMs?: number;
   /** How long the journal keeps events that were published, in milliseconds. Left out: for ever. */
@@ -41,6 +47,8 @@ const reconcileIntervalMsDefault = 10_000;
 
 export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly name: string;
+  /** The service, or this named instance of it: the source of its events, and the name of its queue. */
+  readonly member: string;
   readonly parts: P;
   readonly journal: Journal;
   readonly relay: OutboxRelay;
@@ -53,21 +61,24 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly #units: UnitsOfWork;
   readonly #deadlines: DeadlineTimer;
   readonly #retention: Retention;
+  readonly #joining: Joining | undefined;
+  readonly #inbox: Inbox;
   #putBack: PutBack | undefined;
 
   constructor(definition: ServiceDefinition<P>, env: NodeEnvironment) {
     const { contract, name } = definition;
     const { db, bus, clock, log, hit } = env;
     this.name = name;
+    this.member = memberOf(name, env.instance);
     this.#env = env;
-    this.parts = definition.build(db);
-    const { parts } = this;
+    const isNamed = env.instance !== undefined;
+    this.parts = definition.build(db, isNamed ? this.member : undefined);
+    const { parts, member } = this;
     this.journal = new Journal(db);
     const { journal } = this;
     this.commit = new GroupCommit(db, clock, hit);
     const { commit } = this;
     const outbox = new Outbox(db, journal, clock.newId());
-    const events = contract.events;
     this.relay = new OutboxRelay({
       ...env,
       journal,
@@ -75,20 +86,20 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       commit,
       exchange: exchangeOf(name),
       deadLetterExchange,
-      mandatory: (type) => Object.keys(events[type]?.reactions ?? {}).length > 0,
+      mandatory: (type) => hasSubscribers(contract.events[type], isNamed),
     });
     const published = parts.published?.bind(parts);
-    this.#units = new UnitsOfWork({ contract, service: name, journal, commit, clock, published });
-    const publishers = publishersFor(name, contract, env.journals ?? {});
+    this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, published });
+    const publishers = publishersFor(member, contract, env.journals ?? {});
     const inbox = new Inbox(
       db,
       publishers.map(({ source }) => source),
     );
+    this.#inbox = inbox;
     this.handler = new EventHandler({
       contract,
-      service: name,
-      reactions: parts.reactions,
-      repeated: parts.repeated?.bind(parts),
+      member,
+      ...handlingOf(parts, isNamed),
       units: this.#units,
       inbox,
       journal,
@@ -99,7 +110,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       subjectUnknown: () => this.reconciliation.request(),
     });
     this.reconciliation = new Reconciliation({
-      service: name,
+      service: member,
       publishers,
       inbox,
       handler: this.handler,
@@ -127,6 +138,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       confirmedUntil: () => this.relay.confirmedUntil,
       oldest: () => this.reconciliation.oldest(),
     });
+    this.#joining = this.#join();
     for (const participant of [journal, this.relay.mark, this.#deadlines]) commit.join(participant);
   }
 
@@ -141,10 +153,12 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     this.#deadlines.start();
     this.reconciliation.start();
     this.#retention.start();
+    this.#joining?.start();
   }
 
   /** Ends timers and takes no more deliveries. What is committed and not yet published stays in the outbox. */
   stop(): void {
+    this.#joining?.stop();
     this.#deadlines.stop();
     this.handler.stop();
     this.relay.stop();
@@ -176,6 +190,11 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   /** Calls back for every event that this process publishes, once it is on disk. Returns a function that ends that. */
   onPublished: UnitsOfWork['onPublished'] = (listener) => this.#units.onPublished(listener);
 
+  /** Named instances whose events come here although their addresses are not set. */
+  strangers(): readonly string[] {
+    return [...this.#inbox.strangers];
+  }
+
   /** A moment in time, for reads. */
   moment(): Moment {
     const nowMs = this.#env.clock.nowMs();
@@ -192,6 +211,15 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     return this.#putBack;
   }
 
+  /** What a named instance has to do before it takes part. */
+  #join(): Joining | undefined {
+    const { instance, peers = {}, clock, log } = this.#env;
+    if (instance === undefined) return undefined;
+    const { handler, reconciliation } = this;
+    const submit: JoiningTools['submit'] = (command, done) => this.submit(command, this.newCause(), done, 'event');
+    return this.parts.join?.({ peers, handler, reconciliation, clock, log, submit });
+  }
+
   #wasPutBack(found: PutBack): void {
     if (!this.#putBack) {
       this.#env.log.error(
@@ -205,13 +233,33 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   }
 }
 
-/** Whom a service subscribes to, and to what. */
-function publishersFor(service: string, contract: Choreography, journals: Readonly<Record<string, JournalReader>>) {
-  const types = consumedBy(contract, service);
-  const sources = new Set(types.map((type) => contract.events[type]?.by ?? ''));
-  return [...sources].map((source) => ({
-    source,
-    types: types.filter((type) => contract.events[type]?.by === source),
-    reader: journals[source],
-  }));
+/** What a service reacts to, and how; a named instance also to the events of its peers. */
+function handlingOf(parts: ServiceParts, isNamed: boolean) {
+  return {
+    reactions: isNamed ? { ...parts.reactions, ...parts.peerReactions } : parts.reactions,
+    handlesOwn: parts.handlesOwn ?? [],
+    repeated: parts.repeated?.bind(parts),
+  };
+}
+
+/** Whether somebody has to react to an event: at least the queue of a named instance is bound for those of its own service. */
+function hasSubscribers(spec: EventSpec | undefined, isNamed: boolean): boolean {
+  const { reactions = {}, peers = {} } = spec ?? {};
+  return Object.keys(reactions).length > 0 || (isNamed && Object.keys(peers).length > 0);
+}
+
+/** Whom a service, or an instance of one, subscribes to, and to what. */
+function publishersFor(member: string, contract: Choreography, journals: Readonly<Record<string, JournalReader>>) {
+  const service = serviceOf(member);
+  const types = consumedBy(contract, service, member !== service);
+  const publishers = new Set(types.map((type) => contract.events[type]?.by ?? ''));
+  return [...publishers].flatMap((publisher) => {
+    const named = Object.keys(journals).filter((name) => name !== publisher && serviceOf(name) === publisher);
+    const sources = named.length > 0 || publisher === service ? named.filter((name) => name !== member) : [publisher];
+    return sources.map((source) => ({
+      source,
+      types: types.filter((type) => contract.events[type]?.by === publisher),
+      reader: journals[source],
+    }));
+  });
 }

@@ -2,9 +2,15 @@
 // this saga's contract, so that a missing or undeclared reaction does not compile.
 import type { CloudEvent } from '../../contract/cloud-event.ts';
 import type { Choreography } from '../../contract/language.ts';
+import type { Clock } from '../environment/clock.ts';
+import type { Log } from '../environment/log.ts';
+import type { EventHandler } from '../messaging/event-handler.ts';
+import type { PeerReader } from '../messaging/peer-reader.ts';
 import type { Reaction } from '../messaging/reaction.ts';
+import type { Reconciliation } from '../messaging/reconciliation.ts';
 import type { Transaction } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
+import type { Result } from '../storage/group-commit.ts';
 import type { EraseStep } from './erasure.ts';
 
 /** Things that a service does of its own accord at a time that its database knows. */
@@ -20,13 +26,37 @@ export interface Deadlines {
   meet(key: string, tx: Transaction, unreachable: (service: string) => boolean): void;
 }
 
+/** What a named instance has to do before it takes part. */
+export interface Joining {
+  start(): void;
+  stop(): void;
+}
+
+/** What it may use for that. */
+export interface JoiningTools {
+  /** The other instances of its service. */
+  readonly peers: Readonly<Record<string, PeerReader>>;
+  readonly handler: Pick<EventHandler, 'handleFetched'>;
+  readonly reconciliation: Pick<Reconciliation, 'status' | 'oldest'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Runs in a transaction, and calls back in the very turn of its commit. */
+  submit<R>(command: (tx: Transaction) => R, done: (result: Result<R>) => void): void;
+}
+
 /** What a service is made of, once its database is open. */
 export interface ServiceParts {
   /** One function per event type that the service subscribes to. */
   readonly reactions: Readonly<Record<string, Reaction>>;
+  /** The same for events of its own service: a named instance subscribes to them, too. */
+  readonly peerReactions?: Readonly<Record<string, Reaction>> | undefined;
+  /** Types of which an instance handles its own events as well, when they come back to it through its queue. */
+  readonly handlesOwn?: readonly string[];
   /** Called for every event that the service publishes, inside its transaction, for the service's own records. */
   published?(event: CloudEvent): void;
   readonly deadlines?: Deadlines | undefined;
+  /** For a named instance: begins with the node, and ends with it. */
+  join?(tools: JoiningTools): Joining;
   /**
    * Called for an event that was handled before, under the same id, inside the transaction.
    * @throws ContradictoryEventError when it says something else now: it is an alarm, not a duplicate
@@ -43,5 +73,6 @@ export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {
   readonly port: number;
   /** SQL scripts, the runtime's among them (runtimeSchema). Append only; see openDatabase. */
   readonly migrations: readonly string[];
-  build(db: Database): P;
+  /** @param member `order-service.a` for a named instance; left out: the service has no other instances */
+  build(db: Database, member?: string): P;
 }

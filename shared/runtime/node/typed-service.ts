@@ -3,6 +3,7 @@
 import type { CloudEvent } from '../../contract/cloud-event.ts';
 import type {
   Choreography,
+  ConsumedFromPeersIn,
   ConsumedIn,
   DataIn,
   EmissionIn,
@@ -24,14 +25,22 @@ export type ReactionsIn<C extends Choreography, S extends ServiceIn<C>> = {
   }['react'];
 };
 
+/** The same for the events of its own service that an instance of service S reacts to. */
+export type PeerReactionsIn<C extends Choreography, S extends ServiceIn<C>> = {
+  readonly [T in ConsumedFromPeersIn<C, S>]: {
+    react(event: CloudEvent<T, DataIn<C, T>>, at: Moment): OutcomeIn<C, S, T>;
+  }['react'];
+};
+
 /** What a command of service S may use while its transaction is open. */
 export interface TransactionIn<C extends Choreography, S extends ServiceIn<C>> extends Omit<Transaction, 'publish'> {
   /** Writes an event to the journal: it is published if, and only if, this transaction commits. */
-  publish(emission: EmissionIn<C, PublishedIn<C, S>>): CloudEvent;
+  publish(emission: EmissionIn<C, PublishedIn<C, S>>, causeId?: string): CloudEvent;
 }
 
 export interface ServicePartsIn<C extends Choreography, S extends ServiceIn<C>> extends ServiceParts {
   readonly reactions: ReactionsIn<C, S>;
+  readonly peerReactions?: PeerReactionsIn<C, S>;
   readonly deadlines?: Deadlines;
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { memberOf } from '../../contract/members.ts';
 import { topologyFor } from '../../contract/topology.ts';
 import { systemClock } from '../environment/clock.ts';
 import { createLog, type ProcessLog } from '../environment/log.ts';
@@ -14,7 +15,7 @@ import { bytesOf, checkedAtOpenBytesMax } from '../storage/integrity.ts';
 import { findDamageInBackground } from '../storage/integrity-thread.ts';
 import { journalIdOf } from '../storage/journal.ts';
 import { assembleService, type ServiceProgram } from './service-program.ts';
-import { readSettings, type Settings, SettingsError } from './settings.ts';
+import { instanceNames, readSettings, type Settings, SettingsError } from './settings.ts';
 
 /** Exit code of a start that a person must repair first: wrong settings, damaged database, port taken. */
 const cannotStart = 78;
@@ -28,7 +29,7 @@ export async function runService<P extends ServiceParts>(program: ServiceProgram
   const { name, port } = program.definition;
   try {
     const settings = readSettings(process.env, { PORT: String(port), DATABASE_PATH: `data/${name}.db` });
-    await start(program, settings, createLog(name, settings.LOG_LEVEL));
+    await start(program, settings, createLog(memberOf(name, settings.INSTANCE), settings.LOG_LEVEL));
   } catch (error) {
     process.stderr.write(`${name} cannot start: ${startError(error)}\n`);
     process.exit(error instanceof UnusableDatabaseError && error.isTransient ? cannotStartYet : cannotStart);
@@ -41,13 +42,14 @@ async function start<P extends ServiceParts>(
   log: ProcessLog,
 ): Promise<void> {
   const { name, contract, migrations } = program.definition;
+  const member = memberOf(name, settings.INSTANCE);
   const path = resolve(settings.DATABASE_PATH);
   mkdirSync(dirname(path), { recursive: true });
   const db = openDatabase(path, migrations, { service: name });
   const bus = new AmqpBus({
     url: settings.AMQP_URL,
-    service: name,
-    topology: topologyFor(name, contract),
+    service: member,
+    topology: topologyFor(member, contract, instanceNames(settings)),
     prefetch: settings.PREFETCH,
     log,
     databaseId: journalIdOf(db),

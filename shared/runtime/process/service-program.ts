@@ -1,7 +1,8 @@
 // A service with everything around it but the process: node, routes, HTTP server. run-service.ts makes it a process, the
 // tests use it as it is.
 import type { Server } from 'node:http';
-import { consumedBy } from '../../contract/language.ts';
+import { canHavePeers, consumedBy } from '../../contract/language.ts';
+import { memberOf, serviceOf } from '../../contract/members.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { erasureRoute } from '../http/erasure-route.ts';
@@ -23,13 +24,15 @@ import { ServiceNode } from '../node/service-node.ts';
 import type { Database } from '../storage/database.ts';
 import type { HitFailpoint } from '../storage/group-commit.ts';
 import { WriteProbe } from '../storage/write-probe.ts';
-import type { Settings } from './settings.ts';
+import { instanceNames, type Settings, SettingsError, urlSettingOf } from './settings.ts';
 
 export interface ServiceProgram<P extends ServiceParts> {
   readonly definition: ServiceDefinition<P>;
   /** First paragraph of the OpenAPI document. */
   readonly description: string;
   routes(node: ServiceNode<P>, settings: Settings): Route[];
+  /** Why a named instance cannot take part yet; undefined: it can. */
+  notReady?(node: ServiceNode<P>): string | undefined;
   /** Adds the service's own metrics to those that every service has. */
   addMetrics?(registry: MetricRegistry, node: ServiceNode<P>, clock: Clock): void;
 }
@@ -58,6 +61,8 @@ export function assembleService<P extends ServiceParts>(
 ): AssembledService<P> {
   const { definition, description } = program;
   const { name } = definition;
+  checkInstance(definition, settings);
+  const journals = journalsFrom(definition, settings);
   const node = new ServiceNode(definition, {
     db,
     bus,
@@ -66,7 +71,8 @@ export function assembleService<P extends ServiceParts>(
     batchMax: settings.EVENT_BATCH_MAX,
     reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
     retentionMs: settings.JOURNAL_RETENTION_MS,
-    journals: journalsFrom(definition, settings),
+    journals,
+    ...(settings.INSTANCE === undefined ? {} : { instance: settings.INSTANCE, peers: peersAmong(journals, name) }),
     ...(hit ? { hit } : {}),
   });
   const probe = new WriteProbe(db, node.commit, clock);
@@ -85,6 +91,9 @@ export function assembleService<P extends ServiceParts>(
       reconciliation: () => node.reconciliation.status(),
       putBack: () => node.putBack,
       stopping: () => stopping.aborted,
+      instance: settings.INSTANCE,
+      strangers: () => node.strangers(),
+      notReady: () => program.notReady?.(node),
     }),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
     metricsRoute(metrics),
@@ -108,15 +117,38 @@ export function assembleService<P extends ServiceParts>(
   return { node, server, document };
 }
 
-/** The journals of those whose events this service consumes, as far as their URLs are set. */
-function journalsFrom({ contract, name }: ServiceDefinition, settings: Settings): Record<string, JournalClient> {
-  const publishers = new Set(consumedBy(contract, name).map((type) => contract.events[type]?.by ?? ''));
-  return Object.fromEntries(
-    [...publishers].flatMap((publisher) => {
-      const urls = settings.serviceUrls[publisher];
-      return urls ? [[publisher, new JournalClient(urls)]] : [];
-    }),
+/** @throws SettingsError for an instance of a service that has none, or among named instances for one without a name */
+function checkInstance({ contract, name }: ServiceDefinition, settings: Settings): void {
+  const { INSTANCE } = settings;
+  if (INSTANCE === undefined) {
+    const names = instanceNames(settings)[name];
+    if (!names) return;
+    throw new SettingsError(
+      `${urlSettingOf(name)} names the instances ${names.join(', ')}, but INSTANCE does not say which one this is`,
+    );
+  }
+  if (canHavePeers(contract, name)) return;
+  throw new SettingsError(
+    `INSTANCE=${INSTANCE} is wrong: ${name} has no named instances; several processes of it share one database`,
   );
+}
+
+/** The journals of those whose events this service consumes, as far as their URLs are set. */
+function journalsFrom(
+  { contract, name }: ServiceDefinition,
+  { INSTANCE, serviceUrls }: Settings,
+): Record<string, JournalClient> {
+  const types = consumedBy(contract, name, INSTANCE !== undefined);
+  const publishers = new Set(types.map((type) => contract.events[type]?.by ?? ''));
+  const read = Object.entries(serviceUrls).filter(
+    ([member]) => publishers.has(serviceOf(member)) && member !== memberOf(name, INSTANCE),
+  );
+  return Object.fromEntries(read.map(([member, urls]) => [member, new JournalClient(urls)]));
+}
+
+/** The other instances of a service. */
+function peersAmong(journals: Readonly<Record<string, JournalClient>>, service: string): Record<string, JournalClient> {
+  return Object.fromEntries(Object.entries(journals).filter(([member]) => serviceOf(member) === service));
 }
 
 function outboxFull(waiting: number, max: number): ProblemError | undefined {

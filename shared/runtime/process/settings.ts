@@ -1,5 +1,6 @@
 // Settings of a service, from the environment. All are checked at the start; each wrong one is named with what is right.
 import { z } from 'zod';
+import { type InstanceNames, instanceOf, isInstanceName, memberOf, serviceOf } from '../../contract/members.ts';
 import { logLevels } from '../environment/log.ts';
 
 export class SettingsError extends Error {
@@ -14,6 +15,11 @@ const integer = (min: number, max: number) =>
     .pipe(z.int().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 
 const ServiceSettings = z.object({
+  /** Name of this instance, where order-service has several. */
+  INSTANCE: z
+    .string()
+    .refine(isInstanceName, 'must be up to 32 small letters, digits and hyphens, such as a or eu-1; not owner')
+    .optional(),
   /** Where the broker is. */
   AMQP_URL: z
     .string()
@@ -46,7 +52,10 @@ const ServiceSettings = z.object({
 });
 
 export interface Settings extends z.output<typeof ServiceSettings> {
-  /** Base URLs by service, from ORDER_SERVICE_URL and so on: where the journals of other services are read. */
+  /**
+   * Base URLs by service, or by named instance (`order-service.a`), from ORDER_SERVICE_URL and so on: where the journals of
+   * others are read.
+   */
   readonly serviceUrls: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -81,17 +90,42 @@ export function urlSettingOf(service: string): string {
   return `${service.toUpperCase().replaceAll('-', '_')}_URL`;
 }
 
-/** `PAYMENT_SERVICE_URL=http://a:3002,http://b:3002` gives the addresses of `payment-service`. */
+/** The names of instances that have addresses. */
+export function instanceNames({ serviceUrls }: Pick<Settings, 'serviceUrls'>): InstanceNames {
+  const names: Record<string, string[]> = {};
+  for (const member of Object.keys(serviceUrls)) {
+    const name = instanceOf(member);
+    if (name !== undefined) names[serviceOf(member)] = [...(names[serviceOf(member)] ?? []), name];
+  }
+  return names;
+}
+
+/**
+ * `PAYMENT_SERVICE_URL=http://a:3002,http://b:3002` gives the addresses of `payment-service`, and
+ * `ORDER_SERVICE_URL=a=http://a:3001,b=http://b:3001` those of `order-service.a` and `order-service.b`.
+ */
 function serviceUrls(env: Readonly<Record<string, string | undefined>>) {
   const byService: Record<string, string[]> = {};
   const wrong: string[] = [];
   for (const [name, value] of Object.entries(env)) {
     const service = urlSetting.exec(name)?.[1];
     if (!service || value === undefined) continue;
-    const urls = value.split(',').map((url) => url.trim().replace(/\/+$/, ''));
-    if (urls.every((url) => /^https?:\/\/[^\s/?#]+/.test(url)))
-      byService[service.toLowerCase().replaceAll('_', '-')] = urls;
-    else wrong.push(`  ${name}: '${value}' is wrong: must look like http://host:3002, several separated by commas`);
+    const found = value.split(',').map((text) => {
+      const [, instance, url = ''] = /^\s*(?:([^=/:\s]+)=)?(https?:\/\/[^\s/?#]+[^\s?#]*?)\/*\s*$/.exec(text) ?? [];
+      return { instance, url };
+    });
+    const named = found.filter(({ instance }) => instance !== undefined);
+    const namesAreRight = named.every(({ instance }) => isInstanceName(instance ?? ''));
+    if (found.some(({ url }) => url === '') || !namesAreRight || (named.length > 0 && named.length < found.length)) {
+      wrong.push(
+        `  ${name}: '${value}' is wrong: must look like http://host:3002, several separated by commas; with named instances a=http://host:3001,b=http://other:3001`,
+      );
+      continue;
+    }
+    for (const { instance, url } of found) {
+      const member = memberOf(service.toLowerCase().replaceAll('_', '-'), instance);
+      byService[member] = [...(byService[member] ?? []), url];
+    }
   }
   return { byService, wrong };
 }

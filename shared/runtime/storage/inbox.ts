@@ -1,6 +1,7 @@
 // The inbox table: which events have taken effect here, and where each stands in its publisher's journal. It is written
 // in the transaction of the effect itself, so an event is either both recorded and effective, or neither.
 import { uuidBytes } from '../../contract/event-id.ts';
+import { instanceOf } from '../../contract/members.ts';
 import type { Database } from './database.ts';
 import { checksumOf, type Digest, digestModulus } from './journal.ts';
 
@@ -31,6 +32,8 @@ export const inboxPositionsSchema = `
   ) STRICT;
 `;
 
+const strangersMax = 20;
+
 /** What the inbox needs to know of an event. */
 export interface InboxEvent {
   readonly id: string;
@@ -54,6 +57,9 @@ export class Inbox {
   readonly #digest;
   readonly #place;
   readonly #displace;
+  readonly #displaceSome;
+  /** Named instances whose events come here, and whose journals are not compared: their addresses are not set. */
+  readonly strangers = new Set<string>();
   readonly #idsIn;
   readonly #cursor;
   readonly #setCursor;
@@ -80,6 +86,10 @@ export class Inbox {
     );
     this.#place = db.prepare('UPDATE inbox SET publisher = ?, position = ?, checksum = ? WHERE event_id = ?');
     this.#displace = db.prepare('UPDATE inbox SET position = NULL WHERE event_id = ?');
+    this.#displaceSome = db.prepare<[number, number]>(
+      `UPDATE inbox SET position = NULL WHERE event_id IN
+         (SELECT event_id FROM inbox WHERE publisher = ? AND position IS NOT NULL ORDER BY position LIMIT ?)`,
+    );
     this.#idsIn = db
       .prepare<[number, number, number], Buffer>(
         'SELECT event_id FROM inbox WHERE publisher = ? AND position > ? AND position <= ?',
@@ -118,8 +128,17 @@ export class Inbox {
 
   #write(statement: { run(...values: unknown[]): { changes: number } }, event: InboxEvent, nowMs: number): boolean {
     const id = uuidBytes(event.id);
-    const publisher = event.position === undefined ? null : this.#publisherOf(event.source);
-    return statement.run(id, nowMs, publisher, event.position ?? null, checksumOf(id)).changes === 1;
+    // One that is not known here, such as a new instance: its events have no place until its journal is compared.
+    const publisher = this.#publishers.get(event.source) ?? null;
+    const position = publisher === null ? null : (event.position ?? null);
+    if (publisher === null && event.position !== undefined && instanceOf(event.source) !== undefined)
+      this.#noteStranger(event.source);
+    return statement.run(id, nowMs, position === null ? null : publisher, position, checksumOf(id)).changes === 1;
+  }
+
+  /** Bounded: whoever may publish may make up names. */
+  #noteStranger(source: string): void {
+    if (this.strangers.size < strangersMax) this.strangers.add(source);
   }
 
   has(eventId: string): boolean {
@@ -160,6 +179,15 @@ export class Inbox {
       this.#displace.run(id);
     }
     return { missing, unknown };
+  }
+
+  /**
+   * The journal that held these events is gone for good: they stay handled, and have no place any more. Inside a transaction
+   * only.
+   * @returns how many it were; `limit` at most
+   */
+  displace(source: string, limit: number): number {
+    return this.#displaceSome.run(this.#publisherOf(source), limit).changes;
   }
 
   cursor(source: string): ReconcileCursor {

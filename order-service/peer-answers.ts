@@ -1,0 +1,58 @@
+// What instances of order-service answer each other, beside their journals.
+import { z } from 'zod';
+import { Member, Money, Name, OrderId } from '../shared/contract/event-data.ts';
+
+export const paths = { instances: '/instances', facts: '/copies/facts', catalogue: '/copies/catalogue' } as const;
+
+export const AdoptionView = z.object({ instance: Member, by: Member, eventId: z.uuid(), time: z.iso.datetime() });
+
+export const InstancesAnswer = z.object({
+  member: Member.describe('The instance that answers.'),
+  ready: z.boolean(),
+  notReady: z.string().optional().describe('Why it is not ready.'),
+  addresses: z
+    .record(z.string(), z.array(z.string()))
+    .describe('The instances that it knows by its settings, with URLs.'),
+  adoptions: z.array(AdoptionView).describe('Instances that are gone, and who decides about their orders.'),
+  orders: z
+    .array(z.object({ origin: Member, decider: Member, orders: z.int(), open: z.int() }))
+    .optional()
+    .describe('Number of the orders, by the instance that accepted them. With `count=true`: it reads all orders.'),
+});
+
+export const FactCursor = z.object({ orderId: OrderId, type: z.string() });
+export type FactCursor = z.output<typeof FactCursor>;
+
+/** CloudEvents as far as they are stored. */
+const StoredEvent = z.object({
+  specversion: z.literal('1.0'),
+  id: z.uuid(),
+  type: z.string(),
+  source: z.string(),
+  subject: z.string(),
+  time: z.string(),
+  datacontenttype: z.literal('application/json'),
+  dataschema: z.string(),
+  correlationid: z.string(),
+  causationid: z.string(),
+  traceparent: z.string(),
+  data: z.unknown(),
+});
+
+export const FactCopies = z.object({
+  events: z.array(StoredEvent),
+  next: FactCursor.optional().describe('The `afterOrder` and `afterType` of the next page, if there is one.'),
+});
+
+export const CatalogueEntryView = z.object({
+  productId: Name,
+  name: z.string(),
+  unitPrice: Money,
+  available: z.boolean(),
+  version: z.int(),
+});
+
+export const CatalogueCopies = z.object({
+  products: z.array(CatalogueEntryView),
+  next: Name.optional().describe('The `after` of the next page, if there is one.'),
+});
