@@ -18,10 +18,10 @@ export interface KillResult extends OrderFates {
   readonly waitedS: number;
 }
 
-/** Time between a restarted service and the next kill. */
-const betweenKillsMs = 1_000;
-/** A part of the load is left after the last kill. */
-const secondsPerKill = 2;
+/** Between a restarted service and the next kill: messages that have waited for the one are then on their way to the next. */
+const betweenKillsMs = 250;
+/** Longer than a service takes to start and the time between two kills, so that the load lasts for all kills. */
+const secondsPerKill = 1.5;
 const lookAgainMs = 500;
 
 export async function measureKills(bench: Bench, stage: Stage, targets: readonly Target[]): Promise<KillResult[]> {
