@@ -1,0 +1,110 @@
+// Where everything in the sequence diagram of a saga stands. Pure: sizes in, positions out.
+import type { NextStep, SagaDetail, SagaStep } from '../../model/messages.ts';
+
+export type Spacing = 'even' | 'to-scale';
+
+export const customer = 'customer';
+const headPx = 44;
+const rowPx = 48;
+const nextRowPx = 30;
+/** The time on the left, the undoing on the right. */
+const leftPx = 74;
+const rightPx = 46;
+/** Height that a diagram to scale is stretched to, per row. */
+const scaledRowPx = 90;
+
+export interface LaneAt {
+  readonly name: string;
+  readonly x: number;
+}
+
+export interface StepAt {
+  readonly step: SagaStep;
+  readonly y: number;
+  readonly from: number;
+  /** Where it goes: its readers, or the customer for an end. */
+  readonly to: readonly number[];
+  /** A request of the customer that led to it. */
+  readonly request?: { readonly from: number; readonly y: number; readonly text: string };
+}
+
+export interface NextAt {
+  readonly next: NextStep;
+  readonly y: number;
+  readonly x: number;
+  readonly height: number;
+  /** Of the event that it would follow from. */
+  readonly causeY: number;
+}
+
+/** A compensation, and what it undoes. */
+export interface UndoingAt {
+  readonly stepId: string;
+  readonly x: number;
+  readonly fromY: number;
+  readonly toY: number;
+}
+
+export interface DiagramLayout {
+  readonly width: number;
+  readonly height: number;
+  readonly lanes: readonly LaneAt[];
+  readonly steps: readonly StepAt[];
+  readonly next: readonly NextAt[];
+  readonly undoing: readonly UndoingAt[];
+}
+
+export function layOut(saga: SagaDetail, services: readonly string[], widthPx: number, spacing: Spacing): DiagramLayout {
+  const width = Math.max(widthPx, 300);
+  const names = [customer, ...services];
+  const gap = (width - leftPx - rightPx) / names.length;
+  const lanes = names.map((name, index) => ({ name, x: leftPx + gap * (index + 0.5) }));
+  const xOf = (name: string) => lanes.find((lane) => lane.name === name)?.x ?? leftPx;
+  const { steps, bottom } = layOutSteps(saga.steps, xOf, spacing);
+  const yOf = new Map(steps.map(({ step, y }) => [step.eventId, y]));
+  let y = bottom + 18;
+  const next = saga.next.map((one) => {
+    const height = 26 + nextRowPx * 0.6 * one.events.length + (one.ahead.length > 0 ? 18 : 0);
+    const at = { next: one, y, x: xOf(one.service), height, causeY: yOf.get(one.causeId) ?? headPx };
+    y += height + 14;
+    return at;
+  });
+  const undoing = steps
+    .filter(({ step }) => step.undoesId !== undefined)
+    .map(({ step, y: fromY }, index) => ({
+      stepId: step.eventId,
+      x: width - rightPx + 8 + (index % 3) * 10,
+      fromY,
+      toY: yOf.get(step.undoesId ?? '') ?? fromY,
+    }));
+  return { width, height: Math.max(y, bottom + 20), lanes, steps, next, undoing };
+}
+
+function layOutSteps(steps: readonly SagaStep[], xOf: (name: string) => number, spacing: Spacing): { steps: StepAt[]; bottom: number } {
+  const start = steps[0]?.at ?? 0;
+  const span = Math.max(1, Math.max(...steps.map(({ at }) => at)) - start);
+  let bottom = headPx;
+  const placed = steps.map((step) => {
+    const request = step.trigger === undefined ? undefined : requestText(step);
+    const needed = bottom + rowPx + (request ? rowPx * 0.7 : 0);
+    const scaled = headPx + rowPx * 1.7 + ((step.at - start) / span) * scaledRowPx * steps.length;
+    const y = spacing === 'even' ? needed : Math.max(needed, scaled);
+    bottom = y;
+    const from = xOf(step.by);
+    return {
+      step,
+      y,
+      from,
+      to: step.final ? [xOf(customer)] : step.readers.map(xOf),
+      ...(request ? { request: { from: request.own ? from : xOf(customer), y: y - rowPx * 0.7, text: request.text } } : {}),
+    };
+  });
+  return { steps: placed, bottom };
+}
+
+/** Deadlines pass without anybody; everything else that starts something is a request. */
+function requestText({ trigger = '', reason }: SagaStep): { readonly own: boolean; readonly text: string } {
+  if (reason === 'deadline') return { own: true, text: 'the deadline passes' };
+  if (reason === customer) return { own: false, text: 'cancels' };
+  return { own: false, text: trigger.replace(/^a customer /, '') };
+}

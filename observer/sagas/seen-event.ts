@@ -1,0 +1,70 @@
+// An event as the observer keeps it: what it needs of the envelope, and the whole as compact text.
+import { z } from 'zod';
+import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
+
+export interface SeenEvent {
+  readonly eventId: string;
+  readonly type: string;
+  readonly source: string;
+  readonly subject: string;
+  readonly atMs: number;
+  readonly causationId: string;
+  readonly traceparent: string;
+  readonly reason: string | undefined;
+  /** When it arrived; undefined when it was read from the past. */
+  readonly seenAtMs: number | undefined;
+  /** The CloudEvent as JSON. */
+  readonly json: string;
+}
+
+/** Journals hold what the services have checked; here only what is used is looked at. */
+const Envelope = z.looseObject({
+  id: z.string(),
+  type: z.string(),
+  source: z.string(),
+  subject: z.string(),
+  time: z.string(),
+  causationid: z.string().catch(''),
+  traceparent: z.string().catch(''),
+  data: z.looseObject({ reason: z.string().optional().catch(undefined) }).catch({}),
+});
+
+const Placed = z.looseObject({
+  userId: z.string().catch(''),
+  items: z.array(z.looseObject({ productId: z.string(), qty: z.number(), unitPrice: z.number().optional() })).catch([]),
+  total: z.number().optional().catch(undefined),
+  deadlineAt: z.string().optional().catch(undefined),
+});
+/** What the first event of a saga says of the order, as far as it says it. */
+export type PlacedData = z.output<typeof Placed>;
+
+/** @returns undefined for what is no event */
+export function seenEvent(value: unknown, seenAtMs: number | undefined): SeenEvent | undefined {
+  const parsed = Envelope.safeParse(value);
+  if (!parsed.success) return undefined;
+  const { id, type, source, subject, time, causationid, traceparent, data } = parsed.data;
+  const atMs = Date.parse(time);
+  if (Number.isNaN(atMs)) return undefined;
+  // Written anew: a part of a received text would keep the whole of it in memory.
+  const json = JSON.stringify(value);
+  return {
+    eventId: id,
+    type,
+    source,
+    subject,
+    atMs,
+    causationId: causationid,
+    traceparent,
+    reason: data.reason,
+    seenAtMs,
+    json,
+  };
+}
+
+export function cloudEventOf({ json }: SeenEvent): CloudEvent {
+  return JSON.parse(json) as CloudEvent;
+}
+
+export function placedDataOf(event: SeenEvent): PlacedData {
+  return Placed.parse(cloudEventOf(event).data ?? {});
+}
