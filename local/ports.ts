@@ -40,7 +40,7 @@ export async function checkPortsFree(ports: PerService<number>, host: string): P
   const taken: number[] = [];
   for (const service of serviceNames) {
     const port = ports[service];
-    const error = await listenError(port, host);
+    const error = await portError(port, host);
     if (!error) continue;
     taken.push(port);
     if (error.code === 'EADDRINUSE') problems.push(`Port ${port}, for ${service}, is taken${await takenBy(port)}.`);
@@ -63,7 +63,7 @@ function otherThan(port: number): number {
   return port + 10_000 <= 65_535 ? port + 10_000 : port - 10_000;
 }
 
-function listenError(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
+export function portError(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', resolve);

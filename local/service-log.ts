@@ -1,7 +1,6 @@
 // What the services write: everything into a file each, and what a person should see, in a readable form, to the terminal.
 import { createWriteStream, mkdirSync, renameSync, statSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
-import type { ServiceName } from '../shared/contract/choreography.ts';
 import { printable } from './printable.ts';
 import type { Paint } from './terminal.ts';
 
@@ -15,7 +14,7 @@ export class ServiceLogs {
   readonly #folder: string;
   readonly #say: (line: string) => void;
   readonly #paint: Paint;
-  readonly #files = new Map<ServiceName, WriteStream>();
+  readonly #files = new Map<string, WriteStream>();
 
   /** @param say gets the lines for the terminal */
   constructor(folder: string, say: (line: string) => void, paint: Paint) {
@@ -25,11 +24,11 @@ export class ServiceLogs {
     this.#paint = paint;
   }
 
-  path(service: ServiceName): string {
+  path(service: string): string {
     return join(this.#folder, `${service}.log`);
   }
 
-  line(service: ServiceName, line: string): void {
+  line(service: string, line: string): void {
     this.#file(service).write(`${line}\n`);
     const readable = readableLine(service, line, this.#paint);
     if (readable !== undefined) this.#say(readable);
@@ -42,7 +41,7 @@ export class ServiceLogs {
     );
   }
 
-  #file(service: ServiceName): WriteStream {
+  #file(service: string): WriteStream {
     let file = this.#files.get(service);
     if (!file) {
       const path = this.path(service);
@@ -59,7 +58,7 @@ export class ServiceLogs {
 }
 
 /** A log line as a person reads it; undefined for those below a warning. What is not JSON is shown whole. */
-export function readableLine(service: ServiceName, line: string, paint: Paint): string | undefined {
+export function readableLine(service: string, line: string, paint: Paint): string | undefined {
   if (line.trim() === '') return undefined;
   const entry = parsed(line);
   if (!entry) return `${paint.bold(service)}  ${printable(line)}`;

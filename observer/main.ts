@@ -45,7 +45,8 @@ try {
 } catch (error) {
   const { code, port } = error as NodeJS.ErrnoException & { port?: number };
   const taken = code === 'EADDRINUSE' ? `port ${port} is taken; set PORT to another (0: any free one)` : undefined;
-  const message = error instanceof SettingsError ? error.message : (taken ?? (error instanceof Error ? error.stack : error));
+  const message =
+    error instanceof SettingsError ? error.message : (taken ?? (error instanceof Error ? error.stack : error));
   process.stderr.write(`observer cannot start: ${message}\n`);
   process.exit(cannotStart);
 }

@@ -96,7 +96,8 @@ export class Observer {
     const tail = new JournalTail({
       url: address.url,
       recentEvents: this.#settings.OBSERVER_RECENT_EVENTS,
-      isShared: (journalId) => this.#journals.some((other) => other.tail !== tail && other.tail.journalId === journalId),
+      isShared: (journalId) =>
+        this.#journals.some((other) => other.tail !== tail && other.tail.journalId === journalId),
       onEvent: (event, live) => {
         const nowMs = Date.now();
         const seen = this.#add(event, live ? nowMs : undefined);
@@ -129,7 +130,8 @@ export class Observer {
       for (const event of events) this.#add(event, undefined);
       saga = this.#book.get(orderId);
       const failed = answers.find((answer) => answer.status === 'rejected');
-      if (!saga && failed) throw new ProblemError(503, 'journal-unreachable', `a journal cannot be read: ${failed.reason}`);
+      if (!saga && failed)
+        throw new ProblemError(503, 'journal-unreachable', `a journal cannot be read: ${failed.reason}`);
     }
     return saga && this.#detail(saga);
   }
@@ -191,8 +193,9 @@ export class Observer {
       const key = `${type} ${service}`;
       perEvent.set(key, (perEvent.get(key) ?? 0) + perS);
     }
-    const events = [...this.#map.events.values()].map(({ type, reactions, final }) => {
-      if (final) return { type, perS: this.#rates.perSecond(Date.now())[final] };
+    const events = [...this.#map.events.values()].map(({ type, reactions }) => {
+      const published = handled.filter(({ outcome }) => outcome === type).reduce((sum, { perS }) => sum + perS, 0);
+      if (reactions.length === 0) return { type, perS: published };
       return { type, perS: Math.max(0, ...reactions.map(({ service }) => perEvent.get(`${type} ${service}`) ?? 0)) };
     });
     const failures = this.#watch.probes.flatMap(({ service, samples }) => {

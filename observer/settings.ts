@@ -44,7 +44,9 @@ export function readObserverSettings(env: NodeJS.ProcessEnv): ObserverSettings {
   const own = OwnSettings.safeParse(given);
   if (!own.success) {
     const lines = own.error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
-    throw new SettingsError(`these settings are wrong:\n${lines.join('\n')}\nCorrect them in the environment and start again.`);
+    throw new SettingsError(
+      `these settings are wrong:\n${lines.join('\n')}\nCorrect them in the environment and start again.`,
+    );
   }
   const { PORT, HOST, LOG_LEVEL, SHUTDOWN_MS, serviceUrls } = settings;
   return { PORT, HOST, LOG_LEVEL, SHUTDOWN_MS, serviceUrls, amqpUrl: given['AMQP_URL'], ...own.data };

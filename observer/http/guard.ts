@@ -25,7 +25,9 @@ export function guard({ method, header }: GuardedRequest, hosts: readonly string
   const site = header('sec-fetch-site');
   const origin = header('origin');
   // curl sends neither of them; every browser sends an Origin.
-  const foreign = (site !== '' && site !== 'same-origin') || (origin !== '' && origin !== `http://${host}` && origin !== `https://${host}`);
+  const foreign =
+    (site !== '' && site !== 'same-origin') ||
+    (origin !== '' && origin !== `http://${host}` && origin !== `https://${host}`);
   if (foreign) throw new ProblemError(403, 'foreign-origin', 'only the page itself may ask for that');
 }
 

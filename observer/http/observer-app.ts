@@ -50,7 +50,9 @@ export function createObserverServer(parts: ObserverParts): Server {
 function observerApp(parts: ObserverParts): Koa {
   const app = new Koa();
   // A page that goes away ends its stream by that.
-  app.on('error', (error: NodeJS.ErrnoException) => parts.log.debug({ error: String(error) }, 'an answer could not be sent'));
+  app.on('error', (error: NodeJS.ErrnoException) =>
+    parts.log.debug({ error: String(error) }, 'an answer could not be sent'),
+  );
   app.use(async (ctx, next) => {
     ctx.set('x-content-type-options', 'nosniff');
     ctx.set('referrer-policy', 'no-referrer');

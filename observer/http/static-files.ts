@@ -23,7 +23,10 @@ const contentTypes: Readonly<Record<string, string>> = {
 /** Where the page finds the modules that it imports by name. */
 const vendorModules: Readonly<Record<string, { readonly path: string; readonly file: string }>> = {
   preact: { path: '/vendor/preact.js', file: join(packageFolder('preact'), 'dist', 'preact.module.js') },
-  'preact/hooks': { path: '/vendor/preact-hooks.js', file: join(packageFolder('preact'), 'hooks', 'dist', 'hooks.module.js') },
+  'preact/hooks': {
+    path: '/vendor/preact-hooks.js',
+    file: join(packageFolder('preact'), 'hooks', 'dist', 'hooks.module.js'),
+  },
   'preact/jsx-runtime': {
     path: '/vendor/preact-jsx.js',
     file: join(packageFolder('preact'), 'jsx-runtime', 'dist', 'jsxRuntime.module.js'),
@@ -48,7 +51,7 @@ export function readStaticFiles(): StaticFiles {
   const importMap = JSON.stringify({
     imports: Object.fromEntries(Object.entries(vendorModules).map(([name, { path }]) => [name, path])),
   });
-  const html = readFileSync(join(pageSources, 'index.html'), 'utf8').replace('{{import-map}}', importMap);
+  const html = readFileSync(join(pageSources, 'index.html'), 'utf8').replace('>{}</script>', `>${importMap}</script>`);
   const files = new Map<string, StaticFile>([['/', staticFile('.html', Buffer.from(html))]]);
   for (const [folder, ending] of [
     [pageSources, '.css'],
@@ -56,11 +59,16 @@ export function readStaticFiles(): StaticFiles {
     [compiledPage, '.js'],
   ] as const) {
     for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-      if (name.endsWith(ending)) files.set(`/page/${name.replaceAll('\\', '/')}`, staticFile(ending, withoutMap(join(folder, name))));
+      if (name.endsWith(ending))
+        files.set(`/page/${name.replaceAll('\\', '/')}`, staticFile(ending, withoutMap(join(folder, name))));
     }
   }
-  for (const { path, file } of Object.values(vendorModules)) files.set(path, staticFile(extname(path), withoutMap(file)));
-  files.set('/vendor/uplot.css', staticFile('.css', readFileSync(join(packageFolder('uplot'), 'dist', 'uPlot.min.css'))));
+  for (const { path, file } of Object.values(vendorModules))
+    files.set(path, staticFile(extname(path), withoutMap(file)));
+  files.set(
+    '/vendor/uplot.css',
+    staticFile('.css', readFileSync(join(packageFolder('uplot'), 'dist', 'uPlot.min.css'))),
+  );
   return { files, contentSecurityPolicy: policyWith(importMap) };
 }
 

@@ -1,9 +1,9 @@
 // The frame of the page: its navigation, what is true everywhere, and the view that the address asks for.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { count } from './format.ts';
+import { count } from './base/format.ts';
+import { useRoute } from './base/route.ts';
 import { useLive } from './live/use-live.ts';
-import { useRoute } from './route.ts';
 import { ChoreographyView } from './views/choreography.tsx';
 import { DeadLettersView } from './views/dead-letters.tsx';
 import { NowView } from './views/now.tsx';
@@ -34,7 +34,14 @@ export function App() {
   }, [title]);
   return (
     <>
-      <a class="skip" href={`${location.hash || '#/now'}`} onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>
+      <a
+        class="skip"
+        href={`${location.hash || '#/now'}`}
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
         Skip to the content
       </a>
       <header class="top">

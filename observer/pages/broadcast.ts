@@ -81,9 +81,16 @@ export class Broadcast {
     const since = epoch === this.#epoch && /^\d+$/.test(number ?? '') ? Number(number) : undefined;
     const sagas = this.#sources.sagas();
     const past = page.interests.sagas === 'recent' ? sagas.slice(0, recentMax) : sagas;
-    if (since === undefined) return page.showPast(past.map(({ orderId }) => orderId), true);
+    if (since === undefined)
+      return page.showPast(
+        past.map(({ orderId }) => orderId),
+        true,
+      );
     page.assumeKnown(sagas.filter(({ changed }) => changed <= since).map(({ orderId }) => orderId));
-    page.showPast(sagas.filter(({ changed }) => changed > since).map(({ orderId }) => orderId), false);
+    page.showPast(
+      sagas.filter(({ changed }) => changed > since).map(({ orderId }) => orderId),
+      false,
+    );
   }
 
   #remove(page: PageStream): void {

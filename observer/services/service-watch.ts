@@ -58,7 +58,9 @@ export class ServiceWatch {
   }
 
   broker(): Overview['broker'] {
-    const states = this.probes.flatMap(({ state }) => [state.publisher, state.consumer]).filter((one) => one !== undefined);
+    const states = this.probes
+      .flatMap(({ state }) => [state.publisher, state.consumer])
+      .filter((one) => one !== undefined);
     if (states.length === 0) return 'unknown';
     const connected = states.filter((one) => one === 'connected').length;
     return connected === states.length ? 'connected' : connected === 0 ? 'away' : 'partly';

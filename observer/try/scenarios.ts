@@ -44,8 +44,16 @@ export class Scenarios {
     const pause = `payment-service is paused for ${pausedMs / 1_000} s, so that the order has to wait`;
     return [
       { name: 'ok', title: 'Order', does: 'One mug, paid for and in stock. It is confirmed within milliseconds.' },
-      { name: 'no-money', title: 'Order, no money', does: 'The account is empty. The payment is refused; nothing has to be undone.' },
-      { name: 'no-stock', title: 'Order, no stock', does: 'Five of the last one: the payment is taken, and refunded when the stock is missing.' },
+      {
+        name: 'no-money',
+        title: 'Order, no money',
+        does: 'The account is empty. The payment is refused; nothing has to be undone.',
+      },
+      {
+        name: 'no-stock',
+        title: 'Order, no stock',
+        does: 'Five of the last one: the payment is taken, and refunded when the stock is missing.',
+      },
       {
         name: 'cancel',
         title: 'Order, then cancel',
@@ -53,7 +61,12 @@ export class Scenarios {
           ? `The customer cancels after ${cancelAfterMs / 1_000} s; ${pause}.`
           : 'The customer cancels at once. The saga may be faster; then another order is tried.',
       },
-      { name: 'deadline', title: 'Order, deadline passes', does: `The order may take ${deadlineMs / 1_000} s; ${pause}.`, ...slow },
+      {
+        name: 'deadline',
+        title: 'Order, deadline passes',
+        does: `The order may take ${deadlineMs / 1_000} s; ${pause}.`,
+        ...slow,
+      },
     ];
   }
 
@@ -79,7 +92,8 @@ export class Scenarios {
     for (let tries = 1; tries <= cancelTriesMax; tries += 1) {
       const orderId = await this.#place(rich, mug.productId, 1);
       const { status } = await ask('POST', `${this.#urls.order}/orders/${orderId}/cancel`);
-      if (status < 300) return { orderId, note: tries === 1 ? 'Cancelled in time.' : `Cancelled in time, at try ${tries}.` };
+      if (status < 300)
+        return { orderId, note: tries === 1 ? 'Cancelled in time.' : `Cancelled in time, at try ${tries}.` };
     }
     throw new ProblemError(409, 'too-fast', `${cancelTriesMax} orders were confirmed before they could be cancelled`);
   }
@@ -113,13 +127,18 @@ export class Scenarios {
     const { payment, inventory, order } = this.#urls;
     await askFor('PUT', `${payment}/accounts/${rich}`, { balance: 100_000_000 });
     await askFor('PUT', `${payment}/accounts/${poor}`, { balance: 0 });
-    for (const { productId, ...product } of [mug, rare]) await askFor('PUT', `${inventory}/products/${productId}`, product);
+    for (const { productId, ...product } of [mug, rare])
+      await askFor('PUT', `${inventory}/products/${productId}`, product);
     const endMs = performance.now() + catalogueTimeoutMs;
     for (;;) {
       const { products } = Products.parse(await askFor('GET', `${order}/products?limit=2&after=VISITOR-L`));
       if ([mug, rare].every(({ productId }) => products.some((one) => one.productId === productId))) return;
       if (performance.now() > endMs)
-        throw new ProblemError(503, 'not-ready', 'order-service has not received the products yet; is the broker away?');
+        throw new ProblemError(
+          503,
+          'not-ready',
+          'order-service has not received the products yet; is the broker away?',
+        );
       await delay(20);
     }
   }

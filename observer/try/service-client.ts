@@ -15,10 +15,19 @@ export async function ask(method: string, url: string, body?: object): Promise<R
     ...(body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {}),
     signal: AbortSignal.timeout(timeoutMs),
   }).catch((error: unknown) => {
-    throw new ProblemError(502, 'service-unreachable', `${method} ${url}: ${error instanceof Error ? error.message : error}`);
+    throw new ProblemError(
+      502,
+      'service-unreachable',
+      `${method} ${url}: ${error instanceof Error ? error.message : error}`,
+    );
   });
   const text = await response.text();
-  if (response.status >= 500) throw new ProblemError(502, 'service-failed', `${method} ${url} answered ${response.status}: ${text.slice(0, 200)}`);
+  if (response.status >= 500)
+    throw new ProblemError(
+      502,
+      'service-failed',
+      `${method} ${url} answered ${response.status}: ${text.slice(0, 200)}`,
+    );
   return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
 }
 
@@ -26,5 +35,9 @@ export async function ask(method: string, url: string, body?: object): Promise<R
 export async function askFor(method: string, url: string, body?: object): Promise<unknown> {
   const reply = await ask(method, url, body);
   if (reply.status < 300) return reply.body;
-  throw new ProblemError(502, 'service-refused', `${method} ${url} answered ${reply.status}: ${JSON.stringify(reply.body).slice(0, 200)}`);
+  throw new ProblemError(
+    502,
+    'service-refused',
+    `${method} ${url} answered ${reply.status}: ${JSON.stringify(reply.body).slice(0, 200)}`,
+  );
 }

@@ -1,10 +1,10 @@
 // Where the events of the contract stand on its map: a row for each service, a column for each step. Pure.
 import type { ContractView } from '../../model/messages.ts';
 
-export const boxPx = { width: 156, height: 42 };
-const gapPx = { x: 64, y: 14 };
+export const boxPx = { width: 166, height: 42 };
+const gapPx = { x: 52, y: 14 };
 const lanePaddingPx = 16;
-const leftPx = 104;
+const leftPx = 96;
 
 export interface BoxAt {
   readonly type: string;
@@ -38,9 +38,10 @@ export function layOutMap({ events, services }: ContractView): MapLayout {
   for (const service of services) {
     const own = saga.filter(({ by }) => by === service);
     const filled = new Map<number, number>();
-    for (const { type } of own) {
+    for (const { type, failure } of own) {
       const column = columnOf.get(type) ?? 0;
-      const row = filled.get(column) ?? 0;
+      // The way to a confirmed order is the upper row of each service.
+      const row = Math.max(filled.get(column) ?? 0, failure ? 1 : 0);
       filled.set(column, row + 1);
       const top = y + lanePaddingPx + row * (boxPx.height + gapPx.y);
       boxes.push({ type, x: leftPx + column * (boxPx.width + gapPx.x), y: top });

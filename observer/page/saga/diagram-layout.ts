@@ -4,12 +4,13 @@ import type { NextStep, SagaDetail, SagaStep } from '../../model/messages.ts';
 export type Spacing = 'even' | 'to-scale';
 
 export const customer = 'customer';
-const headPx = 44;
+const headPx = 30;
 const rowPx = 48;
 const nextRowPx = 30;
-/** The time on the left, the undoing on the right. */
-const leftPx = 74;
-const rightPx = 46;
+/** Room for the times on the left, and for what undoes what on the right. */
+const margins = { wide: { left: 74, right: 46 }, narrow: { left: 56, right: 30 } };
+const narrowPx = 480;
+const undoingPx = 26;
 /** Height that a diagram to scale is stretched to, per row. */
 const scaledRowPx = 90;
 
@@ -41,6 +42,9 @@ export interface NextAt {
 export interface UndoingAt {
   readonly stepId: string;
   readonly x: number;
+  /** Where the rows of both end on the right. */
+  readonly fromX: number;
+  readonly toX: number;
   readonly fromY: number;
   readonly toY: number;
 }
@@ -54,12 +58,18 @@ export interface DiagramLayout {
   readonly undoing: readonly UndoingAt[];
 }
 
-export function layOut(saga: SagaDetail, services: readonly string[], widthPx: number, spacing: Spacing): DiagramLayout {
+export function layOut(
+  saga: SagaDetail,
+  services: readonly string[],
+  widthPx: number,
+  spacing: Spacing,
+): DiagramLayout {
   const width = Math.max(widthPx, 300);
   const names = [customer, ...services];
-  const gap = (width - leftPx - rightPx) / names.length;
-  const lanes = names.map((name, index) => ({ name, x: leftPx + gap * (index + 0.5) }));
-  const xOf = (name: string) => lanes.find((lane) => lane.name === name)?.x ?? leftPx;
+  const { left, right } = width < narrowPx ? margins.narrow : margins.wide;
+  const gap = (width - left - right) / names.length;
+  const lanes = names.map((name, index) => ({ name, x: left + gap * (index + 0.5) }));
+  const xOf = (name: string) => lanes.find((lane) => lane.name === name)?.x ?? left;
   const { steps, bottom } = layOutSteps(saga.steps, xOf, spacing);
   const yOf = new Map(steps.map(({ step, y }) => [step.eventId, y]));
   let y = bottom + 18;
@@ -69,18 +79,32 @@ export function layOut(saga: SagaDetail, services: readonly string[], widthPx: n
     y += height + 14;
     return at;
   });
-  const undoing = steps
-    .filter(({ step }) => step.undoesId !== undefined)
-    .map(({ step, y: fromY }, index) => ({
-      stepId: step.eventId,
-      x: width - rightPx + 8 + (index % 3) * 10,
-      fromY,
-      toY: yOf.get(step.undoesId ?? '') ?? fromY,
-    }));
+  const undoing = undoingOf(steps, width);
   return { width, height: Math.max(y, bottom + 20), lanes, steps, next, undoing };
 }
 
-function layOutSteps(steps: readonly SagaStep[], xOf: (name: string) => number, spacing: Spacing): { steps: StepAt[]; bottom: number } {
+/** To the right of everything in between. */
+function undoingOf(steps: readonly StepAt[], width: number): UndoingAt[] {
+  return steps.flatMap(({ step, y: fromY }, index) => {
+    const undone = steps.findIndex((one) => one.step.eventId === step.undoesId);
+    const target = steps[undone];
+    if (!target) return [];
+    const between = steps.slice(Math.min(undone, index), Math.max(undone, index) + 1);
+    const right = Math.max(...between.flatMap(({ from, to }) => [from, ...to]));
+    const x = Math.min(right + undoingPx, width - 8);
+    return [{ stepId: step.eventId, x, fromX: rightEnd(steps[index]), toX: rightEnd(target), fromY, toY: target.y }];
+  });
+}
+
+function rightEnd(at: StepAt | undefined): number {
+  return at ? Math.max(at.from, ...at.to) : 0;
+}
+
+function layOutSteps(
+  steps: readonly SagaStep[],
+  xOf: (name: string) => number,
+  spacing: Spacing,
+): { steps: StepAt[]; bottom: number } {
   const start = steps[0]?.at ?? 0;
   const span = Math.max(1, Math.max(...steps.map(({ at }) => at)) - start);
   let bottom = headPx;
@@ -96,7 +120,9 @@ function layOutSteps(steps: readonly SagaStep[], xOf: (name: string) => number, 
       y,
       from,
       to: step.final ? [xOf(customer)] : step.readers.map(xOf),
-      ...(request ? { request: { from: request.own ? from : xOf(customer), y: y - rowPx * 0.7, text: request.text } } : {}),
+      ...(request
+        ? { request: { from: request.own ? from : xOf(customer), y: y - rowPx * 0.7, text: request.text } }
+        : {}),
     };
   });
   return { steps: placed, bottom };

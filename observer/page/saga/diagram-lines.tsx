@@ -26,9 +26,7 @@ export function DiagramLines({ layout, shown, causeId }: DiagramLinesProps) {
       {undoing.map((one) => (
         <Undoing key={one.stepId} one={one} />
       ))}
-      {cause && effect ? (
-        <path class="because" d={`M ${effect.from} ${cause.y} L ${effect.from} ${effect.y}`} />
-      ) : null}
+      {cause && effect ? <path class="because" d={`M ${effect.from} ${cause.y} L ${effect.from} ${effect.y}`} /> : null}
     </svg>
   );
 }
@@ -61,11 +59,13 @@ function Head({ x, y, right }: { x: number; y: number; right: boolean }) {
 }
 
 /** From the compensation, around the right, up to what it undoes. */
-function Undoing({ one: { x, fromY, toY } }: { one: UndoingAt }) {
+function Undoing({ one: { x, fromX, toX, fromY, toY } }: { one: UndoingAt }) {
   return (
     <g class="undoing">
-      <path d={`M ${x - 14} ${fromY} H ${x - 8} Q ${x} ${fromY} ${x} ${fromY - 8} V ${toY + 8} Q ${x} ${toY} ${x - 8} ${toY} H ${x - 14}`} />
-      <Head x={x - 20} y={toY} right={false} />
+      <path
+        d={`M ${fromX + 8} ${fromY} H ${x - 8} Q ${x} ${fromY} ${x} ${fromY - 8} V ${toY + 8} Q ${x} ${toY} ${x - 8} ${toY} H ${toX + 14}`}
+      />
+      <Head x={toX + 7} y={toY} right={false} />
     </g>
   );
 }

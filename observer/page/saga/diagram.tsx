@@ -1,9 +1,9 @@
 // A saga as a sequence diagram. What can be read and chosen is HTML in reading order; the lines are drawn behind it.
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { SagaDetail, SagaStep } from '../../model/messages.ts';
-import { duration, words } from '../format.ts';
-import { DiagramLines } from './diagram-lines.tsx';
+import { duration, words } from '../base/format.ts';
 import { layOut, type NextAt, type Spacing, type StepAt } from './diagram-layout.ts';
+import { DiagramLines } from './diagram-lines.tsx';
 
 export interface DiagramProps {
   readonly saga: SagaDetail;
@@ -60,7 +60,12 @@ export function Diagram({ saga, services, spacing, selected, nowMs, onSelect }: 
       {layout.next.length > 0 ? (
         <ul class="next" aria-label="What may happen next">
           {layout.next.map((at) => (
-            <NextItem key={`${at.next.causeId} ${at.next.service} ${at.next.events.join()}`} at={at} width={layout.width} nowMs={nowMs} />
+            <NextItem
+              key={`${at.next.causeId} ${at.next.service} ${at.next.events.join()}`}
+              at={at}
+              width={layout.width}
+              nowMs={nowMs}
+            />
           ))}
         </ul>
       ) : null}
@@ -86,18 +91,21 @@ function StepItem({ at, width, start, undone, selected, isCause, cause, onPoint,
   const { step, y, from, to, request } = at;
   // Over the arrow to its nearest reader, or beside its lane.
   const nearest = [...to].sort((a, b) => Math.abs(a - from) - Math.abs(b - from))[0] ?? from;
-  const left = Math.min(Math.max((from + nearest) / 2 - labelPx / 2, 70), width - labelPx - 40);
+  const left = Math.min(Math.max((from + nearest) / 2 - labelPx / 2, 48), width - labelPx - 12);
   const kind = step.final ?? (step.compensates ? 'compensation' : step.failure ? 'failure' : 'done');
   return (
     <li class={`step ${kind} ${undone ? 'undone' : ''} ${isCause ? 'cause' : ''} ${selected ? 'selected' : ''}`}>
       {request ? (
-        <span class="request" style={{ top: `${request.y - 18}px`, left: `${Math.max(72, Math.min(request.from, from) + 8)}px` }}>
+        <span
+          class="request"
+          style={{ top: `${request.y - 18}px`, left: `${Math.max(72, Math.min(request.from, from) + 8)}px` }}
+        >
           {request.text}
         </span>
       ) : null}
       <button
         type="button"
-        style={{ top: `${y - 24}px`, height: '40px' }}
+        style={{ top: `${y - 26}px`, height: '48px' }}
         aria-pressed={selected}
         aria-label={spoken(step, start, undone, cause)}
         onClick={() => onSelect(step.eventId)}

@@ -1,7 +1,7 @@
 // Everything that is known about one event of a saga.
 import type { SagaDetail } from '../../model/messages.ts';
-import { dateAndTime, duration, words } from '../format.ts';
-import { CopyButton } from './copy-button.tsx';
+import { CopyButton } from '../base/copy-button.tsx';
+import { dateAndTime, duration, words } from '../base/format.ts';
 
 export function StepPanel({ saga, eventId, onClose }: { saga: SagaDetail; eventId: string; onClose: () => void }) {
   const step = saga.steps.find((one) => one.eventId === eventId);
@@ -27,7 +27,11 @@ export function StepPanel({ saga, eventId, onClose }: { saga: SagaDetail; eventI
           {step.seenAfterMs === undefined ? '' : `, seen here ${duration(step.seenAfterMs)} later`}
         </dd>
         <dt>because of</dt>
-        <dd>{cause ? `${cause.type}, ${duration(step.at - cause.at)} earlier` : (step.trigger ?? 'something that is not known here')}</dd>
+        <dd>
+          {cause
+            ? `${cause.type}, ${duration(step.at - cause.at)} earlier`
+            : (step.trigger ?? 'something that is not known here')}
+        </dd>
         {effects.length > 0 ? (
           <>
             <dt>led to</dt>
@@ -52,7 +56,6 @@ export function StepPanel({ saga, eventId, onClose }: { saga: SagaDetail; eventI
       <h3>
         The event <CopyButton text={json} what="the event" />
       </h3>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
       <pre tabIndex={0}>{json}</pre>
     </section>
   );

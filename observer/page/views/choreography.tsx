@@ -1,10 +1,10 @@
 // The contract as a map, with what happens on it now.
 import { useMemo, useState } from 'preact/hooks';
 import type { ContractView, MapRates } from '../../model/messages.ts';
-import { count, rate } from '../format.ts';
+import { count, rate } from '../base/format.ts';
+import { useContract } from '../base/use-contract.ts';
 import { useInterests, useLive } from '../live/use-live.ts';
-import { boxPx, layOutMap, type ArrowAt, type BoxAt } from '../map/map-layout.ts';
-import { useContract } from '../use-contract.ts';
+import { type ArrowAt, type BoxAt, boxPx, layOutMap } from '../map/map-layout.ts';
 
 const interests = { map: true };
 
@@ -16,8 +16,8 @@ export function ChoreographyView() {
     <>
       <h1>Choreography</h1>
       <p class="quiet">
-        Which event leads to which, from the contract. The numbers are events per second, over the last ten seconds. No process reads this map to decide what
-        happens next.
+        Which event leads to which, from the contract. The numbers are events per second, over the last ten seconds. No
+        process reads this map to decide what happens next.
       </p>
       {contract ? <ContractMap contract={contract} rates={map} /> : null}
       {contract ? <ContractTable contract={contract} rates={map} /> : null}
@@ -30,8 +30,12 @@ function ContractMap({ contract, rates }: { contract: ContractView; rates: MapRa
   const [pointed, setPointed] = useState<string | undefined>();
   const { width, height, lanes, boxes, arrows } = layout;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
-    <div class="card scrolls map" tabIndex={0} role="region" aria-label="Map of the choreography; the table below says the same">
+    <div
+      class="card scrolls map"
+      tabIndex={0}
+      role="region"
+      aria-label="Map of the choreography; the table below says the same"
+    >
       <div class="map-space" style={{ width: `${width}px`, height: `${height}px` }}>
         {lanes.map((lane) => (
           <div key={lane.service} class="map-lane" style={{ top: `${lane.y}px`, height: `${lane.height}px` }}>
@@ -51,14 +55,27 @@ function ContractMap({ contract, rates }: { contract: ContractView; rates: MapRa
   );
 }
 
-function Arrow({ arrow, rates, pointed }: { arrow: ArrowAt; rates: MapRates | undefined; pointed: string | undefined }) {
-  const outcome = rates?.outcomes.filter(({ type, service, outcome }) => type === arrow.from && service === arrow.service && outcome === arrow.to) ?? [];
+function Arrow({
+  arrow,
+  rates,
+  pointed,
+}: {
+  arrow: ArrowAt;
+  rates: MapRates | undefined;
+  pointed: string | undefined;
+}) {
+  const outcome =
+    rates?.outcomes.filter(
+      ({ type, service, outcome }) => type === arrow.from && service === arrow.service && outcome === arrow.to,
+    ) ?? [];
   const perS = outcome.reduce((sum, one) => sum + one.perS, 0);
   const dead = deadLettered(rates, arrow.from, arrow.service);
   const near = pointed === arrow.from || pointed === arrow.to;
   const { x, y } = arrow.label;
   return (
-    <g class={`map-arrow ${perS > 0 ? 'busy' : ''} ${dead > 0 ? 'failing' : ''} ${near ? 'near' : pointed ? 'far' : ''}`}>
+    <g
+      class={`map-arrow ${perS > 0 ? 'busy' : ''} ${dead > 0 ? 'failing' : ''} ${near ? 'near' : pointed ? 'far' : ''}`}
+    >
       <path d={arrow.path} />
       <path class="head" d={headOf(arrow.path)} />
       {perS > 0 ? (
@@ -88,18 +105,21 @@ function Box({ box: { type, x, y }, contract, rates, onPoint }: BoxProps) {
   const dead = (event?.reactions ?? []).reduce((sum, { service }) => sum + deadLettered(rates, type, service), 0);
   const kind = event?.final ?? (event?.compensates ? 'compensation' : event?.failure ? 'failure' : 'done');
   return (
-    <div
+    <button
+      type="button"
       class={`map-box ${kind}`}
       style={{ left: `${x}px`, top: `${y}px`, width: `${boxPx.width}px`, height: `${boxPx.height}px` }}
       onMouseEnter={() => onPoint(type)}
       onMouseLeave={() => onPoint(undefined)}
+      onFocus={() => onPoint(type)}
+      onBlur={() => onPoint(undefined)}
     >
       <span class="type">{type}</span>
       <span class="rate">
         {perS > 0 ? `${rate(perS)}/s` : '–'}
         {dead > 0 ? <b class="badge bad">{count(dead)} dead</b> : null}
       </span>
-    </div>
+    </button>
   );
 }
 
@@ -113,7 +133,6 @@ const titles = ['Event', 'Published by', 'Read by', 'Outcome', 'Per second', 'In
 
 function ContractTable({ contract, rates }: { contract: ContractView; rates: MapRates | undefined }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
     <div class="card scrolls" tabIndex={0} role="region" aria-label="The contract, as a table">
       <table class="contract">
         <thead>
@@ -129,7 +148,8 @@ function ContractTable({ contract, rates }: { contract: ContractView; rates: Map
           {contract.events.flatMap((event) =>
             event.reactions.flatMap(({ service, events, silent }) =>
               [...events, ...silent].map((outcome, index) => {
-                const same = (one: { type: string; service: string }) => one.type === event.type && one.service === service;
+                const same = (one: { type: string; service: string }) =>
+                  one.type === event.type && one.service === service;
                 const handled = rates?.outcomes.filter((one) => same(one) && one.outcome === outcome) ?? [];
                 const failures = rates?.failures.filter(same) ?? [];
                 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
@@ -141,7 +161,9 @@ function ContractTable({ contract, rates }: { contract: ContractView; rates: Map
                     <td class={silent.includes(outcome) ? 'quiet' : ''}>{outcome}</td>
                     <td class="number">{rate(sum(handled.map(({ perS }) => perS)))}</td>
                     <td class="number">{count(sum(handled.map(({ total }) => total)))}</td>
-                    <td class="number">{index === 0 ? count(sum(failures.map(({ duplicates }) => duplicates))) : ''}</td>
+                    <td class="number">
+                      {index === 0 ? count(sum(failures.map(({ duplicates }) => duplicates))) : ''}
+                    </td>
                     <td class="number">{index === 0 ? count(sum(failures.map((one) => one.deadLettered))) : ''}</td>
                   </tr>
                 );

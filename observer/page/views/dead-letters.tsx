@@ -1,8 +1,8 @@
 // Messages that could not be handled: why, what they held, and a way to try them again.
 import { useEffect, useState } from 'preact/hooks';
 import type { DeadLetterList, DeadLetterView } from '../../model/messages.ts';
-import { api, errorText } from '../api.ts';
-import { dateAndTime, plural, words } from '../format.ts';
+import { api, errorText } from '../base/api.ts';
+import { dateAndTime, plural, words } from '../base/format.ts';
 import { useInterests } from '../live/use-live.ts';
 
 const interests = {};
@@ -49,7 +49,10 @@ export function DeadLettersView() {
         </p>
       ))}
       {list && !list.letters ? (
-        <p class="card">The observer has no access to the broker (AMQP_URL), so it shows counts only. npm run dead-letters shows the letters.</p>
+        <p class="card">
+          The observer has no access to the broker (AMQP_URL), so it shows counts only. npm run dead-letters shows the
+          letters.
+        </p>
       ) : null}
       {list ? <Counts list={list} busy={busy} redrive={redrive} /> : <p class="quiet">Reading the queues …</p>}
       {list?.letters?.map((letter, index) => (
@@ -73,7 +76,12 @@ function Counts({ list, busy, redrive }: { list: DeadLetterList } & Redriving) {
             <span>{service}</span>
             <span class={count > 0 ? 'bad-text' : 'quiet'}>{plural(count, 'dead letter')}</span>
             {list.letters && count > 0 ? (
-              <button type="button" disabled={busy} onClick={() => redrive(service)} aria-label={`Redrive all of ${service}`}>
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() => redrive(service)}
+                aria-label={`Redrive all of ${service}`}
+              >
                 Redrive all
               </button>
             ) : null}
@@ -108,7 +116,13 @@ function Letter({ letter, busy, redrive }: { letter: DeadLetterView } & Redrivin
         {letter.subject ? (
           <>
             <dt>about</dt>
-            <dd>{looksLikeOrder(letter.subject) ? <a href={`#/saga/${letter.subject}`}>{letter.subject}</a> : letter.subject}</dd>
+            <dd>
+              {looksLikeOrder(letter.subject) ? (
+                <a href={`#/saga/${letter.subject}`}>{letter.subject}</a>
+              ) : (
+                letter.subject
+              )}
+            </dd>
           </>
         ) : null}
         {letter.at ? (
@@ -120,7 +134,6 @@ function Letter({ letter, busy, redrive }: { letter: DeadLetterView } & Redrivin
       </dl>
       <details>
         <summary>The message, {plural(letter.bytes, 'byte')}</summary>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
         <pre tabIndex={0}>{letter.body}</pre>
       </details>
     </article>

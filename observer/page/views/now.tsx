@@ -1,6 +1,6 @@
 // How things are now: rates, what waits, the services and the broker, and the last minutes as a chart.
 import type { Overview, ServiceState } from '../../model/messages.ts';
-import { count, duration, plural, rate, words } from '../format.ts';
+import { count, duration, plural, rate, words } from '../base/format.ts';
 import { useInterests, useLive } from '../live/use-live.ts';
 import { RateChart } from './rate-chart.tsx';
 import { RecentSagas } from './recent-sagas.tsx';
@@ -117,16 +117,17 @@ function Services({ services, broker }: { services: readonly ServiceState[]; bro
   return (
     <section class="card" aria-labelledby="services-title">
       <h2 id="services-title">Services and broker</h2>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
       <div class="scrolls" tabIndex={0} role="region" aria-labelledby="services-title">
         <table>
           <thead>
             <tr>
-              {['Service', 'Health', 'Broker', 'Queue', 'Outbox', 'Dead letters', 'Duplicates', 'Journal'].map((name) => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ))}
+              {['Service', 'Health', 'Broker', 'Queue', 'Outbox', 'Dead letters', 'Duplicates', 'Journal'].map(
+                (name) => (
+                  <th key={name} scope="col">
+                    {name}
+                  </th>
+                ),
+              )}
             </tr>
           </thead>
           <tbody>
@@ -159,14 +160,22 @@ function ServiceLine({ service }: { service: ServiceState }) {
         <td>
           <span class={`health ${service.state}`}>{service.state}</span>
         </td>
-        <td>{service.publisher === undefined ? '–' : connected ? 'connected' : `${service.publisher} / ${service.consumer}`}</td>
+        <td>
+          {service.publisher === undefined
+            ? '–'
+            : connected
+              ? 'connected'
+              : `${service.publisher} / ${service.consumer}`}
+        </td>
         <td>{number(service.queue)}</td>
         <td>{number(service.outbox)}</td>
         <td>{number(service.deadLetters)}</td>
         <td>{number(service.duplicates)}</td>
         <td>
           {service.journal}
-          {service.journal === 'reading' && service.lagMs !== undefined ? <span class="quiet"> {duration(service.lagMs)} behind</span> : null}
+          {service.journal === 'reading' && service.lagMs !== undefined ? (
+            <span class="quiet"> {duration(service.lagMs)} behind</span>
+          ) : null}
         </td>
       </tr>
       {[...(service.error === undefined ? [] : [service.error]), ...service.warnings].map((warning) => (

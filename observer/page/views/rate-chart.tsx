@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import type { Chart } from '../../model/messages.ts';
-import { count } from '../format.ts';
+import { count } from '../base/format.ts';
 
 const heightPx = 190;
 const series = ['started', 'confirmed', 'cancelled'] as const;
@@ -60,11 +60,12 @@ function options(element: HTMLElement): uPlot.Options {
   return {
     width: element.clientWidth,
     height: heightPx,
+    padding: [10, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_, __, max) => [0, Math.max(5, max * 1.1)] } },
     axes: [
-      { ...axis, font, values: (_, ticks) => ticks.map(timeOfDay) },
+      { ...axis, font, size: 30, space: 90, values: (_, ticks) => ticks.map(timeOfDay) },
       { ...axis, font, size: 46 },
     ],
     series: [
@@ -77,5 +78,9 @@ function options(element: HTMLElement): uPlot.Options {
 }
 
 function timeOfDay(second: number): string {
-  return new Date(second * 1_000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  return new Date(second * 1_000).toLocaleTimeString('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  });
 }

@@ -1,7 +1,7 @@
 // The last few sagas, as they come in.
 import type { SagaRow } from '../../model/messages.ts';
-import { clock, duration, shortId, words } from '../format.ts';
-import { StateBadge } from '../state-badge.tsx';
+import { clock, duration, shortId, words } from '../base/format.ts';
+import { StateBadge } from '../base/state-badge.tsx';
 
 export function RecentSagas({ rows }: { rows: readonly SagaRow[] }) {
   return (
@@ -22,7 +22,9 @@ export function RecentSagas({ rows }: { rows: readonly SagaRow[] }) {
               <span class="grow">
                 {row.userId} · {row.products.join(', ')}
               </span>
-              <span class="quiet">{row.reason ? words(row.reason) : row.endedAt ? duration(row.endedAt - row.startedAt) : row.lastEvent}</span>
+              <span class="quiet">
+                {row.reason ? words(row.reason) : row.endedAt ? duration(row.endedAt - row.startedAt) : row.lastEvent}
+              </span>
               <StateBadge state={row.state} />
             </li>
           ))}

@@ -13,7 +13,13 @@ export interface SagaFilter {
 
 /** Longer than that is slow: a saga takes a few milliseconds. */
 export const slowMs = 1_000;
-export const states: readonly (SagaState | 'disagrees')[] = ['running', 'undoing', 'confirmed', 'cancelled', 'disagrees'];
+export const states: readonly (SagaState | 'disagrees')[] = [
+  'running',
+  'undoing',
+  'confirmed',
+  'cancelled',
+  'disagrees',
+];
 
 export function filterFrom(query: URLSearchParams): SagaFilter {
   const text = (name: string) => query.get(name) ?? '';
@@ -31,7 +37,11 @@ export function isFiltering(filter: SagaFilter): boolean {
   return Object.values(filter).some((value) => value !== '' && value !== false);
 }
 
-export function fits(row: SagaRow, { state, search, product, waits, reason, slow }: SagaFilter, nowMs: number): boolean {
+export function fits(
+  row: SagaRow,
+  { state, search, product, waits, reason, slow }: SagaFilter,
+  nowMs: number,
+): boolean {
   if (state === 'disagrees' ? row.disagreement === undefined : state !== '' && row.state !== state) return false;
   if (search !== '' && !includes(row.orderId, search) && !includes(row.userId, search)) return false;
   if (product !== '' && !row.products.some((one) => includes(one, product))) return false;

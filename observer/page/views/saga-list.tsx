@@ -1,8 +1,8 @@
 // Thousands of sagas as a table of which only the visible rows exist.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { SagaRow } from '../../model/messages.ts';
-import { clock, duration, money, shortId, words } from '../format.ts';
-import { StateBadge } from '../state-badge.tsx';
+import { clock, duration, money, shortId, words } from '../base/format.ts';
+import { StateBadge } from '../base/state-badge.tsx';
 
 const rowPx = 44;
 const narrowRowPx = 74;
@@ -42,7 +42,6 @@ export function SagaList({ rows, nowMs, atTop, onLeaveTop }: SagaListProps) {
           </span>
         ))}
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
       <div class="saga-scroll" ref={box} onScroll={measure} tabIndex={0} role="rowgroup">
         <div class="saga-space" style={{ height: `${rows.length * height}px` }} role="presentation">
           {rows.slice(first, last).map((row, index) => (
@@ -58,7 +57,12 @@ export function SagaList({ rows, nowMs, atTop, onLeaveTop }: SagaListProps) {
 function Row({ row, index, top, nowMs }: { row: SagaRow; index: number; top: number; nowMs: number }) {
   const took = row.endedAt === undefined ? nowMs - row.startedAt : row.endedAt - row.startedAt;
   return (
-    <div class={`saga-row ${row.disagreement ? 'disagrees' : ''}`} role="row" aria-rowindex={index + 2} style={{ top: `${top}px` }}>
+    <div
+      class={`saga-row ${row.disagreement ? 'disagrees' : ''}`}
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ top: `${top}px` }}
+    >
       <span role="cell" class="time">
         {clock(row.startedAt)}
       </span>

@@ -1,17 +1,19 @@
 // One saga: what has happened, what may happen next, and everything about each event. It grows while the saga runs.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { SagaDetail } from '../../model/messages.ts';
-import { api, errorText } from '../api.ts';
-import { dateAndTime, duration, money, words } from '../format.ts';
+import { api, errorText } from '../base/api.ts';
+import { CopyButton } from '../base/copy-button.tsx';
+import { dateAndTime, duration, money, words } from '../base/format.ts';
+import { StateBadge } from '../base/state-badge.tsx';
+import { useContract } from '../base/use-contract.ts';
 import { useInterests, useLive, useNow } from '../live/use-live.ts';
-import { CopyButton } from '../saga/copy-button.tsx';
 import { Diagram } from '../saga/diagram.tsx';
 import type { Spacing } from '../saga/diagram-layout.ts';
 import { StepPanel } from '../saga/step-panel.tsx';
-import { StateBadge } from '../state-badge.tsx';
-import { useContract } from '../use-contract.ts';
 
-export function SagaView({ orderId }: { orderId: string }) {
+/** @param embedded part of another view, which has a title of its own */
+export function SagaView({ orderId, embedded = false }: { orderId: string; embedded?: boolean }) {
   useInterests({ orderId });
   const { detail, connection } = useLive();
   const [found, setFound] = useState<SagaDetail | undefined>();
@@ -21,8 +23,12 @@ export function SagaView({ orderId }: { orderId: string }) {
     if (connection !== 'open') return;
     let gone = false;
     api.saga(orderId).then(
-      (saga) => gone || (setFound(saga), setError('')),
-      (failure: unknown) => gone || setError(errorText(failure)),
+      (saga) => {
+        if (!gone) setFound(saga);
+      },
+      (failure: unknown) => {
+        if (!gone) setError(errorText(failure));
+      },
     );
     return () => {
       gone = true;
@@ -33,15 +39,15 @@ export function SagaView({ orderId }: { orderId: string }) {
   if (!saga) {
     return (
       <>
-        <h1>Order {orderId}</h1>
+        {embedded ? null : <h1>Order {orderId}</h1>}
         <p role="status">{error || 'Looking for it in the journals …'}</p>
       </>
     );
   }
-  return <SagaPage saga={saga} />;
+  return <SagaPage saga={saga} embedded={embedded} />;
 }
 
-function SagaPage({ saga }: { saga: SagaDetail }) {
+function SagaPage({ saga, embedded }: { saga: SagaDetail; embedded: boolean }) {
   const contract = useContract();
   const nowMs = useNow(saga.row.endedAt === undefined ? 250 : 5_000);
   const [spacing, setSpacing] = useState<Spacing>('even');
@@ -49,7 +55,7 @@ function SagaPage({ saga }: { saga: SagaDetail }) {
   const last = saga.steps.at(-1);
   return (
     <>
-      <Heading saga={saga} nowMs={nowMs} />
+      <Heading saga={saga} nowMs={nowMs} embedded={embedded} />
       <p class="sr-only" aria-live="polite">
         {last ? `${last.type}. The order is ${saga.row.state}.` : ''}
       </p>
@@ -89,65 +95,69 @@ function SagaPage({ saga }: { saga: SagaDetail }) {
   );
 }
 
-function Heading({ saga: { row, traceId, incomplete }, nowMs }: { saga: SagaDetail; nowMs: number }) {
+function Heading({
+  saga: { row, traceId, incomplete },
+  nowMs,
+  embedded,
+}: {
+  saga: SagaDetail;
+  nowMs: number;
+  embedded: boolean;
+}) {
+  const Title = embedded ? 'h2' : 'h1';
   const must = row.waitsFor.join(' and ');
   const left = row.deadlineAt === undefined ? undefined : row.deadlineAt - nowMs;
   return (
     <header class="saga-head">
-      <h1>
+      <Title class="saga-title">
         <StateBadge state={row.state} />
         <span>
-          Order <code>{row.orderId}</code>
+          Order{' '}
+          {embedded ? (
+            <a href={`#/saga/${row.orderId}`}>
+              <code>{row.orderId}</code>
+            </a>
+          ) : (
+            <code>{row.orderId}</code>
+          )}
         </span>
         <CopyButton text={row.orderId} what="the order id" />
-      </h1>
+      </Title>
       {row.disagreement ? <p class="banner">The journals contradict each other: {row.disagreement}.</p> : null}
       {incomplete ? <p class="banner">The beginning of this saga is not in any journal.</p> : null}
       <dl class="facts wide">
-        <dt>user</dt>
-        <dd>{row.userId || '–'}</dd>
-        <dt>products</dt>
-        <dd>{row.products.join(', ') || '–'}</dd>
-        {row.total === undefined ? null : (
-          <>
-            <dt>total</dt>
-            <dd>{money(row.total)}</dd>
-          </>
-        )}
-        <dt>started</dt>
-        <dd>{dateAndTime(row.startedAt)}</dd>
-        <dt>{row.endedAt === undefined ? 'running for' : 'took'}</dt>
-        <dd>{duration((row.endedAt ?? nowMs) - row.startedAt)}</dd>
-        {row.reason ? (
-          <>
-            <dt>reason</dt>
-            <dd>{words(row.reason)}</dd>
-          </>
-        ) : null}
+        <Fact name="user">{row.userId || '–'}</Fact>
+        <Fact name="products">{row.products.join(', ') || '–'}</Fact>
+        {row.total === undefined ? null : <Fact name="total">{money(row.total)}</Fact>}
+        <Fact name="started">{dateAndTime(row.startedAt)}</Fact>
+        <Fact name={row.endedAt === undefined ? 'running for' : 'took'}>
+          {duration((row.endedAt ?? nowMs) - row.startedAt)}
+        </Fact>
+        {row.reason ? <Fact name="reason">{words(row.reason)}</Fact> : null}
         {must ? (
-          <>
-            <dt>waits for</dt>
-            <dd>
-              <strong class="waiting">{must}</strong>
-            </dd>
-          </>
+          <Fact name="waits for">
+            <strong class="waiting">{must}</strong>
+          </Fact>
         ) : null}
         {left === undefined ? null : (
-          <>
-            <dt>deadline</dt>
-            <dd>{left > 0 ? `in ${duration(left)}` : `passed ${duration(-left)} ago`}</dd>
-          </>
+          <Fact name="deadline">{left > 0 ? `in ${duration(left)}` : `passed ${duration(-left)} ago`}</Fact>
         )}
         {traceId ? (
-          <>
-            <dt>trace</dt>
-            <dd>
-              <code>{traceId}</code>
-            </dd>
-          </>
+          <Fact name="trace">
+            <code>{traceId}</code>
+          </Fact>
         ) : null}
       </dl>
     </header>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
   );
 }
 
@@ -173,7 +183,6 @@ function Requests({ saga }: { saga: SagaDetail }) {
             <h3>
               {title} <CopyButton text={curl} what={`the line: ${title}`} />
             </h3>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
             <pre tabIndex={0}>{curl}</pre>
           </li>
         ))}

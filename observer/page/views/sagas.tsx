@@ -1,9 +1,9 @@
 // The live list of sagas: filters, search, and the rows that fit.
 import { useState } from 'preact/hooks';
 import type { SagaRow } from '../../model/messages.ts';
-import { count, plural, words } from '../format.ts';
+import { count, plural, words } from '../base/format.ts';
+import { replaceQuery } from '../base/route.ts';
 import { useInterests, useLive, useNow } from '../live/use-live.ts';
-import { replaceQuery } from '../route.ts';
 import { filterFrom, fits, isFiltering, looksLikeOrderId, type SagaFilter, slowMs, states } from './saga-filter.ts';
 import { SagaList } from './saga-list.tsx';
 
@@ -24,13 +24,19 @@ export function SagasView({ query }: { query: URLSearchParams }) {
       <Filters filter={filter} query={query} rows={all} />
       <p class="list-status" role="status">
         <span>
-          {isFiltering(filter) ? `${count(fitting.length)} of the last ${plural(all.length, 'saga')}` : `the last ${plural(all.length, 'saga')}`}
+          {isFiltering(filter)
+            ? `${count(fitting.length)} of the last ${plural(all.length, 'saga')}`
+            : `the last ${plural(all.length, 'saga')}`}
           {loading ? ', loading …' : ''}
         </span>
         {skippedPerS >= 1 ? (
-          <span class="sampled">sampled: {count(Math.round(skippedPerS))} new sagas a second are counted, not listed</span>
+          <span class="sampled">
+            sampled: {count(Math.round(skippedPerS))} new sagas a second are counted, not listed
+          </span>
         ) : null}
-        {overview && overview.rates.started >= 1 ? <span>{count(Math.round(overview.rates.started))} started per second</span> : null}
+        {overview && overview.rates.started >= 1 ? (
+          <span>{count(Math.round(overview.rates.started))} started per second</span>
+        ) : null}
       </p>
       {looksLikeOrderId(filter.search) && fitting.length === 0 ? (
         <p class="card">
@@ -60,7 +66,12 @@ function Filters({ filter, query, rows }: { filter: SagaFilter; query: URLSearch
     <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
       <label>
         Order or user
-        <input type="search" value={filter.search} placeholder="order id or user" onInput={(event) => set('search', event.currentTarget.value)} />
+        <input
+          type="search"
+          value={filter.search}
+          placeholder="order id or user"
+          onInput={(event) => set('search', event.currentTarget.value)}
+        />
       </label>
       <label>
         Product
@@ -70,7 +81,11 @@ function Filters({ filter, query, rows }: { filter: SagaFilter; query: URLSearch
       <Choice label="Reason" value={filter.reason} values={reasons} onChange={(value) => set('reason', value)} />
       <Choice label="Waits for" value={filter.waits} values={services} onChange={(value) => set('waits', value)} />
       <label class="check">
-        <input type="checkbox" checked={filter.slow} onChange={(event) => set('slow', event.currentTarget.checked ? '1' : '')} />
+        <input
+          type="checkbox"
+          checked={filter.slow}
+          onChange={(event) => set('slow', event.currentTarget.checked ? '1' : '')}
+        />
         slower than {slowMs / 1_000} s
       </label>
       {isFiltering(filter) ? (

@@ -1,7 +1,7 @@
 // Place an order whose outcome is known beforehand, and watch it; where npm start runs the system, stop parts of it, too.
 import { useEffect, useState } from 'preact/hooks';
 import type { TryOptions } from '../../model/messages.ts';
-import { api, errorText } from '../api.ts';
+import { api, errorText } from '../base/api.ts';
 import { SagaView } from './saga.tsx';
 
 export function TryView() {
@@ -30,7 +30,12 @@ export function TryView() {
       <div class="scenarios">
         {options?.scenarios.map(({ name, title, does, unavailable }) => (
           <div key={name} class="card scenario">
-            <button type="button" class="primary" disabled={busy || unavailable !== undefined} onClick={() => play(name)}>
+            <button
+              type="button"
+              class="primary"
+              disabled={busy || unavailable !== undefined}
+              onClick={() => play(name)}
+            >
               {title}
             </button>
             <p>{unavailable ?? does}</p>
@@ -41,7 +46,11 @@ export function TryView() {
       <p class="said" role="status">
         {said}
       </p>
-      {orderId ? <SagaView key={orderId} orderId={orderId} /> : <p class="quiet">The saga of your order appears here.</p>}
+      {orderId ? (
+        <SagaView key={orderId} orderId={orderId} embedded />
+      ) : (
+        <p class="quiet">The saga of your order appears here.</p>
+      )}
     </>
   );
 }
@@ -70,13 +79,21 @@ function ControlsCard({ options: { controls }, busy, act }: ControlsProps) {
   return (
     <section class="card" aria-labelledby="controls-title">
       <h2 id="controls-title">Break something</h2>
-      <p class="quiet">Place an order meanwhile, and see what it waits for. What is killed is started again by itself.</p>
+      <p class="quiet">
+        Place an order meanwhile, and see what it waits for. What is killed is started again by itself.
+      </p>
       <ul class="plain controls">
         {targets.map(({ target, actions }) => (
           <li key={target}>
             <span>{target}</span>
             {actions.map((action) => (
-              <button key={action} type="button" disabled={busy} onClick={() => control(target, action)} aria-label={`${actionTexts[action] ?? action} ${target}`}>
+              <button
+                key={action}
+                type="button"
+                disabled={busy}
+                onClick={() => control(target, action)}
+                aria-label={`${actionTexts[action] ?? action} ${target}`}
+              >
                 {actionTexts[action] ?? action}
               </button>
             ))}

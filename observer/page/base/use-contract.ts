@@ -1,6 +1,6 @@
 // The contract: asked for once.
 import { useEffect, useState } from 'preact/hooks';
-import type { ContractView } from '../model/messages.ts';
+import type { ContractView } from '../../model/messages.ts';
 import { api } from './api.ts';
 
 let asked: Promise<ContractView> | undefined;

@@ -1,5 +1,5 @@
 // Questions and commands to the observer.
-import type { ContractView, DeadLetterList, SagaDetail, Tried, TryOptions } from '../model/messages.ts';
+import type { ContractView, DeadLetterList, SagaDetail, Tried, TryOptions } from '../../model/messages.ts';
 
 async function call<T>(method: string, path: string, body?: object): Promise<T> {
   const response = await fetch(path, {
@@ -19,7 +19,11 @@ export const api = {
   control: (target: string, action: string) => call<{ done: string }>('POST', '/api/control', { target, action }),
   deadLetters: () => call<DeadLetterList>('GET', '/api/dead-letters'),
   redrive: (service: string, letterId?: string) =>
-    call<{ redriven: number }>('POST', '/api/dead-letters/redrive', letterId === undefined ? { service } : { service, letterId }),
+    call<{ redriven: number }>(
+      'POST',
+      '/api/dead-letters/redrive',
+      letterId === undefined ? { service } : { service, letterId },
+    ),
 };
 
 export function errorText(error: unknown): string {

@@ -1,5 +1,5 @@
 // The status of a saga, in words and in colour.
-import type { SagaState } from '../model/messages.ts';
+import type { SagaState } from '../../model/messages.ts';
 
 const symbols: Readonly<Record<SagaState, string>> = { running: '●', undoing: '↶', confirmed: '✓', cancelled: '✕' };
 
