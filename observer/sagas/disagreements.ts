@@ -6,7 +6,8 @@ const queueMax = 20_000;
 const foundMax = 1_000;
 
 export class Disagreements {
-  readonly #ended: { readonly orderId: string; readonly atMs: number }[] = [];
+  /** When each is looked at again at the earliest, the first one first. */
+  readonly #ended = new Map<string, number>();
   readonly #found = new Set<string>();
 
   get count(): number {
@@ -17,15 +18,18 @@ export class Disagreements {
   changed(saga: Saga, nowMs: number): void {
     if (this.#found.has(saga.orderId) && saga.disagreement(nowMs) === undefined) this.#found.delete(saga.orderId);
     if (!saga.final) return;
-    this.#ended.push({ orderId: saga.orderId, atMs: nowMs });
-    if (this.#ended.length > queueMax) this.#ended.shift();
+    this.#ended.delete(saga.orderId);
+    this.#ended.set(saga.orderId, nowMs + lookAfterMs);
+    if (this.#ended.size <= queueMax) return;
+    for (const oldest of this.#ended.keys()) return void this.#ended.delete(oldest);
   }
 
   /** @param found called for each saga that is newly found to disagree */
   look(nowMs: number, sagaOf: (orderId: string) => Saga | undefined, found: (saga: Saga) => void): void {
-    for (let next = this.#ended[0]; next && nowMs - next.atMs >= lookAfterMs; next = this.#ended[0]) {
-      this.#ended.shift();
-      const saga = sagaOf(next.orderId);
+    for (const [orderId, dueMs] of this.#ended) {
+      if (nowMs < dueMs) return;
+      this.#ended.delete(orderId);
+      const saga = sagaOf(orderId);
       if (!saga || this.#found.has(saga.orderId) || this.#found.size >= foundMax) continue;
       if (saga.disagreement(nowMs) === undefined) continue;
       this.#found.add(saga.orderId);

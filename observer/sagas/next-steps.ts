@@ -44,6 +44,7 @@ function isOpen(
 function stepOf(map: ContractMap, { service, events, silent }: ReactionInfo, cause: Known, failing: boolean): NextStep {
   // Races need a failure: while there is none, only a reaction that may wait for others is uncertain.
   const may = silent.some((outcome) => waiting.has(outcome)) || (failing && silent.includes('fenced'));
+  const preferredOutcome = preferred(map, events);
   return {
     service,
     events,
@@ -52,7 +53,8 @@ function stepOf(map: ContractMap, { service, events, silent }: ReactionInfo, cau
     causeType: cause.type,
     kind: may ? 'may' : 'must',
     since: cause.atMs,
-    ahead: wayAhead(map, preferred(map, events)),
+    // A late success leads to its own undoing, not to a confirmed order.
+    ahead: failing && !map.events.get(preferredOutcome)?.failure ? [] : wayAhead(map, preferredOutcome),
   };
 }
 

@@ -14,7 +14,8 @@ export class Saga {
   readonly orderId: string;
   readonly #map: ContractMap;
   readonly #events: SeenEvent[] = [];
-  #placed: { readonly atMs: number; readonly data: PlacedData } | undefined;
+  #start: SeenEvent | undefined;
+  #placed: PlacedData | undefined;
   #final: SeenEvent | undefined;
   #failing = false;
   /** Of the last change, in the numbering of the book. */
@@ -30,7 +31,7 @@ export class Saga {
     if (this.#events.length >= eventsMax || this.#events.some(({ eventId }) => eventId === event.eventId)) return false;
     this.#events.push(event);
     const info = this.#map.events.get(event.type);
-    if (event.type === this.#map.starts) this.#placed ??= { atMs: event.atMs, data: placedDataOf(event) };
+    if (event.type === this.#map.starts) this.#start ??= event;
     if (info?.final) this.#final ??= event;
     if (info?.failure) this.#failing = true;
     return true;
@@ -42,11 +43,13 @@ export class Saga {
 
   /** Whether the event that starts it is known. */
   get complete(): boolean {
-    return this.#placed !== undefined;
+    return this.#start !== undefined;
   }
 
+  /** Read only of sagas that somebody looks at: under load, most are never shown. */
   get placed(): PlacedData | undefined {
-    return this.#placed?.data;
+    this.#placed ??= this.#start && placedDataOf(this.#start);
+    return this.#placed;
   }
 
   get final(): SeenEvent | undefined {
@@ -74,7 +77,7 @@ export class Saga {
     const last = this.#events.reduce((a, b) => (b.atMs >= a.atMs ? b : a), this.#events[0] as SeenEvent);
     const reason = this.reason;
     const disagreement = this.disagreement(nowMs);
-    const { userId = '', items = [], total, deadlineAt } = this.#placed?.data ?? {};
+    const { userId = '', items = [], total, deadlineAt } = this.placed ?? {};
     const compensations = this.#events.filter(({ type }) => this.#map.events.get(type)?.compensates).length;
     return {
       orderId: this.orderId,
@@ -83,7 +86,7 @@ export class Saga {
       ...(total === undefined ? {} : { total }),
       state: this.state,
       ...(reason === undefined ? {} : { reason }),
-      startedAt: this.#placed?.atMs ?? Math.min(...this.#events.map(({ atMs }) => atMs)),
+      startedAt: this.#start?.atMs ?? Math.min(...this.#events.map(({ atMs }) => atMs)),
       ...(this.#final ? { endedAt: this.#final.atMs } : {}),
       ...(deadlineAt === undefined || this.#final ? {} : { deadlineAt: Date.parse(deadlineAt) }),
       lastEvent: (this.#final ?? last).type,

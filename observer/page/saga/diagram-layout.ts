@@ -6,7 +6,7 @@ export type Spacing = 'even' | 'to-scale';
 export const customer = 'customer';
 const headPx = 30;
 const rowPx = 48;
-const nextRowPx = 30;
+const nextLinePx = 18;
 /** Room for the times on the left, and for what undoes what on the right. */
 const margins = { wide: { left: 74, right: 46 }, narrow: { left: 56, right: 30 } };
 const narrowPx = 480;
@@ -74,7 +74,9 @@ export function layOut(
   const yOf = new Map(steps.map(({ step, y }) => [step.eventId, y]));
   let y = bottom + 18;
   const next = saga.next.map((one) => {
-    const height = 26 + nextRowPx * 0.6 * one.events.length + (one.ahead.length > 0 ? 18 : 0);
+    // Its head takes two lines where there is little room.
+    const lines = (width < narrowPx ? 2 : 1) + one.events.length + (one.ahead.length > 0 ? 1 : 0);
+    const height = 14 + nextLinePx * lines;
     const at = { next: one, y, x: xOf(one.service), height, causeY: yOf.get(one.causeId) ?? headPx };
     y += height + 14;
     return at;

@@ -144,10 +144,10 @@ function spoken(step: SagaStep, start: number, undone: boolean, cause: SagaStep 
     .join('; ');
 }
 
-const nextPx = 190;
+const nextPx = 270;
 
 function NextItem({ at: { next, x, y }, width, nowMs }: { at: NextAt; width: number; nowMs: number }) {
-  const boxPx = Math.min(nextPx, width - 80);
+  const boxPx = Math.min(nextPx, width * 0.6);
   const left = Math.min(Math.max(x - boxPx / 2, 70), width - boxPx - 4);
   return (
     <li class={`next-step ${next.kind}`} style={{ top: `${y}px`, left: `${left}px`, width: `${boxPx}px` }}>

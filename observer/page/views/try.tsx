@@ -82,7 +82,7 @@ function ControlsCard({ options: { controls }, busy, act }: ControlsProps) {
       <p class="quiet">
         Place an order meanwhile, and see what it waits for. What is killed is started again by itself.
       </p>
-      <ul class="plain controls">
+      <ul class="plain controls break">
         {targets.map(({ target, actions }) => (
           <li key={target}>
             <span>{target}</span>

@@ -1,0 +1,81 @@
+// A real browser for the tests of the live page: Chromium as the machine has it. Where there is none, the tests say how to
+// get one and are skipped.
+import { existsSync } from 'node:fs';
+import type { AxeResults } from 'axe-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const places = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/snap/bin/chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+export const howToGet =
+  'no Chromium was found, so the live page is not tested: apt-get install chromium, or set CHROMIUM_PATH to a Chromium or Chrome';
+
+/** @throws Error when CHROMIUM_PATH names nothing */
+export function chromiumPath(): string | undefined {
+  const given = process.env['CHROMIUM_PATH'];
+  if (given && !existsSync(given)) throw new Error(`CHROMIUM_PATH=${given}: there is no such file`);
+  return given || places.find((path) => existsSync(path));
+}
+
+/** Skips the tests around it, with the reason, where there is no browser. */
+export async function launchBrowser(context: Mocha.Context): Promise<Browser> {
+  const executablePath = chromiumPath();
+  if (executablePath === undefined) {
+    console.log(`      SKIPPED: ${howToGet}`);
+    return context.skip();
+  }
+  // As root, in CI and in containers, Chromium has no sandbox; it opens nothing but our own page.
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** A page that fails its test for every error that it reports itself. */
+export class WatchedPage {
+  readonly page: Page;
+  readonly errors: string[] = [];
+  /** Hosts that it has asked for anything. */
+  readonly hosts = new Set<string>();
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.setDefaultTimeout(15_000);
+    page.on('pageerror', (error) => this.errors.push(error.stack ?? error.message));
+    page.on('console', (message) => {
+      // A lost connection is reported by the browser itself; tests lose it on purpose.
+      if (message.type() === 'error' && !/net::ERR_|Failed to load resource/.test(message.text())) this.errors.push(message.text());
+    });
+    page.on('request', (request) => this.hosts.add(new URL(request.url()).host));
+  }
+
+  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<WatchedPage> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
+    const watched = new WatchedPage(await context.newPage());
+    await watched.page.goto(url);
+    return watched;
+  }
+
+  /** What axe-core finds wrong with the page as it is now, a line each. */
+  async violations(): Promise<string[]> {
+    // Past the content security policy, which lets no foreign script in.
+    await this.page.evaluate(axeSource);
+    const results = (await this.page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as AxeResults;
+    return results.violations.map(
+      ({ id, help, nodes }) => `${id}: ${help}; ${nodes.map(({ html }) => html.slice(0, 120)).slice(0, 3).join(' | ')}`,
+    );
+  }
+
+  /** @throws Error when the page has reported an error */
+  async close(): Promise<void> {
+    await this.page.context().close();
+    if (this.errors.length > 0) throw new Error(`the page reported:\n${this.errors.join('\n')}`);
+  }
+}
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
