@@ -75,7 +75,7 @@ export class Observer {
       this.#disagreements.look(
         Date.now(),
         (orderId) => this.#book.get(orderId),
-        (saga) => this.#broadcast.changed(saga),
+        (saga) => this.#broadcast.changed(saga, false),
       );
     this.#timer = setInterval(() => {
       // A journal that cannot be read would make a saga look unfinished.
@@ -98,9 +98,10 @@ export class Observer {
       recentEvents: this.#settings.OBSERVER_RECENT_EVENTS,
       isShared: (journalId) =>
         this.#journals.some((other) => other.tail !== tail && other.tail.journalId === journalId),
-      onEvent: (event, live) => {
+      onCaughtUp: () => this.#broadcast.caughtUp(),
+      onEvent: (event, text, live) => {
         const nowMs = Date.now();
-        const seen = this.#add(event, live ? nowMs : undefined);
+        const seen = this.#add(event, live ? nowMs : undefined, text);
         if (seen !== undefined && live) lag.add(Math.max(0, nowMs - seen));
       },
       log,
@@ -109,14 +110,14 @@ export class Observer {
   }
 
   /** @returns when the event was written; undefined when nothing is new about it */
-  #add(value: unknown, seenAtMs: number | undefined): number | undefined {
-    const event = seenEvent(value, seenAtMs);
+  #add(value: unknown, seenAtMs: number | undefined, text?: string): number | undefined {
+    const event = seenEvent(value, seenAtMs, text);
     const saga = event && this.#book.add(event);
     if (!saga) return undefined;
     const nowMs = Date.now();
     this.#rates.count(event, nowMs);
     this.#disagreements.changed(saga, nowMs);
-    this.#broadcast.changed(saga);
+    this.#broadcast.changed(saga, seenAtMs === undefined);
     return event.atMs;
   }
 

@@ -16,7 +16,9 @@ export interface JournalTailOptions {
   /** Where it begins the first time: so many events before the end. */
   readonly recentEvents: number;
   /** @param live whether it was published after the tail was opened */
-  readonly onEvent: (event: unknown, live: boolean) => void;
+  readonly onEvent: (event: unknown, text: string, live: boolean) => void;
+  /** Called when everything that was there when the tail was opened has been read. */
+  readonly onCaughtUp: () => void;
   /** Whether another tail reads the journal with that id already. */
   readonly isShared: (journalId: string) => boolean;
   readonly log: Log;
@@ -73,7 +75,7 @@ export class JournalTail {
 
   /** Reads until the stream ends. @returns whether anything came */
   async #open(): Promise<boolean> {
-    const { url, recentEvents, onEvent, isShared } = this.#options;
+    const { url, recentEvents, onEvent, onCaughtUp, isShared } = this.#options;
     const { signal } = this.#stopping;
     const { journalId, head, oldest } = await this.#head();
     if (isShared(journalId)) {
@@ -90,7 +92,8 @@ export class JournalTail {
       const position = Number(id);
       this.#position = position;
       read = true;
-      onEvent(parsed(data), position > head);
+      onEvent(parsed(data), data, position > head);
+      if (position === head) onCaughtUp();
     }
     this.#state = 'connecting';
     return read;

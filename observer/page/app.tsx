@@ -34,17 +34,17 @@ export function App() {
   }, [title]);
   return (
     <>
-      <a
-        class="skip"
-        href={`${location.hash || '#/now'}`}
-        onClick={(event) => {
-          event.preventDefault();
-          main.current?.focus();
-        }}
-      >
-        Skip to the content
-      </a>
       <header class="top">
+        <a
+          class="skip"
+          href={`${location.hash || '#/now'}`}
+          onClick={(event) => {
+            event.preventDefault();
+            main.current?.focus();
+          }}
+        >
+          Skip to the content
+        </a>
         <a class="brand" href="#/now">
           <img src="/page/icon.svg" alt="" width="26" height="26" /> Sagas, live
         </a>

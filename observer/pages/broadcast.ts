@@ -58,16 +58,33 @@ export class Broadcast {
     this.#flushSoon();
   }
 
-  changed(saga: Saga): void {
+  /** @param past it was read from the past: rows that no page has yet are sent when all of it is read, and none is left out */
+  changed(saga: Saga, past: boolean): void {
     if (this.#pages.size === 0) return;
     let wanted = false;
     for (const page of this.#pages) {
       const { sagas, orderId } = page.interests;
-      if (sagas === undefined && orderId !== saga.orderId) continue;
+      if (orderId !== saga.orderId && (sagas === undefined || (past && !page.knows(saga.orderId)))) continue;
       page.changed(saga.orderId);
       wanted = true;
     }
     if (wanted) this.#flushSoon();
+  }
+
+  /** A journal has been read up to its end: every page gets the rows that it does not have. */
+  caughtUp(): void {
+    if (this.#pages.size === 0) return;
+    const ids = this.#sources.sagas().map(({ orderId }) => orderId);
+    for (const page of this.#pages) {
+      const { sagas } = page.interests;
+      if (sagas === undefined) continue;
+      const wanted = sagas === 'recent' ? ids.slice(0, recentMax) : ids;
+      page.showPast(
+        wanted.filter((orderId) => !page.knows(orderId)),
+        false,
+      );
+    }
+    this.#flushSoon();
   }
 
   stop(): void {

@@ -41,12 +41,17 @@ export class PageStream {
   /** @param past what the page is to hold first, the newest first */
   showPast(past: Iterable<string>, reset: boolean): void {
     this.#past = past[Symbol.iterator]();
-    this.#reset = reset;
+    this.#reset ||= reset;
   }
 
   /** What the page knew before its connection was lost. */
   assumeKnown(orderIds: Iterable<string>): void {
     for (const orderId of orderIds) this.#know(orderId);
+  }
+
+  /** Whether its row has been sent. */
+  knows(orderId: string): boolean {
+    return this.#known.has(orderId);
   }
 
   changed(orderId: string): void {

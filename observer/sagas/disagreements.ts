@@ -20,8 +20,17 @@ export class Disagreements {
     if (!saga.final) return;
     this.#ended.delete(saga.orderId);
     this.#ended.set(saga.orderId, nowMs + lookAfterMs);
-    if (this.#ended.size <= queueMax) return;
-    for (const oldest of this.#ended.keys()) return void this.#ended.delete(oldest);
+    if (this.#ended.size > queueMax) this.#leaveOut(queueMax / 10);
+  }
+
+  /** The oldest: many at once, since a Map that loses its first entry again and again is slow to walk from its beginning. */
+  #leaveOut(count: number): void {
+    let left = count;
+    for (const orderId of this.#ended.keys()) {
+      if (left === 0) return;
+      this.#ended.delete(orderId);
+      left -= 1;
+    }
   }
 
   /** @param found called for each saga that is newly found to disagree */

@@ -3,8 +3,8 @@ import type { ContractMap } from '../model/contract-map.ts';
 import { Saga } from './saga.ts';
 import type { SeenEvent } from './seen-event.ts';
 
-/** How far it looks for one that has ended before it lets go of one that has not. */
-const endedSearchMax = 100;
+/** What is left of the most that it may hold when it lets go of some. */
+const keptShare = 0.9;
 
 export class SagaBook {
   readonly #map: ContractMap;
@@ -52,16 +52,19 @@ export class SagaBook {
     for (const saga of this.#sagas.values()) if (saga.complete) yield saga;
   }
 
+  /**
+   * Many at once: a Map that loses its first entry again and again is slow to walk from its beginning. Those that have
+   * ended go first, then the oldest.
+   */
   #evict(keep: string): void {
-    let looked = 0;
-    let oldest: string | undefined;
-    for (const [orderId, saga] of this.#sagas) {
-      if (orderId === keep) continue;
-      oldest ??= orderId;
-      if (saga.final || !saga.complete) return void this.#sagas.delete(orderId);
-      looked += 1;
-      if (looked === endedSearchMax) break;
+    let surplus = this.#sagas.size - Math.floor(this.#sagasMax * keptShare);
+    for (const openToo of [false, true]) {
+      for (const [orderId, saga] of this.#sagas) {
+        if (surplus <= 0) return;
+        if (orderId === keep || (!openToo && !saga.final && saga.complete)) continue;
+        this.#sagas.delete(orderId);
+        surplus -= 1;
+      }
     }
-    if (oldest !== undefined) this.#sagas.delete(oldest);
   }
 }

@@ -13,12 +13,12 @@ export interface SeenEvent {
   readonly reason: string | undefined;
   /** When it arrived; undefined when it was read from the past. */
   readonly seenAtMs: number | undefined;
-  /** The CloudEvent as JSON. */
-  readonly json: string;
+  /** The CloudEvent as JSON. Bytes: a part of a received text would keep the whole of it in memory. */
+  readonly json: Buffer;
 }
 
 /** Journals hold what the services have checked; here only what is used is looked at. */
-const Envelope = z.looseObject({
+const Envelope = z.object({
   id: z.string(),
   type: z.string(),
   source: z.string(),
@@ -26,7 +26,7 @@ const Envelope = z.looseObject({
   time: z.string(),
   causationid: z.string().catch(''),
   traceparent: z.string().catch(''),
-  data: z.looseObject({ reason: z.string().optional().catch(undefined) }).catch({}),
+  data: z.object({ reason: z.string().optional().catch(undefined) }).catch({}),
 });
 
 const Placed = z.looseObject({
@@ -38,15 +38,20 @@ const Placed = z.looseObject({
 /** What the first event of a saga says of the order, as far as it says it. */
 export type PlacedData = z.output<typeof Placed>;
 
-/** @returns undefined for what is no event */
-export function seenEvent(value: unknown, seenAtMs: number | undefined): SeenEvent | undefined {
+/**
+ * @param text the same as JSON
+ * @returns undefined for what is no event
+ */
+export function seenEvent(
+  value: unknown,
+  seenAtMs: number | undefined,
+  text: string = JSON.stringify(value),
+): SeenEvent | undefined {
   const parsed = Envelope.safeParse(value);
   if (!parsed.success) return undefined;
   const { id, type, source, subject, time, causationid, traceparent, data } = parsed.data;
   const atMs = Date.parse(time);
   if (Number.isNaN(atMs)) return undefined;
-  // Written anew: a part of a received text would keep the whole of it in memory.
-  const json = JSON.stringify(value);
   return {
     eventId: id,
     type,
@@ -57,12 +62,12 @@ export function seenEvent(value: unknown, seenAtMs: number | undefined): SeenEve
     traceparent,
     reason: data.reason,
     seenAtMs,
-    json,
+    json: Buffer.from(text),
   };
 }
 
 export function cloudEventOf({ json }: SeenEvent): CloudEvent {
-  return JSON.parse(json) as CloudEvent;
+  return JSON.parse(json.toString()) as CloudEvent;
 }
 
 export function placedDataOf(event: SeenEvent): PlacedData {

@@ -2,8 +2,8 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { readStaticFiles } from '../../observer/http/static-files.ts';
-import type { SagaDetail, SagaRows } from '../../observer/model/messages.ts';
 import { readEventStream } from '../../observer/journals/event-stream-client.ts';
+import type { SagaDetail, SagaRows } from '../../observer/model/messages.ts';
 import { FakeJournals, orderIdOf } from '../support/fake-journals.ts';
 import { Observed } from '../support/observed.ts';
 import { eventually } from '../support/wait.ts';
@@ -46,14 +46,20 @@ describe('the observer', () => {
   }
 
   const untilKnown = (orderId: string, state: string) =>
-    eventually(`saga ${orderId} to be ${state}`, () => detail(orderId), ({ body }) => body.row?.state === state);
+    eventually(
+      `saga ${orderId} to be ${state}`,
+      () => detail(orderId),
+      ({ body }) => body.row?.state === state,
+    );
 
   it('begins with the recent past, not with the whole journal', async () => {
     for (let n = 1; n <= 20; n += 1) journals.confirm(orderIdOf(n));
     await observe({ OBSERVER_RECENT_EVENTS: '10' });
     const { message } = await rows('sagas=all', (one) => one.rows.length > 0 && !one.more);
     expect(journals.requests).to.include('order-service /events?after=30');
-    expect(message.rows.map(({ orderId }) => orderId)).to.include(orderIdOf(20)).and.not.include(orderIdOf(1));
+    expect(message.rows.map(({ orderId }) => orderId))
+      .to.include(orderIdOf(20))
+      .and.not.include(orderIdOf(1));
   });
 
   it('asks the journals for an order that it does not remember, by subject', async () => {
@@ -82,7 +88,11 @@ describe('the observer', () => {
     const placed = journals.place(orderIdOf(1));
     await untilKnown(orderIdOf(1), 'running');
     journals.cutStreams();
-    journals.publish('payment.failed', { orderId: orderIdOf(1), userId: 'alice', amount: 300, reason: 'account_blocked' }, { cause: placed });
+    journals.publish(
+      'payment.failed',
+      { orderId: orderIdOf(1), userId: 'alice', amount: 300, reason: 'account_blocked' },
+      { cause: placed },
+    );
     const { body } = await untilKnown(orderIdOf(1), 'undoing');
     expect(body.steps).to.have.length(2);
     expect(journals.requests).to.include('order-service /events?after=1');
@@ -170,7 +180,8 @@ describe('the observer', () => {
 
   it('has no controls where nobody has given it any, and no letters without access to the broker', async () => {
     await observe();
-    const get = async (path: string) => (await fetch(`${observed.url}${path}`)).json() as Promise<Record<string, unknown>>;
+    const get = async (path: string) =>
+      (await fetch(`${observed.url}${path}`)).json() as Promise<Record<string, unknown>>;
     expect(await get('/api/try')).to.have.all.keys('scenarios');
     expect(await get('/api/dead-letters')).to.not.have.property('letters');
     const response = await fetch(`${observed.url}/api/control`, {
@@ -182,7 +193,8 @@ describe('the observer', () => {
   });
 
   it('answers while services are away, and says so', async () => {
-    for (const service of Object.keys(journals.healthy)) journals.healthy[service as keyof typeof journals.healthy] = false;
+    for (const service of Object.keys(journals.healthy))
+      journals.healthy[service as keyof typeof journals.healthy] = false;
     await observe();
     const ending = new AbortController();
     for await (const { data } of readEventStream(`${observed.url}/api/stream`, ending.signal)) {

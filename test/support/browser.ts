@@ -1,10 +1,9 @@
 // A real browser for the tests of the live page: Chromium as the machine has it. Where there is none, the tests say how to
 // get one and are skipped.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 
 const places = [
   '/usr/bin/chromium',
@@ -49,13 +48,18 @@ export class WatchedPage {
     page.on('pageerror', (error) => this.errors.push(error.stack ?? error.message));
     page.on('console', (message) => {
       // A lost connection is reported by the browser itself; tests lose it on purpose.
-      if (message.type() === 'error' && !/net::ERR_|Failed to load resource/.test(message.text())) this.errors.push(message.text());
+      if (message.type() === 'error' && !/net::ERR_|Failed to load resource/.test(message.text()))
+        this.errors.push(message.text());
     });
     page.on('request', (request) => this.hosts.add(new URL(request.url()).host));
   }
 
   static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<WatchedPage> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 900 },
+      reducedMotion: 'reduce',
+      ...options,
+    });
     const watched = new WatchedPage(await context.newPage());
     await watched.page.goto(url);
     return watched;
@@ -67,7 +71,11 @@ export class WatchedPage {
     await this.page.evaluate(axeSource);
     const results = (await this.page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as AxeResults;
     return results.violations.map(
-      ({ id, help, nodes }) => `${id}: ${help}; ${nodes.map(({ html }) => html.slice(0, 120)).slice(0, 3).join(' | ')}`,
+      ({ id, help, nodes }) =>
+        `${id}: ${help}; ${nodes
+          .map(({ html }) => html.slice(0, 120))
+          .slice(0, 3)
+          .join(' | ')}`,
     );
   }
 

@@ -65,7 +65,11 @@ export class FakeJournals {
   }
 
   /** Publishes an event. @returns it */
-  publish<T extends EventType>(type: T, data: DataOf<T>, options: { cause?: CloudEvent; atMs?: number } = {}): CloudEvent {
+  publish<T extends EventType>(
+    type: T,
+    data: DataOf<T>,
+    options: { cause?: CloudEvent; atMs?: number } = {},
+  ): CloudEvent {
     const { cause, atMs = Date.now() } = options;
     const service: ServiceName = choreography.events[type].by;
     const journal = this.journals[service];
@@ -101,7 +105,11 @@ export class FakeJournals {
     const { userId = 'alice', atMs = Date.now() } = options;
     const placed = this.place(orderId, options);
     const items = [{ productId: options.productId ?? 'PEN', qty: 2, unitPrice: 150 }];
-    const paid = this.publish('payment.completed', { orderId, userId, amount: 300, items }, { cause: placed, atMs: atMs + 3 });
+    const paid = this.publish(
+      'payment.completed',
+      { orderId, userId, amount: 300, items },
+      { cause: placed, atMs: atMs + 3 },
+    );
     const reserved = this.publish('inventory.reserved', { orderId, items }, { cause: paid, atMs: atMs + 6 });
     this.publish('order.confirmed', { orderId, userId, total: 300 }, { cause: reserved, atMs: atMs + 9 });
   }
@@ -114,7 +122,8 @@ export class FakeJournals {
     const head = journal.events.length;
     const json = (body: object, headers: Record<string, string> = {}) =>
       response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
-    if (url.pathname === '/events/digests') return void json({ journalId: journal.journalId, head, oldest: 1, ranges: [] });
+    if (url.pathname === '/events/digests')
+      return void json({ journalId: journal.journalId, head, oldest: 1, ranges: [] });
     if (url.pathname === '/readyz') return void json(readinessOf(service));
     if (url.pathname === '/metrics') return void response.writeHead(200).end(this.metrics);
     if (url.pathname !== '/events') return void response.writeHead(404).end('{}');
@@ -128,7 +137,8 @@ export class FakeJournals {
   #tail(journal: FakeJournal, after: number, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('retry: 1000\n\n');
-    for (const [index, event] of journal.events.entries()) if (index >= after) response.write(blockOf(event, index + 1));
+    for (const [index, event] of journal.events.entries())
+      if (index >= after) response.write(blockOf(event, index + 1));
     journal.streams.add(response);
     response.on('close', () => journal.streams.delete(response));
   }

@@ -37,7 +37,11 @@ describe('the guard of the observer', () => {
     ['of its own page', { ...json, origin: 'http://localhost:8010', 'sec-fetch-site': 'same-origin' }, 200],
     ['of curl, which names no origin', json, 200],
     ['of another site', { ...json, origin: 'http://evil.example', 'sec-fetch-site': 'cross-site' }, 403],
-    ['of another port of the same host', { ...json, origin: 'http://localhost:9999', 'sec-fetch-site': 'same-site' }, 403],
+    [
+      'of another port of the same host',
+      { ...json, origin: 'http://localhost:9999', 'sec-fetch-site': 'same-site' },
+      403,
+    ],
     ['of a page without an origin, such as a file', { ...json, origin: 'null' }, 403],
     ['of a form', { 'content-type': 'text/plain' }, 415],
     ['without a content type', {}, 415],

@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 
 const runsAtOnce = 2;
 /** Files of these kinds take seconds or minutes each; those of the others are run together. */
-const oneByOne = /^dist\/test\/(e2e|sim)\//;
-const slowestFirst = ['e2e', 'sim', 'int', 'unit'];
+const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
+const slowestFirst = ['e2e', 'sim', 'browser', 'int', 'unit'];
 
 interface Outcome {
   readonly passed: number;

@@ -107,23 +107,25 @@ function StepItem({ at, width, start, undone, selected, isCause, cause, onPoint,
         type="button"
         style={{ top: `${y - 26}px`, height: '48px' }}
         aria-pressed={selected}
-        aria-label={spoken(step, start, undone, cause)}
         onClick={() => onSelect(step.eventId)}
         onMouseEnter={() => onPoint(step.eventId)}
         onMouseLeave={() => onPoint(undefined)}
         onFocus={() => onPoint(step.eventId)}
         onBlur={() => onPoint(undefined)}
       >
-        <span class="offset">{step.at === start ? '0 ms' : `+${duration(step.at - start)}`}</span>
+        <span class="offset" aria-hidden="true">
+          {step.at === start ? '0 ms' : `+${duration(step.at - start)}`}
+        </span>
         <span class="label" style={{ left: `${left}px`, width: `${labelPx}px` }}>
           <span class="type">{step.type}</span>
-          <span class="tags">
+          <span class="tags" aria-hidden="true">
             {step.reason ? <span class="tag">{words(step.reason)}</span> : null}
             {undone ? <span class="tag undo">undone</span> : null}
             {step.repeated ? <span class="tag warn">published again</span> : null}
             {step.late ? <span class="tag warn">after the end</span> : null}
           </span>
         </span>
+        <span class="sr-only">, {spoken(step, start, undone, cause)}</span>
       </button>
     </li>
   );
@@ -131,7 +133,7 @@ function StepItem({ at, width, start, undone, selected, isCause, cause, onPoint,
 
 function spoken(step: SagaStep, start: number, undone: boolean, cause: SagaStep | undefined): string {
   return [
-    `${step.type}, published by ${step.by} ${duration(step.at - start)} after the start`,
+    `published by ${step.by} ${duration(step.at - start)} after the start`,
     cause ? `because of ${cause.type}` : (step.trigger ?? ''),
     step.reason ? words(step.reason) : '',
     step.compensates ? `undoes ${step.compensates}` : '',

@@ -117,7 +117,7 @@ function Services({ services, broker }: { services: readonly ServiceState[]; bro
   return (
     <section class="card" aria-labelledby="services-title">
       <h2 id="services-title">Services and broker</h2>
-      <div class="scrolls" tabIndex={0} role="region" aria-labelledby="services-title">
+      <div class="scrolls" tabIndex={0}>
         <table>
           <thead>
             <tr>
