@@ -18,16 +18,15 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
 
   return {
     'payment.completed': (event) => {
-      const recovered = recoverOrder(store, event);
-      const { order } = addFact(store, event);
+      const known = store.order(event.subject);
+      const { order } = addFact(store, event, known ?? recoverOrder(store, event));
       agree(event, order, { userId: event.data.userId, amount: event.data.amount });
-      return recovered ? 'recovered' : 'noted';
+      return known ? 'noted' : 'recovered';
     },
 
     /** Nothing was taken, so nothing has to be given back. */
     'payment.failed': (event) => {
-      recoverOrder(store, event);
-      const change = addFact(store, event);
+      const change = addFact(store, event, store.order(event.subject) ?? recoverOrder(store, event));
       // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
       if (change.before === 'cancelled') return 'ended';
       const cancelled = cancelledNow(change);
@@ -65,8 +64,7 @@ interface Change {
 }
 
 /** Adds the event to the facts about its order, and brings the order's status in line with them. */
-function addFact(store: OrderStore, event: SagaEvent): Change {
-  const before = store.order(event.subject);
+function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change {
   if (!before) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
   store.addFact(event);
   const order = refreshStatus(store, before);
@@ -102,16 +100,15 @@ function agree(event: SagaEvent, order: Order, { userId, amount }: { userId: str
 /**
  * Rebuilds an order that payment-service knows and this database does not: it was put back to an earlier state.
  * Without it a customer's money would be with an order that nobody knows.
- * @returns whether there was one to rebuild
  */
-function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): boolean {
+function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | EventOf<'payment.failed'>): Order {
   const { orderId, userId, amount, items: passed } = event.data;
-  if (store.order(orderId)) return false;
   const items = passed && priced(passed);
   if (!items)
     throw new UnknownSubjectError(`order ${orderId} is not known here, and ${event.type} does not say enough of it`);
   const placedAtMs = placedAtMsOf(orderId);
-  store.insert({ orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs });
+  const order = { orderId, userId, items, total: amount, placedAtMs, deadlineAtMs: placedAtMs };
+  store.insert(order);
   const time = new Date(placedAtMs).toISOString();
   store.addFact({
     ...event,
@@ -122,7 +119,7 @@ function recoverOrder(store: OrderStore, event: EventOf<'payment.completed'> | E
     causationid: orderId,
     data: { orderId, userId, items, total: amount, deadlineAt: time },
   });
-  return true;
+  return { ...order, status: 'pending', reason: undefined };
 }
 
 function priced(lines: readonly z.output<typeof PassedLine>[]): OrderItem[] | undefined {

@@ -168,7 +168,8 @@ function readEvent(value: unknown, contract: Choreography): CloudEvent {
   }
   const data = parse('wrong-data', spec.data, envelope.data);
   checkSubject(spec, envelope.subject, data);
-  return { ...envelope, data };
+  envelope.data = data;
+  return envelope;
 }
 
 function parseJson(body: Buffer): unknown {

@@ -2,9 +2,9 @@
 // dead-lettered, with the right reason.
 import { type PerService, serviceNames } from '../../services.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
+import { uuidText } from '../../shared/contract/event-id.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import { Counter } from '../environment/faults.ts';
 import { poisonReasons } from '../environment/poison.ts';
 import { unpacked } from '../environment/unpacked.ts';

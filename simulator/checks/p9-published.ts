@@ -1,7 +1,7 @@
 // P9, sent is sent: the broker has taken exactly the events that follow from the services' states.
 import { type PerSagaService, serviceNames } from '../../services.ts';
+import { uuidText } from '../../shared/contract/event-id.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import { uuidText } from '../../shared/runtime/storage/journal.ts';
 import { isSagaEvent } from '../environment/saga-event.ts';
 import type { Finding } from '../environment/violation.ts';
 import type { Evidence } from './evidence.ts';

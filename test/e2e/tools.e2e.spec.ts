@@ -54,11 +54,12 @@ class Tool {
     return this.process.exitCode;
   }
 
-  prints(text: string): Promise<unknown> {
+  prints(text: string, timeoutMs?: number): Promise<unknown> {
     return eventually(
       `'${text}'`,
       () => this.output,
       (output) => output.includes(text),
+      timeoutMs,
     );
   }
 
@@ -266,7 +267,8 @@ describe('npm run dev', function () {
       PAYMENT_PORT: String(payment),
       INVENTORY_PORT: String(inventory),
     });
-    await dev.prints('Watching for changes');
+    // The first compilation checks the whole project: ten seconds of a processor that others use, too.
+    await dev.prints('Watching for changes', 100_000);
   });
   after(async () => {
     await dev?.killAndWait();

@@ -119,7 +119,7 @@ describe('a group commit', () => {
     expect(stored(db)).to.have.lengthOf(99).and.not.include(50);
     expect(results.get(50)).to.deep.equal({ ok: false, error: poison });
     expect([...results.values()].filter(({ ok }) => ok)).to.have.lengthOf(99);
-    expect(diary.lines).to.deep.equal(['begin', 'committed']);
+    expect(diary.lines).to.deep.equal(['begin', 'rolled back', 'begin', 'committed']);
   });
 
   it('stores 99 of 100 when one breaks a constraint of the database', () => {
@@ -168,8 +168,31 @@ describe('a group commit', () => {
     });
     submit(3);
     clock.turn();
-    expect(kept).to.deep.equal([true, false, true]);
-    expect(diary.lines).to.deep.equal(['begin', 'committed']);
+    // The first time without savepoints, up to the one that threw.
+    expect(kept).to.deep.equal([true, ...[true, false, true]]);
+    expect(diary.lines).to.deep.equal(['begin', 'rolled back', 'begin', 'committed']);
+  });
+
+  it('runs each work once when none fails, and once in the groups after one in which one has failed', () => {
+    const { clock, submit } = open();
+    const runs: number[] = [];
+    const run = (id: number, fails = false) =>
+      submit(id, () => {
+        runs.push(id);
+        if (fails) throw new Error('undone');
+      });
+    run(1);
+    run(2);
+    clock.turn();
+    expect(runs.splice(0)).to.deep.equal([1, 2]);
+    run(3);
+    run(4, true);
+    clock.turn();
+    expect(runs.splice(0)).to.deep.equal([3, 4, 3, 4]);
+    run(5);
+    run(6, true);
+    clock.turn();
+    expect(runs).to.deep.equal([5, 6]);
   });
 
   it('runs nothing and calls nobody back after it was closed', () => {

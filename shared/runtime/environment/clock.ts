@@ -56,8 +56,11 @@ function newUuid(): string {
 }
 
 export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== isoLast.ms) isoLast = { ms, text: new Date(ms).toISOString() };
+  return isoLast.text;
 }
+/** A group commit asks for the same millisecond again and again. */
+let isoLast = { ms: 0, text: new Date(0).toISOString() };
 
 /** Waiting time before attempt number `attempt` (from 1): doubles from minMs up to maxMs. */
 export function backoffMs(attempt: number, minMs: number, maxMs: number): number {

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { type CloudEvent, cloudEventContentType, positionOf } from '../../contract/cloud-event.ts';
 import { causedEventId } from '../../contract/event-id.ts';
-import { type Choreography, consumedBy } from '../../contract/language.ts';
+import { type Choreography, consumedBy, isSilent } from '../../contract/language.ts';
 import { decodeMessage } from '../../contract/read-message.ts';
 import { exchangeOf } from '../../contract/topology.ts';
 import type { Clock } from '../environment/clock.ts';
@@ -16,7 +16,7 @@ import type { Journal } from '../storage/journal.ts';
 import type { Delivery } from './bus.ts';
 import { deadLetterEntry } from './dead-letter.ts';
 import { handlingRetryMs, reasonToGiveUp, transientAttempts, transientRetryMs } from './handling-retries.ts';
-import { type DeadLetterReason, inboxEventOf, type Job, type Message, type Part, partOf } from './message-parts.ts';
+import { type DeadLetterReason, inboxEventOf, Job, type Message, type Part, partOf } from './message-parts.ts';
 import { type Reaction, UnknownSubjectError } from './reaction.ts';
 import type { SuspectMessages } from './suspect-messages.ts';
 import type { UnitsOfWork } from './unit-of-work.ts';
@@ -76,6 +76,8 @@ export class EventHandler {
   };
   readonly #options: EventHandlerOptions;
   readonly #consumed: ReadonlySet<string>;
+  /** Those of them from which no event ever follows. */
+  readonly #notes: ReadonlySet<string>;
   readonly #log: RateLimitedLog;
   /** Deliveries that are not decoded yet. */
   #waiting: Delivery[] = [];
@@ -89,7 +91,11 @@ export class EventHandler {
 
   constructor(options: EventHandlerOptions) {
     this.#options = options;
-    this.#consumed = new Set(consumedBy(options.contract, options.service));
+    const { contract, service } = options;
+    this.#consumed = new Set(consumedBy(contract, service));
+    this.#notes = new Set(
+      [...this.#consumed].filter((type) => contract.events[type]?.reactions[service]?.every(isSilent)),
+    );
     this.#log = new RateLimitedLog(options.log, options.clock);
   }
 
@@ -184,8 +190,9 @@ export class EventHandler {
   #handleAlone(job: Job): void {
     const hash = createHash('sha256').update(job.bytes()).digest('hex');
     this.#options.suspects.add(hash, (crashes, survived) => {
-      const deadLetter = crashes === undefined ? job.deadLetter : { reason: 'crashes-the-process', detail: crashes };
-      this.#admit({ ...job, deadLetter, survived });
+      if (crashes !== undefined) job.deadLetter = { reason: 'crashes-the-process', detail: crashes };
+      job.survived = survived;
+      this.#admit(job);
     });
   }
 
@@ -200,16 +207,7 @@ export class EventHandler {
   }
 
   #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
-    return {
-      ...part,
-      message,
-      contentType,
-      fetched,
-      receivedAtMs: this.#options.clock.nowMs(),
-      survived: undefined,
-      failures: 0,
-      transientFailures: 0,
-    };
+    return new Job(part, message, contentType, this.#options.clock.nowMs(), fetched);
   }
 
   #submit(job: Job): void {
@@ -222,7 +220,7 @@ export class EventHandler {
     const reaction = reactions[event.type];
     units.submit(
       {
-        lane: 'event',
+        lane: this.#notes.has(event.type) ? 'note' : 'event',
         cause: { causationId: event.id, traceparent: event.traceparent },
         eventId: (type) => causedEventId(event.id, service, type),
         run: (tx): string => {

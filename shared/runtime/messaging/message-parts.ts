@@ -21,20 +21,39 @@ export interface Part {
   bytes(): Buffer;
   readonly event: CloudEvent | undefined;
   /** Set: it goes to the dead-letter queue. */
-  deadLetter: DeadLetterReason | undefined;
+  readonly deadLetter: DeadLetterReason | undefined;
 }
 
 /** A part on its way through. */
-export interface Job extends Part {
+export class Job {
+  readonly #part: Part;
+  readonly event: CloudEvent | undefined;
+  /** Set: it goes to the dead-letter queue. */
+  deadLetter: DeadLetterReason | undefined;
   readonly message: Message;
   readonly contentType: string;
+  readonly receivedAtMs: number;
   /** What is known of it from its publisher's journal, if it was fetched from there. */
   readonly fetched: InboxEvent | undefined;
-  readonly receivedAtMs: number;
   /** Called when it is done, or is put off: the process has not died of it. */
-  survived: (() => void) | undefined;
-  failures: number;
-  transientFailures: number;
+  survived: (() => void) | undefined = undefined;
+  failures = 0;
+  transientFailures = 0;
+
+  constructor(part: Part, message: Message, contentType: string, receivedAtMs: number, fetched?: InboxEvent) {
+    this.#part = part;
+    this.event = part.event;
+    this.deadLetter = part.deadLetter;
+    this.message = message;
+    this.contentType = contentType;
+    this.receivedAtMs = receivedAtMs;
+    this.fetched = fetched;
+  }
+
+  /** For the dead-letter queue. */
+  bytes(): Buffer {
+    return this.#part.bytes();
+  }
 }
 
 export interface DeadLetterReason {

@@ -47,6 +47,11 @@ export function isBusy(error: unknown): boolean {
 const openTimeoutMs = 1_500;
 /** In the header of each file: the letters "Saga". */
 const applicationId = 0x53616761;
+/**
+ * Pages in the write-ahead log that make a commit copy them to the database file: 16 MiB. Four times SQLite's default: a
+ * page that many groups change is copied once, and fewer commits wait for it.
+ */
+const walPagesMax = 4_000;
 /** The write-ahead log is cut back to this size when it has been emptied. */
 const walBytesMax = 64 * 1024 * 1024;
 
@@ -78,6 +83,7 @@ export function openDatabase(
     db.pragma('foreign_keys = ON');
     // Savepoints keep the pages they may have to bring back; beyond 64 KiB of them SQLite would do so in a temporary file.
     db.pragma('temp_store = MEMORY');
+    db.pragma(`wal_autocheckpoint = ${walPagesMax}`);
     db.pragma(`journal_size_limit = ${walBytesMax}`);
     const damage = bytesOf(db) <= checkedBytesMax ? findDamage(db) : undefined;
     if (damage !== undefined) throw new Error(`it is damaged (${damage})`);

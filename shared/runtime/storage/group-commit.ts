@@ -1,6 +1,6 @@
-// Group commit: what has arrived by now, events and requests alike, shares one transaction and one fsync.
-// Each piece of work has a savepoint of its own, so that one that fails costs only itself.
-import type { Clock } from '../environment/clock.ts';
+// Group commit: what has arrived by now, events and requests alike, shares one transaction and one fsync. A piece of work
+// that fails costs only itself: then the group runs again, each in a savepoint of its own.
+import type { Clock, Timer } from '../environment/clock.ts';
 import { type Database, isBusy, isTransient, TransientError } from './database.ts';
 
 /** Named places at which a crash must do no harm. Tests and the simulator crash there; otherwise nothing happens. */
@@ -24,7 +24,7 @@ export interface GroupParticipant {
   worked?(kept: boolean): void;
   /** The group is on disk. */
   committed(): void;
-  /** Nothing of the group happened. */
+  /** Nothing of the group happened. It may run again at once. */
   rolledBack(): void;
 }
 
@@ -38,8 +38,11 @@ export interface WrittenGroup {
 
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
-/** Requests and events queue apart, so that neither waits behind all of the other. */
-export type Lane = 'request' | 'event';
+/**
+ * Requests and events queue apart, so that neither waits behind all of the other. A note is something from which nothing
+ * follows: it does not make a group by itself, but joins the next one, or waits a moment for it.
+ */
+export type Lane = 'request' | 'event' | 'note';
 
 interface Work {
   readonly run: () => unknown;
@@ -48,13 +51,20 @@ interface Work {
 
 /** Largest group. It bounds how long the next work waits. */
 const groupSizeMax = 256;
-/** Of a full group, this much is kept for each lane. */
-const laneShare = groupSizeMax / 2;
+/** Of a full group, this much is kept for notes; of the rest, half for each of the other lanes. */
+const noteShare = groupSizeMax / 4;
+/** How long a note waits for a group to join. At low load the next event of its saga comes within that time. */
+const noteDelayMs = 25;
+/** After a group in which a work failed, so many have savepoints from the start: where one fails, more do. */
+const groupsWithSavepoints = 32;
 /** After so many failed groups in a row, works run one by one: one that always fails must not hold up the others. */
 const failedGroupsMax = 3;
 /** How often, and how long in all, a group waits for the lock of another process: about a second and a half. */
 const busyRetryMs = 15;
 const busyAttemptsMax = 100;
+
+/** A work has failed without a savepoint that it could be rolled back to. */
+class WorkFailed extends Error {}
 
 export class GroupCommit {
   readonly #db: Database;
@@ -67,11 +77,14 @@ export class GroupCommit {
   readonly #save;
   readonly #release;
   readonly #undo;
-  readonly #lanes: Readonly<Record<Lane, Work[]>> = { request: [], event: [] };
+  readonly #lanes: Readonly<Record<Lane, Work[]>> = { request: [], event: [], note: [] };
   /** A group that waits for another process's lock. */
   readonly #waiting: Work[] = [];
   #scheduled = false;
+  #noteTimer: Timer | undefined;
   #failedGroups = 0;
+  /** How many of the next groups have savepoints from the start. */
+  #withSavepoints = 0;
   /** Attempts to begin the present group that met another process's lock. */
   #busyAttempts = 0;
   #lastError: string | undefined;
@@ -98,11 +111,12 @@ export class GroupCommit {
 
   /**
    * Runs `run` inside the next group, synchronously, then calls `done` when the group is on disk or has failed.
-   * A throw undoes only this work. When the group as a whole fails, every work in it gets a TransientError.
+   * It may run more than once; what it did before was undone. A throw undoes only this work. When the group as a whole fails, every work in it gets a TransientError.
    */
   submit<T>(run: () => T, done: (result: Result<T>) => void, lane: Lane = 'event'): void {
     this.#lanes[lane].push({ run, done: done as (result: Result<unknown>) => void });
-    this.#schedule();
+    if (lane === 'note') this.#scheduleNotes();
+    else this.#schedule();
   }
 
   /** Calls back for every group, once it is on disk. Returns a function that ends that. */
@@ -113,7 +127,12 @@ export class GroupCommit {
 
   /** True when nothing is waiting for a group. */
   get idle(): boolean {
-    return this.#lanes.request.length === 0 && this.#lanes.event.length === 0 && this.#waiting.length === 0;
+    return !this.#pressing && this.#lanes.note.length === 0;
+  }
+
+  /** Something waits that needs a group of its own. */
+  get #pressing(): boolean {
+    return this.#lanes.request.length > 0 || this.#lanes.event.length > 0 || this.#waiting.length > 0;
   }
 
   /** Why the last group could not be written; undefined: it was. */
@@ -124,6 +143,7 @@ export class GroupCommit {
   /** Runs no further group: the database is about to be closed. What waits is never called back. */
   close(): void {
     this.#closed = true;
+    this.#noteTimer?.cancel();
   }
 
   #schedule(): void {
@@ -135,22 +155,42 @@ export class GroupCommit {
     });
   }
 
-  /** The next group: half of each lane and, where one has less, more of the other. */
+  #scheduleNotes(): void {
+    if (this.#scheduled || this.#noteTimer) return;
+    this.#noteTimer = this.#clock.after(noteDelayMs, () => {
+      this.#noteTimer = undefined;
+      if (!this.#closed && !this.#scheduled) this.#flush();
+    });
+  }
+
+  /** After a group: what is left. */
+  #scheduleRest(): void {
+    if (this.#pressing) this.#schedule();
+    else if (this.#lanes.note.length > 0) this.#scheduleNotes();
+  }
+
+  /** The next group: a share of each lane and, where one has less, more of the others. Notes are older than what they join. */
   #take(): Work[] {
     if (this.#waiting.length > 0) return this.#waiting.splice(0);
-    const { request, event } = this.#lanes;
-    if (this.#failedGroups >= failedGroupsMax) return (request.length > 0 ? request : event).splice(0, 1);
-    const requests = Math.min(request.length, Math.max(laneShare, groupSizeMax - event.length));
-    return [...request.splice(0, requests), ...event.splice(0, groupSizeMax - requests)];
+    const { request, event, note } = this.#lanes;
+    if (this.#failedGroups >= failedGroupsMax) {
+      return ([request, event, note].find(({ length }) => length > 0) ?? note).splice(0, 1);
+    }
+    const notes = note.splice(0, Math.max(noteShare, groupSizeMax - request.length - event.length));
+    const room = groupSizeMax - notes.length;
+    const requests = request.splice(0, Math.max(Math.ceil(room / 2), room - event.length));
+    return [...notes, ...requests, ...event.splice(0, room - requests.length)];
   }
 
   #flush(): void {
     const group = this.#take();
     if (group.length === 0) return;
+    this.#noteTimer?.cancel();
+    this.#noteTimer = undefined;
     let results: Result<unknown>[];
     const startedAtMs = performance.now();
     try {
-      results = this.#transaction(group);
+      results = this.#results(group);
       // One by one until all that waited has been tried: otherwise the bad one would meet a full group again.
       if (group.length > 1 || this.idle) this.#failedGroups = 0;
       this.#busyAttempts = 0;
@@ -159,7 +199,7 @@ export class GroupCommit {
       // A failpoint may end this object in the simulator; then nobody is called back.
       if (!isTransient(error)) throw error;
       if (this.#waitForLock(error, group)) return;
-      if (!this.idle) this.#schedule();
+      this.#scheduleRest();
       this.#failedGroups += 1;
       this.#lastError = error instanceof Error ? error.message : String(error);
       const fault = new TransientError(this.#lastError, { cause: error });
@@ -167,7 +207,7 @@ export class GroupCommit {
       return;
     }
     const written = { size: group.length, durationMs: performance.now() - startedAtMs };
-    if (!this.idle) this.#schedule();
+    this.#scheduleRest();
     this.#hit('after-commit');
     for (const listener of this.#listeners) listener(written);
     for (const participant of this.#participants) participant.committed();
@@ -197,11 +237,25 @@ export class GroupCommit {
     return true;
   }
 
-  #transaction(group: readonly Work[]): Result<unknown>[] {
+  /** A savepoint copies every page that is written in it, and hardly any work fails: first without them. */
+  #results(group: readonly Work[]): Result<unknown>[] {
+    if (this.#withSavepoints === 0) {
+      try {
+        return this.#transaction(group, false);
+      } catch (error) {
+        if (!(error instanceof WorkFailed)) throw error;
+        this.#withSavepoints = groupsWithSavepoints;
+      }
+    }
+    this.#withSavepoints -= 1;
+    return this.#transaction(group, true);
+  }
+
+  #transaction(group: readonly Work[], withSavepoints: boolean): Result<unknown>[] {
     try {
       this.#begin.run();
       for (const participant of this.#participants) participant.begin();
-      const results = group.map(({ run }) => this.#one(run));
+      const results = group.map(({ run }) => this.#one(run, withSavepoints));
       this.#hit('before-commit');
       this.#commit.run();
       return results;
@@ -213,8 +267,8 @@ export class GroupCommit {
     }
   }
 
-  #one(run: () => unknown): Result<unknown> {
-    this.#save.run();
+  #one(run: () => unknown, withSavepoint: boolean): Result<unknown> {
+    if (withSavepoint) this.#save.run();
     let result: Result<unknown>;
     try {
       result = { ok: true, value: run() };
@@ -224,8 +278,11 @@ export class GroupCommit {
     }
     // After some faults SQLite ends the transaction by itself, whatever the work has made of the error.
     if (!this.#db.inTransaction) throw new TransientError('SQLite has ended the transaction');
-    if (!result.ok) this.#undo.run();
-    this.#release.run();
+    if (!result.ok) {
+      if (!withSavepoint) throw new WorkFailed();
+      this.#undo.run();
+    }
+    if (withSavepoint) this.#release.run();
     for (const participant of this.#participants) participant.worked?.(result.ok);
     this.#hit('in-group');
     return result;

@@ -1,7 +1,8 @@
 // The inbox table: which events have taken effect here, and where each stands in its publisher's journal. It is written
 // in the transaction of the effect itself, so an event is either both recorded and effective, or neither.
+import { uuidBytes } from '../../contract/event-id.ts';
 import type { Database } from './database.ts';
-import { checksumOf, type Digest, digestModulus, uuidBytes } from './journal.ts';
+import { checksumOf, type Digest, digestModulus } from './journal.ts';
 
 export const inboxSchema = `
   CREATE TABLE inbox (

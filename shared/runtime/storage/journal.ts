@@ -1,6 +1,7 @@
 // The journal: every event that the service has published, append-only, in the order of their commits. It is written in
 // the transaction of the state change that an event reports, and kept long after the broker has the event. Dead letters
 // pass through it, too, so that they cannot get lost on their way to the broker.
+import { uuidBytes, uuidText } from '../../contract/event-id.ts';
 import type { Database } from './database.ts';
 import type { GroupParticipant } from './group-commit.ts';
 
@@ -275,16 +276,6 @@ export const digestModulus = 2 ** 53;
 /** The last 48 bits of an id, which are random in a UUID v7 and a hash in a caused id. */
 export function checksumOf(id: Buffer): number {
   return id.readUIntBE(10, 6);
-}
-
-/** 16 bytes instead of 36 characters: the inbox and the journal have a row for every event. */
-export function uuidBytes(uuid: string): Buffer {
-  return Buffer.from(uuid.replaceAll('-', ''), 'hex');
-}
-
-export function uuidText(bytes: Buffer): string {
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 /** Made with the database, and kept by every copy of it. */
