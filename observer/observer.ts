@@ -16,6 +16,7 @@ import { Rates } from './sagas/rates.ts';
 import type { Saga } from './sagas/saga.ts';
 import { SagaBook } from './sagas/saga-book.ts';
 import { sagaDetail } from './sagas/saga-detail.ts';
+import { glimpse, Sampler } from './sagas/sampler.ts';
 import { seenEvent } from './sagas/seen-event.ts';
 import { Lag } from './services/lag.ts';
 import { type ServiceAddress, ServiceWatch } from './services/service-watch.ts';
@@ -38,6 +39,7 @@ export class Observer {
   readonly #book: SagaBook;
   readonly #rates = new Rates(this.#map);
   readonly #disagreements = new Disagreements();
+  readonly #sampler = new Sampler();
   readonly #journals: readonly Journal[];
   readonly #watch: ServiceWatch;
   readonly #broadcast: Broadcast;
@@ -99,26 +101,28 @@ export class Observer {
       isShared: (journalId) =>
         this.#journals.some((other) => other.tail !== tail && other.tail.journalId === journalId),
       onCaughtUp: () => this.#broadcast.caughtUp(),
-      onEvent: (event, text, live) => {
+      onEvent: (type, text, live) => {
         const nowMs = Date.now();
-        const seen = this.#add(event, live ? nowMs : undefined, text);
-        if (seen !== undefined && live) lag.add(Math.max(0, nowMs - seen));
+        const glimpsed = glimpse(type, text);
+        if (live) lag.add(Math.max(0, nowMs - glimpsed.atMs));
+        if (live && !this.#book.get(glimpsed.subject) && !this.#sampler.keeps(glimpsed.subject, nowMs)) {
+          this.#rates.count(glimpsed, nowMs);
+          if (type === this.#map.starts) this.#broadcast.leftOut();
+        } else this.#add(text, live ? nowMs : undefined);
       },
       log,
     });
     return { address, tail, lag };
   }
 
-  /** @returns when the event was written; undefined when nothing is new about it */
-  #add(value: unknown, seenAtMs: number | undefined, text?: string): number | undefined {
-    const event = seenEvent(value, seenAtMs, text);
+  #add(text: string, seenAtMs: number | undefined): void {
+    const event = seenEvent(text, seenAtMs);
     const saga = event && this.#book.add(event);
-    if (!saga) return undefined;
+    if (!saga) return;
     const nowMs = Date.now();
     this.#rates.count(event, nowMs);
     this.#disagreements.changed(saga, nowMs);
     this.#broadcast.changed(saga, seenAtMs === undefined);
-    return event.atMs;
   }
 
   /** From memory, or else from the journals. */
@@ -128,7 +132,7 @@ export class Observer {
       const searches = this.#journals.map(({ address }) => searchJournal(address.url, orderId, this.#stopping.signal));
       const answers = await Promise.allSettled(searches);
       const events = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-      for (const event of events) this.#add(event, undefined);
+      for (const event of events) this.#add(JSON.stringify(event), undefined);
       saga = this.#book.get(orderId);
       const failed = answers.find((answer) => answer.status === 'rejected');
       if (!saga && failed)

@@ -15,8 +15,11 @@ export interface JournalTailOptions {
   readonly url: string;
   /** Where it begins the first time: so many events before the end. */
   readonly recentEvents: number;
-  /** @param live whether it was published after the tail was opened */
-  readonly onEvent: (event: unknown, text: string, live: boolean) => void;
+  /**
+   * @param text the event as JSON
+   * @param live whether it was published after the tail was opened
+   */
+  readonly onEvent: (type: string, text: string, live: boolean) => void;
   /** Called when everything that was there when the tail was opened has been read. */
   readonly onCaughtUp: () => void;
   /** Whether another tail reads the journal with that id already. */
@@ -88,13 +91,13 @@ export class JournalTail {
     this.#position ??= Math.max(oldest - 1, head - recentEvents, 0);
     this.#state = 'reading';
     let read = false;
-    for await (const { id, data } of readEventStream(`${url}/events?after=${this.#position}`, signal)) {
+    await readEventStream(`${url}/events?after=${this.#position}`, signal, ({ id, name, data }) => {
       const position = Number(id);
       this.#position = position;
       read = true;
-      onEvent(parsed(data), data, position > head);
+      onEvent(name, data, position > head);
       if (position === head) onCaughtUp();
-    }
+    });
     this.#state = 'connecting';
     return read;
   }
@@ -106,13 +109,5 @@ export class JournalTail {
     });
     if (!response.ok) throw new Error(`the journal answered ${response.status}`);
     return Head.parse(await response.json());
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -71,6 +71,12 @@ export class Broadcast {
     if (wanted) this.#flushSoon();
   }
 
+  /** A saga has begun that is counted, and not shown. */
+  leftOut(): void {
+    for (const page of this.#pages) page.leaveOut();
+    if (this.#pages.size > 0) this.#flushSoon();
+  }
+
   /** A journal has been read up to its end: every page gets the rows that it does not have. */
   caughtUp(): void {
     if (this.#pages.size === 0) return;

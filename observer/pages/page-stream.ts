@@ -54,6 +54,10 @@ export class PageStream {
     return this.#known.has(orderId);
   }
 
+  leaveOut(): void {
+    if (this.interests.sagas !== undefined) this.#skipped += 1;
+  }
+
   changed(orderId: string): void {
     this.#dirty.add(orderId);
   }

@@ -1,7 +1,7 @@
 // How many sagas began and ended in each second of the last minutes, and why the failed ones failed.
 import type { ContractMap } from '../model/contract-map.ts';
 import type { Chart } from '../model/messages.ts';
-import type { SeenEvent } from './seen-event.ts';
+import type { Glimpse } from './sampler.ts';
 
 export const chartSeconds = 300;
 /** The current second is not over yet. */
@@ -29,9 +29,9 @@ export class Rates {
   }
 
   /** Events older than the chart are left out. */
-  count({ type, atMs, reason }: SeenEvent, nowMs: number): void {
+  count({ type, atMs, reason }: Glimpse, nowMs: number): void {
     const kind: Kind | undefined = type === this.#map.starts ? 'started' : this.#map.events.get(type)?.final;
-    if (!kind || nowMs - atMs >= chartSeconds * 1_000 || atMs > nowMs + 60_000) return;
+    if (!kind || Number.isNaN(atMs) || nowMs - atMs >= chartSeconds * 1_000 || atMs > nowMs + 60_000) return;
     const second = this.#second(Math.floor(atMs / 1_000));
     if (!second) return;
     second.counts[kind] += 1;

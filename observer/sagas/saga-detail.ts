@@ -11,7 +11,8 @@ export function sagaDetail(map: ContractMap, saga: Saga, orderUrl: string, nowMs
   const ordered = inCausalOrder(saga.events);
   const next = nextSteps(map, ordered);
   const withdrawal = map.events.get(map.withdrawal);
-  const traceId = /^00-([0-9a-f]{32})-/.exec(ordered[0]?.traceparent ?? '')?.[1];
+  const [first] = ordered;
+  const traceId = first && /^00-([0-9a-f]{32})-/.exec(cloudEventOf(first).traceparent)?.[1];
   return {
     row: saga.row(nowMs),
     steps: stepsOf(map, ordered, saga.final),

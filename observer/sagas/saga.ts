@@ -69,7 +69,8 @@ export class Saga {
   }
 
   disagreement(nowMs: number): string | undefined {
-    if (!this.#final || !this.complete || nowMs - this.#final.atMs < settledAfterMs) return undefined;
+    // The usual case: nothing has failed, so nothing is to be undone.
+    if (!this.#failing || !this.#final || !this.complete || nowMs - this.#final.atMs < settledAfterMs) return undefined;
     return disagreementOf(this.#map, new Set(this.#events.map(({ type }) => type)));
   }
 

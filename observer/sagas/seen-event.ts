@@ -9,7 +9,6 @@ export interface SeenEvent {
   readonly subject: string;
   readonly atMs: number;
   readonly causationId: string;
-  readonly traceparent: string;
   readonly reason: string | undefined;
   /** When it arrived; undefined when it was read from the past. */
   readonly seenAtMs: number | undefined;
@@ -25,7 +24,6 @@ const Envelope = z.object({
   subject: z.string(),
   time: z.string(),
   causationid: z.string().catch(''),
-  traceparent: z.string().catch(''),
   data: z.object({ reason: z.string().optional().catch(undefined) }).catch({}),
 });
 
@@ -39,31 +37,34 @@ const Placed = z.looseObject({
 export type PlacedData = z.output<typeof Placed>;
 
 /**
- * @param text the same as JSON
+ * @param text a CloudEvent as JSON
  * @returns undefined for what is no event
  */
-export function seenEvent(
-  value: unknown,
-  seenAtMs: number | undefined,
-  text: string = JSON.stringify(value),
-): SeenEvent | undefined {
-  const parsed = Envelope.safeParse(value);
+export function seenEvent(text: string, seenAtMs: number | undefined): SeenEvent | undefined {
+  const parsed = Envelope.safeParse(parsedJson(text));
   if (!parsed.success) return undefined;
-  const { id, type, source, subject, time, causationid, traceparent, data } = parsed.data;
+  const { id, type, source, subject, time, causationid, data } = parsed.data;
   const atMs = Date.parse(time);
   if (Number.isNaN(atMs)) return undefined;
   return {
     eventId: id,
-    type,
-    source,
+    type: shared(type),
+    source: shared(source),
     subject,
     atMs,
     causationId: causationid,
-    traceparent,
     reason: data.reason,
     seenAtMs,
     json: Buffer.from(text),
   };
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function cloudEventOf({ json }: SeenEvent): CloudEvent {
@@ -72,4 +73,15 @@ export function cloudEventOf({ json }: SeenEvent): CloudEvent {
 
 export function placedDataOf(event: SeenEvent): PlacedData {
   return Placed.parse(cloudEventOf(event).data ?? {});
+}
+
+/** Names that repeat, once each: there are a few dozen of them, and hundreds of thousands of events. */
+const names = new Map<string, string>();
+const namesMax = 1_000;
+
+function shared(name: string): string {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  if (names.size < namesMax) names.set(name, name);
+  return name;
 }

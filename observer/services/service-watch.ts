@@ -2,8 +2,10 @@
 import type { Overview, ServiceState } from '../model/messages.ts';
 import { type Handled, Probe } from './probe.ts';
 
-const watchedMs = 2_000;
-const unwatchedMs = 15_000;
+/** Counting what waits costs order-service something while much is open. */
+const watchedMs = 5_000;
+const unwatchedMs = 30_000;
+const tickMs = 1_000;
 
 export interface ServiceAddress {
   readonly service: string;
@@ -28,7 +30,7 @@ export class ServiceWatch {
       const everyMs = this.#isWatched() ? watchedMs : unwatchedMs;
       // A timer may come a little early.
       if (performance.now() - this.#askedAtMs > everyMs - 100) void this.#ask();
-    }, watchedMs);
+    }, tickMs);
   }
 
   stop(): void {
@@ -37,7 +39,7 @@ export class ServiceWatch {
 
   /** Somebody has begun to look: what is shown should be true at once. */
   refresh(): void {
-    if (performance.now() - this.#askedAtMs > watchedMs) void this.#ask();
+    if (performance.now() - this.#askedAtMs > tickMs) void this.#ask();
   }
 
   /** The processes of a service each count for themselves. */

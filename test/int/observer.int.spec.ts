@@ -2,10 +2,10 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { readStaticFiles } from '../../observer/http/static-files.ts';
-import { readEventStream } from '../../observer/journals/event-stream-client.ts';
 import type { SagaDetail, SagaRows } from '../../observer/model/messages.ts';
 import { FakeJournals, orderIdOf } from '../support/fake-journals.ts';
 import { Observed } from '../support/observed.ts';
+import { messagesOf } from '../support/page-messages.ts';
 import { eventually } from '../support/wait.ts';
 
 describe('the observer', () => {
@@ -35,7 +35,7 @@ describe('the observer', () => {
   async function rows(query: string, suits: (rows: SagaRows) => boolean): Promise<{ message: SagaRows; id: string }> {
     const ending = new AbortController();
     try {
-      for await (const { id, data } of readEventStream(`${observed.url}/api/stream?${query}`, ending.signal)) {
+      for await (const { id, data } of messagesOf(`${observed.url}/api/stream?${query}`, ending.signal)) {
         const message = JSON.parse(data) as SagaRows;
         if (message.rows && suits(message)) return { message, id };
       }
@@ -137,7 +137,7 @@ describe('the observer', () => {
     let skipped = 0;
     const ending = new AbortController();
     const reading = (async () => {
-      for await (const { data } of readEventStream(`${observed.url}/api/stream?sagas=all`, ending.signal)) {
+      for await (const { data } of messagesOf(`${observed.url}/api/stream?sagas=all`, ending.signal)) {
         const message = JSON.parse(data) as SagaRows;
         skipped += message.skipped ?? 0;
         for (const { orderId, state } of message.rows ?? []) shown.set(orderId, state);
@@ -197,7 +197,7 @@ describe('the observer', () => {
       journals.healthy[service as keyof typeof journals.healthy] = false;
     await observe();
     const ending = new AbortController();
-    for await (const { data } of readEventStream(`${observed.url}/api/stream`, ending.signal)) {
+    for await (const { data } of messagesOf(`${observed.url}/api/stream`, ending.signal)) {
       const { services } = JSON.parse(data) as { services: { state: string; journal: string }[] };
       if (services.every(({ state, journal }) => state === 'unreachable' && journal === 'unreachable')) break;
     }

@@ -8,6 +8,7 @@ import { chartSeconds, Rates } from '../../observer/sagas/rates.ts';
 import { Saga } from '../../observer/sagas/saga.ts';
 import { SagaBook } from '../../observer/sagas/saga-book.ts';
 import { sagaDetail } from '../../observer/sagas/saga-detail.ts';
+import { glimpse, Sampler } from '../../observer/sagas/sampler.ts';
 import { type SeenEvent, seenEvent } from '../../observer/sagas/seen-event.ts';
 import { choreography, type EventType } from '../../shared/contract/choreography.ts';
 import { eventOf, orderId, samples } from '../support/events.ts';
@@ -25,7 +26,7 @@ function chain(...links: readonly (readonly [type: EventType, cause?: EventType]
     const causationid = cause === undefined ? 'a-request' : (ids.get(cause) ?? 'unknown');
     const event = eventOf(type, samples[type], { time, causationid });
     ids.set(type, event.id);
-    return seenEvent(event, nowMs) as SeenEvent;
+    return seenEvent(JSON.stringify(event), nowMs) as SeenEvent;
   });
 }
 
@@ -148,7 +149,12 @@ describe('a saga that the observer folds', () => {
   it('quotes foreign text in the curl lines, so that a shell does nothing with it', () => {
     const hostile = "x';touch /tmp/pwned;'";
     const placed = eventOf('order.placed', { ...samples['order.placed'], userId: hostile });
-    const { requests } = sagaDetail(map, sagaOf([seenEvent(placed, nowMs) as SeenEvent]), orderUrl, nowMs);
+    const { requests } = sagaDetail(
+      map,
+      sagaOf([seenEvent(JSON.stringify(placed), nowMs) as SeenEvent]),
+      orderUrl,
+      nowMs,
+    );
     expect(requests[0]?.curl).to.include(`"userId":"x'\\'';touch /tmp/pwned;'\\''"`);
   });
 
@@ -159,6 +165,33 @@ describe('a saga that the observer folds', () => {
       'it was cancelled, but nothing has undone payment.completed',
     );
     expect(sagaOf(rolledBack).row(nowMs + 60_000).disagreement).to.equal(undefined);
+  });
+});
+
+describe('what the observer leaves out', () => {
+  it('is nothing up to 1,000 events a second; then whole sagas, one in two, four or eight', () => {
+    const sampler = new Sampler();
+    const ids = Array.from({ length: 8_000 }, (_, n) => orderId.slice(0, -4) + n.toString(16).padStart(4, '0'));
+    const kept = (count: number, atMs: number) => ids.slice(0, count).filter((id) => sampler.keeps(id, atMs));
+    expect(kept(500, 0)).to.have.length(500);
+    expect(kept(501, 500), 'as many as in the half second before').to.have.length(501);
+    const first = kept(4_000, 1_000);
+    expect(first).to.have.length(2_000);
+    expect(kept(4_000, 1_500)).to.deep.equal(ids.slice(0, 4_000).filter((_, n) => n % 8 === 0));
+    expect(kept(100, 60_000), 'after a pause').to.have.length(100);
+  });
+
+  it('is still counted, by what its text says first', () => {
+    const cancelled = eventOf('order.cancelled', {
+      ...samples['order.cancelled'],
+      userId: '","reason":"none","time":"x',
+    });
+    expect(glimpse('order.cancelled', JSON.stringify(cancelled))).to.deep.equal({
+      type: 'order.cancelled',
+      subject: orderId,
+      atMs: Date.UTC(2030, 0, 1),
+      reason: 'out_of_stock',
+    });
   });
 });
 
