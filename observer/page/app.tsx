@@ -29,7 +29,10 @@ export function App() {
   useEffect(() => {
     document.title = `${title} · Sagas, live`;
     // Whoever follows a link with the keyboard goes on in what it opened.
-    if (!first.current) main.current?.focus();
+    if (!first.current) {
+      scrollTo(0, 0);
+      main.current?.focus({ preventScroll: true });
+    }
     first.current = false;
   }, [title]);
   return (

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { SagaRow } from '../model/messages.ts';
 
 /** New sagas in one message. At ten messages a second, that is more than anybody can read. */
-const newRowsMax = 25;
+const newRowsMax = 12;
 /** Lines in one message, changes of known ones included. */
 const rowsMax = 500;
 const pastRowsMax = 1_000;

@@ -1,8 +1,8 @@
 // Under load, only a part of the sagas is looked at whole: an observer must not cost the system what it observes. The part
 // is chosen by order id, so that of each saga all events are kept or none.
 
-/** Events that are looked at whole in a second: some 250 sagas, many more than anybody can read. */
-const eventsPerSecondMax = 1_000;
+/** Events that are looked at whole in a second: some 125 sagas, many more than anybody can read. */
+const eventsPerSecondMax = 500;
 const periodMs = 500;
 
 export class Sampler {

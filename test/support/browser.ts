@@ -1,38 +1,21 @@
 // A real browser for the tests of the live page: Chromium as the machine has it. Where there is none, the tests say how to
 // get one and are skipped.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { chromiumArguments, chromiumPath, howToGetChromium } from '../../local/chromium.ts';
 
-const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/usr/bin/google-chrome-stable',
-  '/snap/bin/chromium',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-
-export const howToGet =
-  'no Chromium was found, so the live page is not tested: apt-get install chromium, or set CHROMIUM_PATH to a Chromium or Chrome';
-
-/** @throws Error when CHROMIUM_PATH names nothing */
-export function chromiumPath(): string | undefined {
-  const given = process.env['CHROMIUM_PATH'];
-  if (given && !existsSync(given)) throw new Error(`CHROMIUM_PATH=${given}: there is no such file`);
-  return given || places.find((path) => existsSync(path));
-}
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Skips the tests around it, with the reason, where there is no browser. */
 export async function launchBrowser(context: Mocha.Context): Promise<Browser> {
   const executablePath = chromiumPath();
   if (executablePath === undefined) {
-    console.log(`      SKIPPED: ${howToGet}`);
+    console.log(`      SKIPPED, the live page is not tested: no Chromium was found; ${howToGetChromium}`);
     return context.skip();
   }
-  // As root, in CI and in containers, Chromium has no sandbox; it opens nothing but our own page.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  return chromium.launch({ executablePath, args: [...chromiumArguments] });
 }
 
 /** A page that fails its test for every error that it reports itself. */
@@ -85,5 +68,3 @@ export class WatchedPage {
     if (this.errors.length > 0) throw new Error(`the page reported:\n${this.errors.join('\n')}`);
   }
 }
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
