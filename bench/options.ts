@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { UsageError } from '../local/usage-error.ts';
 import { fullPlan, type Plan, quickPlan } from './measure/plan.ts';
 
-export const sections = ['saturation', 'latency', 'failure', 'memory', 'growth'] as const;
+export const sections = ['saturation', 'latency', 'failure', 'memory', 'growth', 'overload'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {
@@ -28,7 +28,7 @@ same processes with a separate fsynced transaction, publish and ack for each mes
 Everything runs on this machine, with a broker of its own, and is removed afterwards.
 
   --quick          about two minutes; shows whether something broke, too short for figures
-  --only A,B       some of ${sections.join(', ')} (default: all; with --quick all but growth)
+  --only A,B       some of ${sections.join(', ')} (default: all but overload; with --quick not growth either)
   --json           the result as one JSON document on standard output
   --in-flight N    sagas in flight at saturation (256)
   --rounds N       how often measurements take turns (${fullPlan.rounds}; quick: ${quickPlan.rounds})
@@ -61,7 +61,9 @@ export function readOptions(args: readonly string[]): Options {
     plan: {
       ...base,
       ...(rounds === undefined ? {} : { rounds, latencyRounds: rounds, growthRounds: rounds }),
-      ...(seconds === undefined ? {} : { saturationS: seconds, latencyS: seconds, fsyncS: seconds, growthS: seconds }),
+      ...(seconds === undefined
+        ? {}
+        : { saturationS: seconds, latencyS: seconds, fsyncS: seconds, growthS: seconds, overloadS: seconds }),
       ...(memorySagas === undefined ? {} : { memorySagas }),
     },
   };
@@ -90,7 +92,9 @@ function parsed(args: readonly string[]) {
 }
 
 function sectionsIn(only: readonly string[] | undefined, quick: boolean): Section[] {
-  if (only === undefined) return sections.filter((section) => !quick || section !== 'growth');
+  // Overload takes minutes in which the machine can do nothing else.
+  if (only === undefined)
+    return sections.filter((section) => section !== 'overload' && (!quick || section !== 'growth'));
   const names = only.flatMap((list) => list.split(','));
   for (const name of names) {
     if (!(sections as readonly string[]).includes(name)) {

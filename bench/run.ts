@@ -8,6 +8,7 @@ import { measureFsyncs } from './measure/fsyncs.ts';
 import { measureGrowth } from './measure/growth.ts';
 import { measureLatency } from './measure/latency.ts';
 import { measureMemory, rssOf } from './measure/memory.ts';
+import { measureOverload } from './measure/overload.ts';
 import { measureSaturation, roughSaturation } from './measure/saturation.ts';
 import type { Options, Section } from './options.ts';
 import { describeMachine } from './report/machine.ts';
@@ -16,7 +17,10 @@ import { type OwnBroker, startOwnBroker } from './stage/own-broker.ts';
 import type { Stage } from './stage/stage.ts';
 import { startStage } from './stage/start-stage.ts';
 
-type Figures = Pick<BenchResult, 'messages' | 'saturation' | 'fsyncs' | 'latency' | 'failure' | 'memory' | 'growth'>;
+type Figures = Pick<
+  BenchResult,
+  'messages' | 'saturation' | 'fsyncs' | 'latency' | 'failure' | 'memory' | 'growth' | 'overload'
+>;
 
 /**
  * Everything that was started is stopped when it resolves or rejects.
@@ -98,6 +102,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
     : undefined;
   const failure = wants('failure') ? await measureFailurePath(bench, stage) : undefined;
   const memory = wants('memory') ? await measureMemory(bench, stage, rssAtStart) : undefined;
+  const overload = wants('overload') ? await measureOverload(bench, stage, bench.plan.overloadS) : undefined;
   const messages = messagesOf(stage.samples);
   await stage.stop();
   const growth = wants('growth') ? await measureGrowth(bench) : undefined;
@@ -109,6 +114,7 @@ async function measureSections(bench: Bench, sections: readonly Section[]): Prom
     ...(failure ? { failure } : {}),
     ...(memory ? { memory } : {}),
     ...(growth ? { growth } : {}),
+    ...(overload ? { overload } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 // What inventory-service does when something happens elsewhere. The screen to read first.
-import { emit } from '../shared/contract/choreography.ts';
+import { emit, isEvent } from '../shared/contract/choreography.ts';
+import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { ContradictoryEventError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Reservation, shortagesOf } from './reservation.ts';
@@ -38,6 +39,22 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
       return emit('inventory.released', { orderId, items: [...items] });
     },
   };
+}
+
+/**
+ * A payment that was handled before must be for the same goods as it was then.
+ * @throws ContradictoryEventError when it is not
+ */
+export function checkRepeated(store: InventoryStore, event: CloudEvent): void {
+  if (!isEvent(event, 'payment.completed')) return;
+  const { orderId, items } = event.data;
+  const known = store.reservation(orderId);
+  if (!known || known.status === 'voided' || lines(known.items) === lines(items)) return;
+  throw new ContradictoryEventError(`the payment of order ${orderId} was handled before, for other items`);
+}
+
+function lines(items: readonly { readonly productId: string; readonly qty: number }[]): string {
+  return JSON.stringify(items.map(({ productId, qty }) => [productId, qty]).sort());
 }
 
 /** The answer that was given before, for an order that has missed it. */

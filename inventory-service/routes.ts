@@ -5,6 +5,7 @@ import {
   Money,
   Name,
   OrderId,
+  OrderIdAsked,
   ProductUpdated,
   Quantity,
   quantityMax,
@@ -115,7 +116,7 @@ function productRoutes(store: InventoryStore): Route[] {
       summary: 'Add to the stock of a product',
       params: ProductPath,
       body: z.object({ qty: Quantity }).strict(),
-      idempotent: {},
+      idempotent: { owner: ({ params }) => params.productId },
       answers: { 201: { description: 'The product with its new stock.', schema: ProductView } },
       problems: {
         404: 'There is no such product.',
@@ -136,7 +137,7 @@ function reservationRoutes(store: InventoryStore): Route[] {
       path: '/reservations',
       operationId: 'listReservations',
       summary: 'Reservations of all orders, in the order of the order ids',
-      query: z.object({ limit: PageLimit, after: OrderId.optional() }).strict(),
+      query: z.object({ limit: PageLimit, after: OrderIdAsked.optional() }).strict(),
       answers: {
         200: {
           description: 'A page of reservations.',
@@ -161,7 +162,7 @@ function reservationRoutes(store: InventoryStore): Route[] {
       path: '/reservations/:orderId',
       operationId: 'getReservation',
       summary: 'The reservation of an order',
-      params: z.object({ orderId: OrderId }),
+      params: z.object({ orderId: OrderIdAsked }),
       answers: { 200: { description: 'The reservation.', schema: ReservationView } },
       problems: { 404: 'This service does not know the order.' },
       handle: ({ params: { orderId } }) => {

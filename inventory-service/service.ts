@@ -3,7 +3,7 @@ import { choreography } from '../shared/contract/choreography.ts';
 import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
-import { inventoryReactions } from './reactions.ts';
+import { checkRepeated, inventoryReactions } from './reactions.ts';
 import { InventoryStore, migrations } from './store.ts';
 
 export interface InventoryParts extends ServiceParts<'inventory-service'> {
@@ -17,6 +17,6 @@ export const inventoryService: ServiceDefinition<'inventory-service', InventoryP
   migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, ...migrations, runtimeSchema.journal],
   build(db) {
     const store = new InventoryStore(db);
-    return { store, reactions: inventoryReactions(store) };
+    return { store, reactions: inventoryReactions(store), repeated: (event) => checkRepeated(store, event) };
   },
 };

@@ -40,7 +40,7 @@ export function placeOrder(store: OrderStore, tx: Tx, { userId, items: asked, de
   const orderId = tx.newId();
   const deadlineAtMs = tx.nowMs + deadlineMs;
   const order = { orderId, userId, items, total, placedAtMs: tx.nowMs, deadlineAtMs };
-  store.insert(order);
+  store.insert(order, tx.steadyMs + deadlineMs);
   tx.publish(emit('order.placed', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }));
   return { ...order, status: 'pending', reason: undefined };
 }
@@ -87,7 +87,7 @@ export function cancelOrder(store: OrderStore, tx: Tx, orderId: string): Order {
     });
   }
   if (order.status === 'pending') return withdraw(store, tx, order, 'customer');
-  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.nowMs - askAgainPauseMs)
+  if (order.status === 'cancelling' && askedLastAtMs(store, order) <= tx.steadyMs - askAgainPauseMs)
     askAgain(store, tx, order);
   return order;
 }
@@ -103,6 +103,8 @@ export function meetDeadline(
   unreachable: (service: string) => boolean = () => false,
 ): void {
   const order = existing(store, orderId);
+  // A customer may have cancelled since it was found to be due: what they asked for is on its way already.
+  if ((store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY) > tx.steadyMs) return;
   if (order.status === 'pending') withdraw(store, tx, order, 'deadline');
   if (order.status !== 'cancelling') return;
   const awaited = awaitedBy(store.facts(orderId));
@@ -115,7 +117,7 @@ function withdraw(store: OrderStore, tx: Tx, order: Order, reason: 'customer' | 
   const { orderId, userId } = order;
   tx.publish(emit('order.withdrawn', { orderId, userId, reason }));
   const withdrawn = refreshStatus(store, order);
-  store.setDue(orderId, tx.nowMs + askAgainMs(1), 1);
+  store.setDue(orderId, tx.steadyMs + askAgainMs(1), 1);
   return withdrawn;
 }
 
@@ -131,7 +133,7 @@ function askAgain(store: OrderStore, tx: Tx, order: Order): void {
 /** Puts off the next time. Returns the number of the present one. */
 function askLater(store: OrderStore, tx: Tx, { orderId }: Order): number {
   const attempt = Math.max(1, store.asks(orderId)) + 1;
-  store.setDue(orderId, tx.nowMs + askAgainMs(attempt), attempt);
+  store.setDue(orderId, tx.steadyMs + askAgainMs(attempt), attempt);
   return attempt;
 }
 

@@ -74,7 +74,8 @@ export class OpenOrders {
     } catch (error) {
       this.#counting = false;
       this.#counted = undefined;
-      if (!isTransient(error)) throw error;
+      // Nobody asks any more once the database is closed.
+      if (this.#statistics.isReadable && !isTransient(error)) throw error;
     }
   }
 

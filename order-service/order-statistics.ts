@@ -13,11 +13,13 @@ export interface OpenOrder {
 }
 
 export class OrderStatistics {
+  readonly #db: Database;
   readonly #ended;
   readonly #open;
   readonly #factTimes;
 
   constructor(db: Database) {
+    this.#db = db;
     this.#ended = db.prepare<[], { status: OrderStatus; orders: number }>('SELECT status, orders FROM ended_orders');
     this.#open = db.prepare<[number, string, number], OpenOrder>(
       `SELECT order_id AS orderId, status, placed_at_ms AS placedAtMs, due_at_ms AS dueAtMs FROM orders
@@ -26,6 +28,11 @@ export class OrderStatistics {
     this.#factTimes = db.prepare<[string], Pick<Fact, 'type' | 'time'>>(
       'SELECT type, time FROM facts WHERE order_id = ?',
     );
+  }
+
+  /** False once the database is closed. */
+  get isReadable(): boolean {
+    return this.#db.open;
   }
 
   /** Number of the orders that were confirmed, and of those that were cancelled. */

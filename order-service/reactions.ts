@@ -1,8 +1,9 @@
 // What order-service does when something happens elsewhere. The screen to read first.
 // Every event becomes a fact about its order; what follows is read off the set of facts.
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/contract/choreography.ts';
-import type { PassedLine } from '../shared/contract/event-data.ts';
+import type { CloudEvent } from '../shared/contract/cloud-event.ts';
+import { Money, Name, PassedLine } from '../shared/contract/event-data.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { hasEnded, type Order, type OrderItem, type OrderStatus, placedAtMsOf, reasonOf, statusOf } from './order.ts';
@@ -20,7 +21,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     'payment.completed': (event) => {
       const known = store.order(event.subject);
       const { order } = addFact(store, event, known ?? recoverOrder(store, event));
-      agree(event, order, { userId: event.data.userId, amount: event.data.amount });
+      agree(event, order);
       return known ? 'noted' : 'recovered';
     },
 
@@ -90,11 +91,43 @@ function cancelledNow({ before, order }: Change): Emission<'order.cancelled'> | 
 }
 
 /** What another service says about an order must be what this one knows. */
-function agree(event: SagaEvent, order: Order, { userId, amount }: { userId: string; amount: number }): void {
-  if (userId === order.userId && amount === order.total) return;
-  throw new ContradictoryEventError(
-    `${event.type} names ${userId} and ${amount}; order ${order.orderId} is of ${order.userId} over ${order.total}`,
-  );
+function agree(event: EventOf<'payment.completed'>, order: Order): void {
+  const { userId, amount, items } = event.data;
+  if (userId !== order.userId || amount !== order.total) {
+    throw new ContradictoryEventError(
+      `${event.type} names ${userId} and ${amount}; order ${order.orderId} is of ${order.userId} over ${order.total}`,
+    );
+  }
+  if (lines(items) === lines(order.items)) return;
+  throw new ContradictoryEventError(`${event.type} names other items than order ${order.orderId} has`);
+}
+
+/** Which products, and how many of each; earlier versions passed on nothing else. */
+function lines(items: readonly { readonly productId: string; readonly qty: number }[]): string {
+  return JSON.stringify(items.map(({ productId, qty }) => [productId, qty]).sort());
+}
+
+/**
+ * An event that was handled before must be about the same customer, money and goods as it was then. The reason of a
+ * refusal may differ: a database that was put back decides again.
+ * @throws ContradictoryEventError when it is not
+ */
+export function checkRepeated(store: OrderStore, event: CloudEvent): void {
+  const fact = store.facts(event.subject).find(({ eventId }) => eventId === event.id);
+  if (!fact) return;
+  const [then, now] = [Deal.parse(fact.data), Deal.parse(event.data)];
+  const differs =
+    isOther(then.userId, now.userId) ||
+    isOther(then.amount, now.amount) ||
+    isOther(then.items && lines(then.items), now.items && lines(now.items));
+  if (differs) throw new ContradictoryEventError(`event ${event.id} was handled before with other data`);
+}
+
+/** What events about an order have in common, as far as they say it. */
+const Deal = z.object({ userId: Name, amount: Money, items: z.array(PassedLine) }).partial();
+
+function isOther<T>(then: T | undefined, now: T | undefined): boolean {
+  return then !== undefined && now !== undefined && then !== now;
 }
 
 /**

@@ -1,6 +1,6 @@
 // The routes of order-service, in the long form (/orders) and in the short one (/:userId/orders).
 import { z } from 'zod';
-import { Line, linesOf, Money, Name, OrderId } from '../shared/contract/event-data.ts';
+import { Line, linesOf, Money, Name, OrderIdAsked } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
 import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
@@ -37,10 +37,10 @@ const PlaceOrder = z
   .strict();
 
 const limit = z.coerce.number().int().min(1).max(100).default(20);
-const before = OrderId.optional().describe("For a user's orders: the `next` of the previous page.");
-const after = OrderId.optional().describe('For all orders: the `next` of the previous page.');
+const before = OrderIdAsked.optional().describe("For a user's orders: the `next` of the previous page.");
+const after = OrderIdAsked.optional().describe('For all orders: the `next` of the previous page.');
 
-const OrderPath = z.object({ orderId: OrderId });
+const OrderPath = z.object({ orderId: OrderIdAsked });
 const UserPath = z.object({ userId: Name });
 
 export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): Route[] {
@@ -48,8 +48,9 @@ export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): 
   const outcome = outcomes(node);
   return [
     ...placingRoutes(store, settings, outcome),
-    ...singleOrderRoutes(store, outcome),
+    // Before a single order: a user may be called `orders`, an order may not.
     ...listRoutes(store),
+    ...singleOrderRoutes(store, outcome),
     ...catalogueRoutes(store),
   ];
 }
@@ -86,7 +87,11 @@ type Wanted = Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefin
 function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome): Route[] {
   /** What both forms of placing an order share: they differ only in where they say what is wanted. */
   const placing = <P, B>(wantedOf: (request: HttpRequest<P, unknown, B>) => Wanted) => ({
-    idempotent: { scope: 'placeOrder', request: wantedOf },
+    idempotent: {
+      operation: 'placeOrder',
+      owner: (request: HttpRequest<P, unknown, B>) => wantedOf(request).userId,
+      request: wantedOf,
+    },
     waits: true as const,
     answers: {
       200: { description: 'The outcome, if the request asked to wait and it came in time.', schema: OrderView },

@@ -4,8 +4,9 @@ import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { meetDeadline } from './commands.ts';
+import { eraseCustomer } from './erasure.ts';
 import { OrderStatistics } from './order-statistics.ts';
-import { orderReactions } from './reactions.ts';
+import { checkRepeated, orderReactions } from './reactions.ts';
 import { migrations, OrderStore } from './store.ts';
 
 export interface OrderParts extends ServiceParts<'order-service'> {
@@ -36,6 +37,8 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       reactions: orderReactions(store),
       // For the timeline, which shows an order's own events beside those of others.
       published: (event) => void store.addFact(event),
+      repeated: (event) => checkRepeated(store, event),
+      erasing: [eraseCustomer(db)],
       deadlines: {
         nextAtMs: () => store.nextDueAtMs(),
         due: (nowMs, limit) => store.due(nowMs, limit),

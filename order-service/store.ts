@@ -189,10 +189,11 @@ export class OrderStore {
     );
   }
 
-  insert(order: Omit<Order, 'status' | 'reason'>): void {
+  /** @param dueAtMs when something has to be done about it, by Transaction.steadyMs. Left out: at its deadline. */
+  insert(order: Omit<Order, 'status' | 'reason'>, dueAtMs = order.deadlineAtMs): void {
     const { orderId, userId, items, total, placedAtMs, deadlineAtMs } = order;
     const previous = this.#lastOf.get(userId) ?? null;
-    this.#insert.run(orderId, userId, JSON.stringify(items), total, placedAtMs, deadlineAtMs, previous, deadlineAtMs);
+    this.#insert.run(orderId, userId, JSON.stringify(items), total, placedAtMs, deadlineAtMs, previous, dueAtMs);
     this.#putLast.run(userId, orderId);
   }
 

@@ -1,5 +1,6 @@
 // What payment-service does when something happens elsewhere. The screen to read first.
-import { emit } from '../shared/contract/choreography.ts';
+import { emit, isEvent } from '../shared/contract/choreography.ts';
+import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Charge, type Payment, refusalOf } from './payment.ts';
@@ -48,6 +49,20 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
       return refund(store, known, 'order.withdrawn', at.nowMs);
     },
   };
+}
+
+/**
+ * An order that was handled before must be of the same customer and over the same amount as it was then.
+ * @throws ContradictoryEventError when it is not
+ */
+export function checkRepeated(store: PaymentStore, event: CloudEvent): void {
+  if (!isEvent(event, 'order.placed')) return;
+  const { orderId, userId, total } = event.data;
+  const known = store.payment(orderId);
+  if (!known || known.status === 'voided' || (known.userId === userId && known.amount === total)) return;
+  throw new ContradictoryEventError(
+    `order ${orderId} was handled before, of ${known.userId} over ${known.amount}; now it is of ${userId} over ${total}`,
+  );
 }
 
 /** The answer that was given before, for an order that has missed it. */

@@ -1,6 +1,6 @@
 // The routes of payment-service: accounts, deposits, and what became of an order's payment.
 import { z } from 'zod';
-import { Money, Name, OrderId, PaymentRefusal, PositiveMoney } from '../shared/contract/event-data.ts';
+import { Money, Name, OrderId, OrderIdAsked, PaymentRefusal, PositiveMoney } from '../shared/contract/event-data.ts';
 import { isoTime } from '../shared/runtime/environment/clock.ts';
 import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
@@ -97,7 +97,7 @@ function accountRoutes(store: PaymentStore): Route[] {
       summary: 'Pay money into an account',
       params: AccountPath,
       body: z.object({ amount: PositiveMoney }).strict(),
-      idempotent: {},
+      idempotent: { owner: ({ params }) => params.userId },
       answers: { 201: { description: 'The account with its new balance.', schema: AccountView } },
       problems: {
         404: 'There is no such account.',
@@ -118,7 +118,7 @@ function orderPaymentRoutes(store: PaymentStore): Route[] {
       path: '/payments',
       operationId: 'listPayments',
       summary: 'Payments of all orders, in the order of the order ids',
-      query: z.object({ limit: PageLimit, after: OrderId.optional() }).strict(),
+      query: z.object({ limit: PageLimit, after: OrderIdAsked.optional() }).strict(),
       answers: {
         200: {
           description: 'A page of payments.',
@@ -139,7 +139,7 @@ function orderPaymentRoutes(store: PaymentStore): Route[] {
       path: '/payments/:orderId',
       operationId: 'getPayment',
       summary: 'The payment of an order',
-      params: z.object({ orderId: OrderId }),
+      params: z.object({ orderId: OrderIdAsked }),
       answers: { 200: { description: 'The payment.', schema: PaymentView } },
       problems: { 404: 'This service does not know the order.' },
       handle: ({ params: { orderId } }) => {

@@ -3,7 +3,8 @@ import { choreography } from '../shared/contract/choreography.ts';
 import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
-import { paymentReactions } from './reactions.ts';
+import { eraseAccount, erasePayments } from './erasure.ts';
+import { checkRepeated, paymentReactions } from './reactions.ts';
 import { migrations, PaymentStore } from './store.ts';
 
 export interface PaymentParts extends ServiceParts<'payment-service'> {
@@ -17,6 +18,11 @@ export const paymentService: ServiceDefinition<'payment-service', PaymentParts> 
   migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, ...migrations, runtimeSchema.journal],
   build(db) {
     const store = new PaymentStore(db);
-    return { store, reactions: paymentReactions(store) };
+    return {
+      store,
+      reactions: paymentReactions(store),
+      repeated: (event) => checkRepeated(store, event),
+      erasing: [eraseAccount(db), erasePayments(db)],
+    };
   },
 };

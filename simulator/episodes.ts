@@ -41,11 +41,11 @@ const episodes: readonly Episode[] = [
   { kind: 'crash-loop',          perOrders: 1_000, least: 2, prepare: crashLoop },
   { kind: 'power-loss',          perOrders: 2_000, least: 1, prepare: powerLoss },
   { kind: 'power-loss',          perOrders: 40,    least: 1, prepare: checkpoint, checkpoints: true },
-  { kind: 'connection-cut',      perOrders: 300,   least: 4, prepare: connectionCut },
+  { kind: 'connection-cut',      perOrders: 150,   least: 8, prepare: connectionCut },
   { kind: 'broker-restart',      perOrders: 2_000, least: 1, prepare: brokerRestart },
   { kind: 'blocked',             perOrders: 2_000, least: 1, prepare: blocked },
   { kind: 'away',                perOrders: 4_000, least: 1, prepare: away },
-  { kind: 'put-back',            perOrders: 700,   least: serviceNames.length, prepare: putBack },
+  { kind: 'put-back',            perOrders: 350,   least: 2 * serviceNames.length, prepare: putBack },
   { kind: 'database-full',       perOrders: 1_500, least: 2, prepare: disk('database-full', (db, on) => db.full(on)) },
   { kind: 'database-read-only',  perOrders: 1_500, least: 2, prepare: disk('database-read-only', (db, on) => db.readOnly(on)) },
   { kind: 'database-busy',       perOrders: 1_500, least: 2, prepare: disk('database-busy', (db, on) => db.lock(on)) },
@@ -121,7 +121,10 @@ function checkpoint(world: World, random: Random) {
 
 function connectionCut(world: World, random: Random) {
   return () => {
-    if (any(world, random).cut(random.pick(['publisher', 'consumer', 'both']))) world.faults.add('connection-cut');
+    const which = random.pick(['publisher', 'consumer', 'both', 'at publish', 'at publish'] as const);
+    const service = any(world, random);
+    const cut = which === 'at publish' ? service.cutAtPublish() : service.cut(which);
+    if (cut) world.faults.add('connection-cut');
   };
 }
 
@@ -150,12 +153,25 @@ function away(world: World, random: Random) {
   };
 }
 
-/** Every service in turn, from a snapshot that is some hundred orders old. */
+/**
+ * Every service in turn, from a snapshot that is some hundred orders old. Of the older ones, others have compared journals
+ * beyond the snapshot.
+ */
 function putBack({ allServices, putBacks, schedule, faults }: World, random: Random) {
   return (index: number) => {
     const service = allServices[index % allServices.length] as SimService;
     const snapshot = putBacks.snapshot(service);
-    schedule.after(random.pick([random.between(50, 500), random.between(500, 10_000)]), () => {
+    const compared = random.chance(0.5);
+    const ageMs = compared
+      ? random.between(8_000, 20_000)
+      : random.pick([random.between(50, 500), random.between(500, 10_000)]);
+    // Once to see the end of a journal, and once when what was there has had the time to arrive.
+    for (const atMs of compared ? [1_000, 7_000] : []) {
+      schedule.after(atMs, () => {
+        for (const { node } of allServices) node?.reconciliation.request();
+      });
+    }
+    schedule.after(ageMs, () => {
       if (!faults.active) return;
       faults.add('put-back');
       service.crash('put back');
@@ -185,11 +201,16 @@ function clockJump(world: World, random: Random) {
   };
 }
 
-function unroutable({ broker, schedule }: World, random: Random) {
+/** Now and then its publisher crashes meanwhile: what the broker has not taken must be published by the next process. */
+function unroutable({ broker, schedule, faults, allServices }: World, random: Random) {
   return () => {
     const route = random.pick(broker.routes);
     broker.unbind(route);
-    schedule.after(random.between(1_000, 15_000), () => broker.bind(route));
+    const durationMs = random.between(1_000, 15_000);
+    schedule.after(durationMs, () => broker.bind(route));
+    const publisher = allServices.find(({ name }) => route.startsWith(`${exchangeOf(name)}/`));
+    if (!publisher || !faults.on('crash') || random.chance(0.5)) return;
+    schedule.after(random.between(1_000, durationMs), () => faults.active && publisher.crash('between steps'));
   };
 }
 
@@ -248,13 +269,15 @@ function poison(world: World, random: Random) {
     const kind = poisonKinds[index % poisonKinds.length] ?? 'empty';
     const messageId = `poison-${world.poison.size + 1}`;
     world.faults.add(`poison ${kind}`);
+    const bytes = poisonOf(kind, random);
     world.poison.set(messageId, kind);
+    world.poisonBodies.set(messageId, bytes.body);
     world.broker.inject(queueOf(name), {
       exchange: exchangeOf(name),
       routingKey: 'order.placed',
       messageId,
       mandatory: true,
-      ...poisonOf(kind, random),
+      ...bytes,
     });
   };
 }

@@ -6,7 +6,7 @@ import { silentLog } from '../shared/runtime/environment/log.ts';
 import type { BusListener, OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import { SimDatabase } from './environment/sim-database.ts';
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutants/mutant.ts';
 
 export type Table = readonly [name: string, rows: readonly unknown[][]];
 /** Everything in a database. A table that has not changed is the same object as before. */
@@ -72,6 +72,7 @@ export class Host {
   boot(): void {
     const clock: Clock = {
       nowMs: this.#options.nowMs,
+      steadyMs: this.#options.nowMs,
       newId: this.#options.newId,
       soon: (run) => void this.#todo.push({ afterMs: 0, run }),
       after: (afterMs, run) => {

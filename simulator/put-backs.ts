@@ -2,7 +2,10 @@
 // was lost with the snapshot is noted, since only that may disagree afterwards.
 import type { Database } from '../shared/runtime/storage/database.ts';
 import type { PutBackEvidence } from './checks/evidence.ts';
+import type { ModelChecks } from './checks/model-checks.ts';
 import type { SimService } from './environment/sim-service.ts';
+import type { ShopModel } from './model/shop-model.ts';
+import type { Committed } from './model/work-log.ts';
 import type { Answers, Sums } from './workload/answers.ts';
 
 /** A database as it was, and what people had been answered by then. */
@@ -10,14 +13,20 @@ export interface Snapshot {
   readonly service: SimService;
   readonly bytes: Buffer;
   readonly sums: readonly { readonly sums: Sums; readonly answered: number }[];
+  /** Works that it holds. */
+  readonly works: readonly Committed[];
 }
 
 export class PutBacks {
   readonly all: PutBackEvidence[] = [];
   readonly #answers: Answers;
+  readonly #model: ShopModel;
+  readonly #checks: ModelChecks;
   readonly #services: () => readonly SimService[];
 
-  constructor(answers: Answers, services: () => readonly SimService[]) {
+  constructor(answers: Answers, services: () => readonly SimService[], model: ShopModel, checks: ModelChecks) {
+    this.#model = model;
+    this.#checks = checks;
     this.#answers = answers;
     this.#services = services;
   }
@@ -27,18 +36,20 @@ export class PutBacks {
     const ofService =
       service.name === 'payment-service' ? [paidIn] : service.name === 'inventory-service' ? [broughtIn] : [];
     const sums = ofService.map((one) => ({ sums: one, answered: one.answered }));
-    return { service, bytes: service.database.snapshot(), sums };
+    return { service, bytes: service.database.snapshot(), sums, works: this.#model.logs[service.name].snapshot() };
   }
 
   /** The service must not be running. */
-  putBack({ service, bytes, sums }: Snapshot, atMs: number): void {
-    const before = contentsOf(service.database.db);
-    const eventsBefore = eventIdsOf(service.database.db);
+  putBack({ service, bytes, sums, works }: Snapshot, atMs: number): void {
+    this.#checks.beforePutBack(service.name);
+    const lostSubjects = this.#model.logs[service.name].putBack(works);
+    const before = subjectsIn(service.database.db);
     service.database.putBack(bytes);
     const { db } = service.database;
-    const eventsNow = new Set(eventIdsOf(db));
-    for (const eventId of eventsBefore) if (!eventsNow.has(eventId)) this.#answers.lost.add(eventId);
-    for (const subject of lostSubjects(before, contentsOf(db))) this.#answers.lost.add(subject);
+    const after = subjectsIn(db);
+    const { lost } = this.#answers;
+    for (const [eventId, subject] of before) if (!after.has(eventId)) lost.add(eventId).add(subject);
+    for (const subject of lostSubjects) lost.add(subject);
     for (const { sums: now, answered } of sums) {
       // What was answered since then may be in the database or not.
       now.unanswered += now.answered - answered;
@@ -53,40 +64,10 @@ export class PutBacks {
   }
 }
 
-/** Rows by table, each with the order or product that it is about. */
-type Contents = ReadonlyMap<string, string>;
-
-/** Every row that is about one order or one product, and the events in the journal. */
-function contentsOf(db: Database): Contents {
-  const tables = db.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
-  const contents = new Map<string, string>();
-  for (const table of tables) {
-    const subject = subjectColumnOf(db, table);
-    if (!subject) continue;
-    for (const row of db.prepare<[], Record<string, unknown>>(`SELECT * FROM ${table}`).iterate()) {
-      if (row[subject] !== null) contents.set(`${table} ${textOf(row)}`, String(row[subject]));
-    }
-  }
-  return contents;
-}
-
-function eventIdsOf(db: Database): string[] {
-  return db.prepare<[], string>('SELECT lower(hex(event_id)) FROM journal').pluck().all();
-}
-
-function subjectColumnOf(db: Database, table: string): string | undefined {
-  const columns = db.prepare<[string], string>('SELECT name FROM pragma_table_info(?)').pluck().all(table);
-  if (table === 'products' || table === 'catalogue' || table === 'customers') return undefined;
-  return ['order_id', 'subject'].find((column) => columns.includes(column));
-}
-
-function textOf(row: Record<string, unknown>): string {
-  return JSON.stringify(row, (key, value) => (key === 'body' ? undefined : value));
-}
-
-/** Orders and products of which a row is gone or has gone back to what it was. */
-function lostSubjects(before: Contents, after: Contents): string[] {
-  return [...before].filter(([row]) => !after.has(row)).map(([, subject]) => subject);
+/** The order or product that each entry of a journal is about, by event id. */
+function subjectsIn(db: Database): Map<string, string> {
+  const rows = db.prepare<[], [string, string]>('SELECT lower(hex(event_id)), subject FROM journal').raw().all();
+  return new Map(rows);
 }
 
 function cursorOf({ database }: SimService, publisher: string) {

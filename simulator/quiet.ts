@@ -17,6 +17,8 @@ export function endFaults({ faults, broker, brokenReactions, restarts, allServic
   broker.bindAll();
   broker.start();
   broker.block(false);
+  // What waits for something unknown holds its place for two minutes: one place would take hours.
+  broker.widenPrefetch();
   brokenReactions.repairAll();
   restarts.reset();
   for (const service of allServices) {

@@ -15,6 +15,8 @@ export const raceNames = [
   'deadline passed',
   'some lines in stock, others not: none set aside',
   'the last units went to some of many',
+  'the balance was exactly enough',
+  'the balance was one too few',
   'paid and reserved, then withdrawn',
   'request repeated after a crash, with its key',
   'request answered 503, and repeated',
@@ -32,6 +34,7 @@ export function countOutcomes(services: readonly SimService[], counter: Counter)
 /** Races that can be seen in the databases at the end. */
 export function namedRaces(services: SimServices, { accepted }: Pick<Answers, 'accepted'>): [string, number][] {
   const order = services['order-service'].database.db;
+  const payment = services['payment-service'].database.db;
   const inventory = services['inventory-service'].database.db;
   const count = (db: typeof order, sql: string) => db.prepare<[], number>(sql).pluck().get() ?? 0;
   return [
@@ -50,6 +53,21 @@ export function namedRaces(services: SimServices, { accepted }: Pick<Answers, 'a
     [
       'the last units went to some of many',
       count(inventory, "SELECT count(*) FROM movements WHERE kind = 'reserve' AND stock_after = 0"),
+    ],
+    [
+      'the balance was exactly enough',
+      count(
+        payment,
+        "SELECT count(*) FROM ledger WHERE kind = 'charge' AND balance_after = 0 AND user_id LIKE 'edge-%'",
+      ),
+    ],
+    [
+      'the balance was one too few',
+      count(
+        payment,
+        `SELECT count(*) FROM payments JOIN accounts USING (user_id)
+         WHERE status = 'failed' AND reason = 'insufficient_funds' AND balance = amount - 1 AND user_id LIKE 'edge-%'`,
+      ),
     ],
     [
       'paid and reserved, then withdrawn',

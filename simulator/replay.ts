@@ -1,6 +1,8 @@
 // Replay: after the end, dead letters, duplicates from days ago and every event ever published are delivered again.
 // Nothing may change.
-import { checkPromises } from './checks/check-promises.ts';
+import { cloudEventBatchContentType, encodeBatch } from '../shared/contract/cloud-event.ts';
+import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
+import { checkMessages } from './checks/check-promises.ts';
 import { repeatedAnswers } from './checks/repeated-answers.ts';
 import { digestOf } from './digest.ts';
 import type { Violation } from './environment/violation.ts';
@@ -9,6 +11,7 @@ import type { World } from './world.ts';
 
 const dayMs = 24 * 3_600_000;
 const replayMsMax = 600_000;
+const batchMax = 50;
 
 export function replayEverything(world: World): Violation[] {
   const { schedule, published, history, allServices } = world;
@@ -35,7 +38,32 @@ export function replayEverything(world: World): Violation[] {
     const text = `what came again led to ${added.length} events, such as ${last.routingKey}`;
     return [{ promise: 'P6', subject: last.correlationId ?? '', text }];
   }
-  return checkPromises(world.evidence());
+  return checkMessages(world.evidence());
+}
+
+/** A few alone, most of them in batches, as after a time under load. */
+function inBatches(events: readonly OutgoingMessage[]): OutgoingMessage[] {
+  const alone = Math.ceil(events.length / 10);
+  const byRoute = new Map<string, OutgoingMessage[]>();
+  for (const event of events.slice(alone)) {
+    const known = byRoute.get(event.routingKey);
+    if (known) known.push(event);
+    else byRoute.set(event.routingKey, [event]);
+  }
+  const batches = [...byRoute.values()].flatMap((sameRoute) =>
+    Array.from({ length: Math.ceil(sameRoute.length / batchMax) }, (_, index) =>
+      batchOf(sameRoute.slice(index * batchMax, (index + 1) * batchMax)),
+    ),
+  );
+  return [...events.slice(0, alone), ...batches];
+}
+
+function batchOf(events: readonly OutgoingMessage[]): OutgoingMessage {
+  const [first] = events;
+  if (!first) throw new Error('a batch without events');
+  if (events.length === 1) return first;
+  const body = encodeBatch(events.map((event) => event.body));
+  return { ...first, body, contentType: cloudEventBatchContentType, correlationId: undefined };
 }
 
 function deliverAgain(world: World): void {
@@ -57,6 +85,6 @@ function deliverAgain(world: World): void {
   }
   if (faults.kinds.has('replay')) {
     faults.add('replay', events.length);
-    for (const event of random.shuffle(events)) broker.route(event);
+    for (const message of random.shuffle(inBatches(random.shuffle(events)))) broker.route(message);
   }
 }

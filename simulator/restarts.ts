@@ -45,9 +45,15 @@ export class Restarts {
       this.crashLoop(service, left - 1);
       delayMs = 5;
     }
-    const downForMs = this.#downUntil(name) - this.#schedule.nowMs;
-    this.#schedule.after(Math.max(delayMs, downForMs), () => {
-      if (this.#schedule.nowMs >= this.#downUntil(name)) service.boot();
+    this.#bootAfter(service, delayMs);
+  }
+
+  /** Later, if something keeps it down by then. */
+  #bootAfter(service: SimService, delayMs: number): void {
+    this.#schedule.after(delayMs, () => {
+      const downForMs = this.#downUntil(service.name) - this.#schedule.nowMs;
+      if (downForMs > 0) this.#bootAfter(service, downForMs);
+      else service.boot();
     });
   }
 

@@ -2,7 +2,7 @@
 import type { Evidence } from './checks/evidence.ts';
 import type { FaultKind } from './environment/faults.ts';
 import type { Violation } from './environment/violation.ts';
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutants/mutant.ts';
 
 export interface RunOptions {
   readonly seed: number;

@@ -1,6 +1,6 @@
 // A thread that runs simulations, one after another, for parallel.ts.
 import { parentPort } from 'node:worker_threads';
-import { mutants } from './mutants.ts';
+import { mutants } from './mutants/all-mutants.ts';
 import type { RunOptions } from './run.ts';
 import { simulate } from './simulation.ts';
 

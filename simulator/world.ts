@@ -5,7 +5,9 @@ import { queueOf } from '../shared/contract/topology.ts';
 import type { JournalReader } from '../shared/runtime/messaging/journal-queries.ts';
 import { BrokenReactions } from './broken-reactions.ts';
 import type { Evidence } from './checks/evidence.ts';
+import { ModelChecks } from './checks/model-checks.ts';
 import { holdUntilDeadline } from './deadline-tie.ts';
+import { Ability } from './environment/ability.ts';
 import { SimBroker } from './environment/broker.ts';
 import { DeadLetters } from './environment/dead-letters.ts';
 import { Counter, Faults } from './environment/faults.ts';
@@ -17,7 +19,8 @@ import { journalReader } from './environment/sim-journals.ts';
 import { FailpointSignal, SimService } from './environment/sim-service.ts';
 import type { SimServices } from './environment/sim-services.ts';
 import { isHandled } from './handled.ts';
-import type { Mutant } from './mutants.ts';
+import { ShopModel } from './model/shop-model.ts';
+import type { Mutant } from './mutants/mutant.ts';
 import { PublishedEvents } from './published-events.ts';
 import { PutBacks } from './put-backs.ts';
 import { Restarts } from './restarts.ts';
@@ -39,9 +42,13 @@ export class World {
   readonly allServices: readonly SimService[];
   /** Kinds of the poison messages that were sent, by message id. */
   readonly poison = new Map<string, Poison>();
+  readonly poisonBodies = new Map<string, Buffer>();
   readonly deadLetters: DeadLetters;
   readonly workload: Workload;
   readonly putBacks: PutBacks;
+  readonly model: ShopModel;
+  readonly modelChecks: ModelChecks;
+  readonly #publishing = perService(() => new Ability());
 
   constructor(options: RunOptions, beforeOrder: (index: number) => void) {
     this.random = new Random(options.seed, 'simulation');
@@ -52,6 +59,7 @@ export class World {
     this.restarts = new Restarts(this.schedule, this.faults, this.random);
     this.brokenReactions = new BrokenReactions(this.faults);
     this.published = new PublishedEvents(this.schedule, this.history, this.races);
+    this.model = new ShopModel(() => this.schedule.nowMs);
     this.allServices = serviceDefinitions.map((definition) => this.#service(definition, options.mutant));
     this.services = Object.fromEntries(this.allServices.map((service) => [service.name, service])) as never;
     this.deadLetters = new DeadLetters({
@@ -62,27 +70,58 @@ export class World {
       brokenReactions: this.brokenReactions.everBroken,
       isHandled: (service, eventId) => isHandled(this.services[service].database.db, eventId),
     });
-    const { services, schedule, faults, races, history } = this;
+    const { services, schedule, faults, races, history, model } = this;
     const random = this.random.stream('people');
-    const { orders } = options;
-    this.workload = new Workload({ orders, services, schedule, random, faults, races, history, beforeOrder });
-    this.putBacks = new PutBacks(this.workload.answers, () => this.allServices);
+    const { orders, mutant } = options;
+    const given = mutant?.transaction?.bind(mutant);
+    this.workload = new Workload({
+      orders,
+      services,
+      schedule,
+      random,
+      faults,
+      races,
+      history,
+      model,
+      beforeOrder,
+      given,
+    });
+    this.modelChecks = new ModelChecks({
+      model,
+      database: (name) => this.services[name].database.db,
+      published: this.published.byId,
+      takenAtMs: this.published.takenAtMs,
+      publishing: this.#publishing,
+      withdrawing: () => this.services['order-service'].working,
+      nowMs: () => this.schedule.nowMs,
+      deadLetters: () => this.deadLetters.all(),
+      pruned: options.mutant?.retentionMs !== undefined,
+    });
+    this.putBacks = new PutBacks(this.workload.answers, () => this.allServices, model, this.modelChecks);
     this.broker.interference = {
-      taken: (message) => this.published.taken(message),
+      taken: (message, routed) => this.published.taken(message, routed),
+      canPublish: (owner, can) => this.#publishingOf(owner)?.set(can, schedule.nowMs),
+      refused: (owner, { routingKey }) => this.#publishingOf(owner)?.setback(routingKey, schedule.nowMs),
       holdUntilMs: (queue, copy) => holdUntilDeadline(this, queue, copy),
     };
+  }
+
+  #publishingOf(owner: string): Ability | undefined {
+    const name = serviceNames.find((one) => queueOf(one) === owner);
+    return name && this.#publishing[name];
   }
 
   #service(definition: SagaService, mutant: Mutant | undefined): SimService {
     const { name } = definition;
     const bugged = mutant?.definition?.(definition) ?? definition;
-    const service: SimService = new SimService(this.brokenReactions.breakable(bugged), {
+    const service: SimService = new SimService(this.brokenReactions.breakable(this.model.noting(bugged)), {
       schedule: this.schedule,
       random: this.random.stream(`ids of ${name}`),
       broker: this.broker,
       history: this.history,
       hook: mutant?.statements?.(name),
       wrapBus: mutant?.bus && ((bus) => mutant.bus?.(bus, name, this.random) ?? bus),
+      transition: (what) => this.model.logs[name].transition(what),
       opened: (database) => mutant?.opened?.(database, name),
       journals: (process) => this.#journals(process, mutant),
       retentionMs: mutant?.retentionMs,
@@ -134,7 +173,9 @@ export class World {
       putBackReports: this.allServices.flatMap(({ putBackReports }) => putBackReports),
       lost: this.workload.answers.lost,
       poison: this.poison,
+      poisonBodies: this.poisonBodies,
       brokenReactions: this.brokenReactions.everBroken,
+      model: this.modelChecks,
     };
   }
 }

@@ -27,7 +27,9 @@ export class HttpClient {
   send(request: string, answered: Answered): void {
     const connection = this.#idle.pop() ?? this.#open();
     if (connection) this.#write(connection, request, answered);
-    else this.#queue.push({ request, answered });
+    else if (this.#queue.length < this.#connectionsMax) this.#queue.push({ request, answered });
+    // Whoever offers far more than is taken must not pile it up either.
+    else setImmediate(answered, 0, '');
   }
 
   #open(): Connection | undefined {

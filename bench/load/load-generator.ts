@@ -14,8 +14,8 @@ import { type Ended, subscribeToEnds } from './saga-ends.ts';
 import type { SampleMessage } from './saga-messages.ts';
 import { type StartSaga, startByHttp, startByPublishing } from './saga-starts.ts';
 
-/** Most HTTP connections; each has one request at a time. */
-const connectionsMax = 256;
+/** Most HTTP connections; each has one request at a time. More than the services take on at once. */
+const connectionsMax = 6_000;
 
 const settings = await new Promise<LoadGeneratorSettings>((resolve) => process.once('message', resolve));
 // Without the parent there is no reader for the result.

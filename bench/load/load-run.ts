@@ -107,7 +107,9 @@ export class LoadRun implements LoopTarget {
 
   allLaunched(): void {
     this.#allLaunched = true;
-    setTimeout(() => this.#finish(), drainMs).unref();
+    const { load } = this.#options;
+    const waitMs = load.kind === 'open' && load.drainS !== undefined ? load.drainS * 1_000 : drainMs;
+    setTimeout(() => this.#finish(), waitMs).unref();
     this.#finishIfDone();
   }
 

@@ -30,6 +30,8 @@ export interface OpenLoad extends AnyLoad {
   readonly kind: 'open';
   readonly ratePerS: number;
   readonly seconds: number;
+  /** How long sagas are waited for at the end. Left out: long enough for all. */
+  readonly drainS?: number;
 }
 
 /** A fixed number of sagas is in flight: each that ends makes room for the next. For saturation only. */

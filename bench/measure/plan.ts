@@ -16,6 +16,7 @@ export interface Plan {
   readonly memorySagas: number;
   /** How long the services are left idle before memory is read once more. */
   readonly idleS: number;
+  readonly overloadS: number;
   readonly growthRounds: number;
   readonly growthS: number;
   readonly growthOrders: number;
@@ -35,6 +36,7 @@ export const fullPlan: Plan = {
   fsyncS: 10,
   memorySagas: 200_000,
   idleS: 5,
+  overloadS: 60,
   growthRounds: 3,
   growthS: 15,
   growthOrders: 1_000_000,
@@ -53,6 +55,7 @@ export const quickPlan: Plan = {
   fsyncS: 2,
   memorySagas: 5_000,
   idleS: 1,
+  overloadS: 10,
   growthRounds: 1,
   growthS: 4,
   growthOrders: 50_000,

@@ -4,6 +4,7 @@ import { fsyncReport } from './fsync-report.ts';
 import { growthReport } from './growth-report.ts';
 import { latencyReport } from './latency-report.ts';
 import { memoryReport } from './memory-report.ts';
+import { overloadReport } from './overload-report.ts';
 import type { BenchResult } from './result.ts';
 import { saturationReport } from './saturation-report.ts';
 
@@ -17,6 +18,7 @@ export function reportOf(result: BenchResult): string {
     result.failure && latencyReport('POST → cancelled (refused stock, refunded)', result.failure.latency),
     result.memory && memoryReport(result.memory),
     result.growth && growthReport(result.growth),
+    result.overload && overloadReport(result.overload),
   ];
   return `${parts.filter((part) => part !== undefined).join('\n\n')}\n`;
 }

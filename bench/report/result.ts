@@ -5,6 +5,7 @@ import type { FsyncResult } from '../measure/fsyncs.ts';
 import type { GrowthResult } from '../measure/growth.ts';
 import type { LatencyResult } from '../measure/latency.ts';
 import type { MemoryResult } from '../measure/memory.ts';
+import type { OverloadResult } from '../measure/overload.ts';
 import type { SaturationResult } from '../measure/saturation.ts';
 import type { Machine } from './machine.ts';
 
@@ -26,6 +27,7 @@ export interface BenchResult {
   readonly failure?: { readonly saturation: SaturationResult; readonly latency: readonly LatencyResult[] };
   readonly memory?: MemoryResult;
   readonly growth?: readonly GrowthResult[];
+  readonly overload?: OverloadResult;
 }
 
 export function messagesOf(samples: SampleMessages): BenchResult['messages'] {

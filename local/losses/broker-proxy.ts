@@ -68,6 +68,11 @@ export class BrokerProxy {
     });
   }
 
+  /** Cuts every connection. */
+  cutAll(): void {
+    for (const connection of this.#connections) end(connection);
+  }
+
   async stop(): Promise<void> {
     this.#onDelivery = undefined;
     const closed = once(this.#server, 'close');

@@ -19,6 +19,8 @@ export interface StageOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Compiled main files, from dist/, in place of the services' own. */
   readonly mains?: Readonly<Partial<Record<ServiceName, string>>>;
+  /** Folders of databases that are not in the stage's own. */
+  readonly dataDirs?: Readonly<Partial<Record<ServiceName, string>>>;
 }
 
 const LogLine = z.looseObject({ level: z.number(), msg: z.string() });
@@ -42,7 +44,7 @@ export class Stage {
   #stopped = false;
 
   private constructor(options: StageOptions, proxy: BrokerProxy, virtualHost: string, ports: PerService<number>) {
-    const { broker, env, mains } = options;
+    const { broker, env, mains, dataDirs } = options;
     this.broker = broker;
     this.proxy = proxy;
     this.virtualHost = virtualHost;
@@ -53,7 +55,7 @@ export class Stage {
         service,
         ...(main === undefined ? {} : { main }),
         amqpUrl: proxy.urlFor(broker.url, virtualHost),
-        dataDir: this.#dataDir,
+        dataDir: dataDirs?.[service] ?? this.#dataDir,
         port: ports[service],
         env: { ...serviceAddresses(ports), ...env },
         onLine: (line) => this.#note(service, line),

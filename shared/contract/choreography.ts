@@ -82,3 +82,8 @@ export type Outcome<S extends ServiceName, T extends EventType> = OutcomeIn<C, S
 export function emit<T extends EventType>(type: T, data: DataOf<T>): { readonly type: T; readonly data: DataOf<T> } {
   return { type, data };
 }
+
+/** Whether an event that was read by the contract is of this type. */
+export function isEvent<T extends EventType>(event: CloudEvent, type: T): event is EventOf<T> {
+  return event.type === type;
+}

@@ -21,6 +21,8 @@ export const Name = z
     'must be 1 to 64 letters, digits or . _ ~ @ -, with a letter or digit at both ends',
   );
 export const OrderId = z.uuid();
+/** As somebody may write it in a request: capitals make no other id. */
+export const OrderIdAsked = z.uuid().toLowerCase();
 
 export const Line = z.object({ productId: Name, qty: Quantity });
 export const PricedLine = Line.extend({ unitPrice: Money });

@@ -62,6 +62,8 @@ const EnvelopeShape = z.object({
 export type Decoded = ({ readonly event: CloudEvent } | { readonly error: UnreadableEventError }) & {
   /** The bytes of just that, for the dead-letter queue. */
   bytes(): Buffer;
+  /** Of those bytes: an element of a batch is an event like any other, also when it is the only one. */
+  readonly contentType: string;
 };
 
 /**
@@ -69,9 +71,9 @@ export type Decoded = ({ readonly event: CloudEvent } | { readonly error: Unread
  * @param contentType the AMQP property
  */
 export function decodeMessage(body: Buffer, contentType: string | undefined, contract: Choreography): Decoded[] {
-  const whole = () => body;
+  const whole = { bytes: () => body, contentType: contentType ?? 'application/octet-stream' };
   const refusal = boundsRefusal(body);
-  if (refusal) return [{ error: refusal, bytes: whole }];
+  if (refusal) return [{ error: refusal, ...whole }];
   if (mediaType(contentType) !== cloudEventBatchContentType) {
     return [attempt(() => decodeEvent(body, contentType, contract), whole)];
   }
@@ -87,13 +89,13 @@ export function decodeMessage(body: Buffer, contentType: string | undefined, con
       );
     }
     return batch.map((value: unknown) =>
-      attempt(
-        () => readEvent(value, contract),
-        () => Buffer.from(JSON.stringify(value)),
-      ),
+      attempt(() => readEvent(value, contract), {
+        bytes: () => Buffer.from(JSON.stringify(value)),
+        contentType: cloudEventContentType,
+      }),
     );
   } catch (error) {
-    if (error instanceof UnreadableEventError) return [{ error, bytes: whole }];
+    if (error instanceof UnreadableEventError) return [{ error, ...whole }];
     throw error;
   }
 }
@@ -127,11 +129,11 @@ function isDeeperThan(json: Buffer, max: number): boolean {
 }
 const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = Buffer.from('"\\[]{}');
 
-function attempt(read: () => CloudEvent, bytes: () => Buffer): Decoded {
+function attempt(read: () => CloudEvent, raw: Pick<Decoded, 'bytes' | 'contentType'>): Decoded {
   try {
-    return { event: read(), bytes };
+    return { event: read(), ...raw };
   } catch (error) {
-    if (error instanceof UnreadableEventError) return { error, bytes };
+    if (error instanceof UnreadableEventError) return { error, ...raw };
     throw error;
   }
 }

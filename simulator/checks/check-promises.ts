@@ -35,13 +35,20 @@ const checks: Readonly<Record<PromiseId, Check>> = {
 /** At most this many violations of each promise: the first few are enough to see what is wrong. */
 const violationsMax = 5;
 
+/** Whether every message is accounted for: all that can have changed when nothing but messages has. */
+export function checkMessages(evidence: Evidence): Violation[] {
+  const findings = excused('P8', noMessageVanishes(evidence), evidence);
+  return firstOf(findings, violationsMax).map((finding) => ({ promise: 'P8', ...finding }));
+}
+
 export function checkPromises(evidence: Evidence): Violation[] {
   const orders = readOrderRecords(evidence.databases);
+  const objections = [...(evidence.model?.violations() ?? [])];
   return (Object.keys(checks) as PromiseId[]).flatMap((promise) =>
-    firstOf(excused(promise, checks[promise](evidence, orders), evidence), violationsMax).map((finding) => ({
-      promise,
-      ...finding,
-    })),
+    [
+      ...firstOf(excused(promise, checks[promise](evidence, orders), evidence), violationsMax),
+      ...objections.filter((objection) => objection.promise === promise).slice(0, violationsMax),
+    ].map(({ subject, text }) => ({ promise, subject, text })),
   );
 }
 

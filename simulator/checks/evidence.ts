@@ -6,6 +6,7 @@ import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { DeadLetter } from '../environment/dead-letters.ts';
 import type { Poison } from '../environment/poison.ts';
 import type { SimQueue } from '../environment/sim-queue.ts';
+import type { Violation } from '../environment/violation.ts';
 import type { Answers } from '../workload/answers.ts';
 
 /** A database that was put back, and the consumers that had compared more of its journal than it holds since. */
@@ -37,6 +38,10 @@ export interface Evidence {
   readonly lost: ReadonlySet<string>;
   /** Messages that could never be read, by id. */
   readonly poison: ReadonlyMap<string, Poison>;
+  /** And their bytes. */
+  readonly poisonBodies: ReadonlyMap<string, Buffer>;
   /** `service/type/subject` of reactions that were made to throw. */
   readonly brokenReactions: ReadonlySet<string>;
+  /** What the model says of the run. Undefined: it was not asked. */
+  readonly model: { violations(): Iterable<Violation> } | undefined;
 }

@@ -1,5 +1,6 @@
 // P12, a database that was put back is noticed by both sides; what is done again leads to the same events, and to no
 // second charge.
+import { eventIn } from '../environment/unpacked.ts';
 import type { Finding } from '../environment/violation.ts';
 import type { Evidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
@@ -41,8 +42,9 @@ function* chargedAgain({ lost }: Evidence, { byId }: OrderRecords): Generator<Fi
 /** What is handled again must lead to the same event again, not to another one like it. */
 function* differentIds({ published }: Evidence): Generator<Finding> {
   const idOf = new Map<string, string>();
-  for (const { messageId, routingKey, body, correlationId = '' } of published.values()) {
-    const { causationid, source } = JSON.parse(body.toString()) as { causationid: string; source: string };
+  for (const message of published.values()) {
+    const { messageId, routingKey, correlationId = '' } = message;
+    const { causationid, source } = eventIn(message);
     if (!published.has(causationid)) continue;
     const key = `${causationid} ${source} ${routingKey}`;
     const known = idOf.get(key);

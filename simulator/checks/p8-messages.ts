@@ -5,8 +5,10 @@ import { choreography } from '../../shared/contract/choreography.ts';
 import { uuidText } from '../../shared/contract/event-id.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
+import type { DeadLetter } from '../environment/dead-letters.ts';
 import { Counter } from '../environment/faults.ts';
 import { poisonReasons } from '../environment/poison.ts';
+import { deliveryLimit } from '../environment/sim-queue.ts';
 import { unpacked } from '../environment/unpacked.ts';
 import type { Finding } from '../environment/violation.ts';
 import type { Evidence } from './evidence.ts';
@@ -45,9 +47,16 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
       for (const { messageId } of unpacked(message)) deliveries.add(messageId, 1 + redeliveries);
     }
     const dead = new Counter();
-    for (const { service, messageId } of deadLetters) if (service === queue.name) dead.add(messageId);
+    const failed = new Set<string>();
+    for (const { service, messageId, reason } of deadLetters) {
+      if (service !== queue.name) continue;
+      dead.add(messageId);
+      if (reason === 'reaction-failed') failed.add(messageId);
+    }
     for (const [id, times] of dead.counts) {
-      if (poison.has(id) || times <= deliveries.get(id) + 1) continue;
+      // What was dead-lettered at once is known by the time at which it could be fetched.
+      const fetched = failed.has(id) && deliveries.get(id) > 0 ? 0 : 1;
+      if (poison.has(id) || times <= deliveries.get(id) + fetched) continue;
       const text = `${queue.name} has dead-lettered an event ${times} times that was delivered ${deliveries.get(id)} times`;
       yield { subject: '', text };
     }
@@ -94,9 +103,19 @@ function inboxOf(databases: PerService<Database>, queue: string): ReadonlySet<st
   );
 }
 
-function* wrongDeadLetters({ deadLetters, poison, brokenReactions }: Evidence): Generator<Finding> {
-  for (const { service, messageId, subject, reason, detail, type } of deadLetters) {
-    if (reason === 'delivery_limit') continue;
+/** Each dead letter has a reason that a fault of the run explains, and the bytes of what it was. */
+function* wrongDeadLetters(evidence: Evidence): Generator<Finding> {
+  const { deadLetters, poison, brokenReactions } = evidence;
+  const exhausted = exhaustedCopies(evidence);
+  for (const letter of deadLetters) {
+    const { service, messageId, subject, reason, detail, type } = letter;
+    if (!hasItsBytes(letter, evidence))
+      yield { subject, text: `${service} dead-lettered ${type} with other bytes than it had` };
+    if (reason === 'delivery_limit') {
+      if (exhausted.get(`${service} ${messageId}`) > 0) exhausted.add(`${service} ${messageId}`, -1);
+      else yield { subject, text: `${type} counts as delivered too often to ${service}, and was not` };
+      continue;
+    }
     const kind = poison.get(messageId);
     if (kind !== undefined) {
       if (poisonReasons[kind] === reason) continue;
@@ -106,3 +125,27 @@ function* wrongDeadLetters({ deadLetters, poison, brokenReactions }: Evidence): 
     }
   }
 }
+
+/** Copies that have come back so often that the broker has dead-lettered them. */
+function exhaustedCopies({ queues }: Evidence): Counter {
+  const copies = new Counter();
+  for (const { name, deadLettered } of queues) {
+    for (const { message, redeliveries } of deadLettered) {
+      if (redeliveries > deliveryLimit) copies.add(`${name} ${message.messageId}`);
+    }
+  }
+  return copies;
+}
+
+/** What was published, or injected as poison, byte by byte. Of a batch, each event. */
+function hasItsBytes({ messageId, body }: DeadLetter, { published, poisonBodies, lost }: Evidence): boolean {
+  const known = published.get(messageId)?.body ?? poisonBodies.get(messageId);
+  if (known?.equals(body)) return true;
+  if (body[0] !== openBracket) return false;
+  const events = JSON.parse(body.toString()) as { readonly id: string; readonly subject: string }[];
+  return events.every(
+    // What was lost and done again may have been published with another time.
+    (event) => lost.has(event.subject) || published.get(event.id)?.body.equals(Buffer.from(JSON.stringify(event))),
+  );
+}
+const openBracket = 0x5b;

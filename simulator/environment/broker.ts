@@ -6,6 +6,7 @@ import { type Topology, wholeTopology } from '../../shared/contract/topology.ts'
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Faults } from './faults.ts';
 import type { Random } from './random.ts';
+import { isSagaEvent } from './saga-event.ts';
 import type { Owner, Schedule } from './schedule.ts';
 import { SimBus } from './sim-bus.ts';
 import { type ConsumerLink, type Copy, type Link, SimQueue } from './sim-queue.ts';
@@ -15,8 +16,14 @@ export interface Interference {
   /** Moment, in virtual milliseconds, before which a copy must not be delivered. */
   holdUntilMs?(queue: SimQueue, copy: Copy): number | undefined;
   /** The broker has taken a message from a service. */
-  taken?(message: OutgoingMessage): void;
+  taken?(message: OutgoingMessage, routed: boolean): void;
+  /** The owner of a queue can publish from now on, or cannot. */
+  canPublish?(owner: string, can: boolean): void;
+  /** The broker has refused a message from the owner of a queue. */
+  refused?(owner: string, message: OutgoingMessage): void;
 }
+
+const prefetches = [1, 20, 100, 300] as const;
 
 export class SimBroker {
   readonly queues = new Map<string, SimQueue>();
@@ -103,6 +110,20 @@ export class SimBroker {
     for (const bus of this.#buses) bus.blockedChanged();
   }
 
+  /** From now on every consumer takes many messages at a time. */
+  widenPrefetch(): void {
+    for (const queue of this.queues.values()) {
+      if (!queue.consumer) continue;
+      queue.consumer.prefetch = Math.max(...prefetches);
+      this.pump(queue);
+    }
+  }
+
+  /** Of a new consumer. */
+  prefetch(): number {
+    return this.random.pick(prefetches.slice(this.faults.active ? 0 : -1));
+  }
+
   latencyMs(): number {
     return this.random.between(1, 3);
   }
@@ -152,9 +173,8 @@ export class SimBroker {
     queue.put({ message, headers, redeliveries: 0 });
     if (this.faults.on('duplicate') && queue.consumer && this.random.chance(0.02)) {
       this.faults.add('duplicate');
-      this.schedule.after(this.random.chance(0.8) ? this.random.below(20) : this.random.below(20_000), () =>
-        this.inject(queue.name, message),
-      );
+      const withinMs = this.random.pick([20, 20, 20, 20, 20_000, 20 * 60_000]);
+      this.schedule.after(this.random.below(withinMs), () => this.inject(queue.name, message));
     }
     this.pump(queue);
   }
@@ -180,7 +200,7 @@ export class SimBroker {
     const holdUntilMs = this.interference.holdUntilMs?.(queue, copy);
     if (holdUntilMs !== undefined) {
       this.schedule.after(holdUntilMs - this.schedule.nowMs, () => bus.deliver(copy), link);
-    } else if (this.faults.on('delay') && this.random.chance(0.015)) {
+    } else if (this.faults.on('delay') && this.random.chance(isSagaEvent(copy.message.routingKey) ? 0.015 : 0.2)) {
       this.faults.add('delay');
       const delayMs = this.random.chance(0.8) ? this.random.between(5, 100) : this.random.between(100, 20_000);
       this.schedule.after(delayMs, () => bus.deliver(copy), link);

@@ -14,6 +14,7 @@ export interface DeadLetter {
   readonly type: string;
   readonly reason: string;
   readonly detail: string;
+  readonly body: Buffer;
 }
 
 interface Entry {
@@ -35,6 +36,7 @@ export interface DeadLettersOptions {
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
   readonly #entries: Entry[] = [];
+  readonly #putBackForGood = new Set<Entry>();
 
   constructor(options: DeadLettersOptions) {
     this.#options = options;
@@ -56,18 +58,24 @@ export class DeadLetters {
 
   /**
    * Puts back everything that can be handled and has not been: also what was put back before and was lost with its queue.
-   * False: there was nothing.
+   * Once: from now on nothing is lost. False: there was nothing.
    */
   redriveUnhandled(): boolean {
     this.#drain();
+    const refused = new Set(this.#entries.map(describe).filter(isRefused).map(keyOf));
     const unhandled = this.#entries.filter((entry) => {
+      if (this.#putBackForGood.has(entry)) return false;
       const letter = describe(entry);
       if (this.#options.poison.has(letter.messageId) || !this.#isExplained(letter)) return false;
       const events = unpacked(entry.copy.message);
       const ids = events.length > 1 ? events.map(({ messageId }) => messageId) : [letter.messageId];
-      return !ids.every((id) => this.#options.isHandled(entry.service, id));
+      const { service } = entry;
+      return !ids.every((id) => this.#options.isHandled(service, id) || refused.has(`${service} ${id}`));
     });
-    for (const entry of unhandled) this.#putBack(entry, 1);
+    for (const entry of unhandled) {
+      this.#putBackForGood.add(entry);
+      this.#putBack(entry, 1);
+    }
     return unhandled.length > 0;
   }
 
@@ -116,6 +124,15 @@ export class DeadLetters {
   }
 }
 
+/** The service has said that it cannot handle it, whatever had been in the way before. */
+function isRefused({ reason }: DeadLetter): boolean {
+  return reason === 'unknown-subject' || reason === 'contradictory';
+}
+
+function keyOf({ service, messageId }: DeadLetter): string {
+  return `${service} ${messageId}`;
+}
+
 function describe({ service, copy }: Entry): DeadLetter {
   const { headers, message } = copy;
   return {
@@ -125,6 +142,7 @@ function describe({ service, copy }: Entry): DeadLetter {
     reason: String(headers['x-cause'] ?? headers['x-first-death-reason'] ?? ''),
     detail: String(headers['x-detail'] ?? ''),
     type: String(headers['x-original-routing-key'] ?? message.routingKey),
+    body: message.body,
   };
 }
 

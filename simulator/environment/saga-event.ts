@@ -9,6 +9,11 @@ export function isSagaEvent(type: string): boolean {
   return specs[type] !== undefined && !specs[type].standalone;
 }
 
+/** Also for what is no event, such as a dead letter. */
+export function hasSubscribers(type: string): boolean {
+  return Object.keys(specs[type]?.reactions ?? { owner: [] }).length > 0;
+}
+
 export function publisherOf(type: string): string {
   return specs[type]?.by ?? '';
 }

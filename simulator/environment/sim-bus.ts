@@ -21,6 +21,7 @@ export class SimBus implements Bus {
   #consumer: ConsumerLink | undefined;
   #consuming = false;
   #stopped = false;
+  #cutAtPublish = false;
   #lastError: string | undefined;
 
   constructor(broker: SimBroker, queue: SimQueue, process: Owner) {
@@ -47,6 +48,9 @@ export class SimBus implements Bus {
     link.inFlight.add(pending);
     link.outbound.push(pending);
     this.#broker.schedule.after(this.#broker.latencyMs(), () => this.#arrive(link), link);
+    if (!this.#cutAtPublish) return;
+    this.#cutAtPublish = false;
+    this.#broker.schedule.after(this.#broker.random.below(4), () => this.cut('publisher'), link);
   }
 
   backlog(done: (messages: number | undefined) => void): void {
@@ -82,8 +86,18 @@ export class SimBus implements Bus {
     if (which !== 'publisher') this.#cutConsumer();
   }
 
+  /** Ends the connection for publishing while the next message is on its way, or its confirm is. */
+  cutAtPublish(): void {
+    this.#cutAtPublish = true;
+  }
+
   blockedChanged(): void {
+    this.#noteAbility();
     if (this.#publisher) this.#publishingChanged();
+  }
+
+  #noteAbility(): void {
+    this.#broker.interference.canPublish?.(this.#queue.name, this.canPublish());
   }
 
   // ---- publishing
@@ -92,6 +106,7 @@ export class SimBus implements Bus {
     if (this.#stopped || this.#publisher) return;
     if (!this.#broker.up) return this.#later(() => this.#connectPublisher(), 300);
     this.#publisher = new Link(0);
+    this.#noteAbility();
     this.#listener?.publishingChanged();
   }
 
@@ -106,14 +121,16 @@ export class SimBus implements Bus {
     const { message } = pending;
     if (broker.faults.on('nack') && broker.random.chance(0.003)) {
       broker.faults.add('nack');
+      broker.interference.refused?.(this.#queue.name, message);
       return this.#answer(link, pending, 'nacked');
     }
     const routed = broker.route(message);
     if (!routed && message.mandatory) {
       broker.faults.add('unroutable');
+      broker.interference.refused?.(this.#queue.name, message);
       return this.#answer(link, pending, 'unroutable');
     }
-    broker.interference.taken?.(message);
+    broker.interference.taken?.(message, routed);
     if (broker.faults.on('lost-confirm') && broker.random.chance(0.0005)) {
       broker.faults.add('lost-confirm');
       this.#cutPublisher();
@@ -138,6 +155,7 @@ export class SimBus implements Bus {
     if (!link) return;
     link.alive = false;
     this.#publisher = undefined;
+    this.#noteAbility();
     const lost = [...link.inFlight];
     this.#broker.schedule.after(
       0,
@@ -159,7 +177,7 @@ export class SimBus implements Bus {
   #connectConsumer(): void {
     if (!this.#consuming || this.#consumer) return;
     if (!this.#broker.up) return this.#later(() => this.#connectConsumer(), 300);
-    this.#consumer = new ConsumerLink(this.#broker.random.pick([1, 20, 100, 300]), (copy, link) => {
+    this.#consumer = new ConsumerLink(this.#broker.prefetch(), (copy, link) => {
       if (this.#consuming) this.#listener?.delivered(this.#delivery(copy, link));
     });
     this.#queue.consumer = this.#consumer;

@@ -11,6 +11,8 @@ export class WallClock {
   readonly #schedule: Schedule;
   #offsetMs = 0;
   #stoppedAtMs: number | undefined;
+  /** Called when it goes wrong or is set right. */
+  changed: () => void = () => {};
 
   constructor(schedule: Schedule) {
     this.#schedule = schedule;
@@ -20,18 +22,25 @@ export class WallClock {
     return this.#stoppedAtMs ?? epochMs + this.#schedule.nowMs + this.#offsetMs;
   }
 
+  get right(): boolean {
+    return this.#offsetMs === 0 && this.#stoppedAtMs === undefined;
+  }
+
   jump(byMs: number): void {
     this.#offsetMs += byMs;
+    this.changed();
   }
 
   stop(): void {
     this.#stoppedAtMs = this.nowMs();
+    this.changed();
   }
 
   /** Corrects the clock. */
   set(): void {
     this.#offsetMs = 0;
     this.#stoppedAtMs = undefined;
+    this.changed();
   }
 }
 
@@ -40,16 +49,23 @@ export class SimClock implements Clock {
   readonly #wall: WallClock;
   readonly #random: Random;
   readonly #owner: Owner;
+  /** The wall clock at the start of the process, as of the beginning of the run. */
+  readonly #steadyFromMs: number;
 
   constructor(schedule: Schedule, wall: WallClock, random: Random, owner: Owner) {
     this.#schedule = schedule;
     this.#wall = wall;
     this.#random = random;
     this.#owner = owner;
+    this.#steadyFromMs = wall.nowMs() - schedule.nowMs;
   }
 
   nowMs(): number {
     return this.#wall.nowMs();
+  }
+
+  steadyMs(): number {
+    return this.#steadyFromMs + this.#schedule.nowMs;
   }
 
   soon(run: () => void): void {

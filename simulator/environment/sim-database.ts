@@ -8,11 +8,25 @@ import { type Database, openDatabase } from '../../shared/runtime/storage/databa
  */
 export type StatementHook = (sql: string, statement: Statement, db: Database) => Statement;
 
+/** What a database does with its transactions, as its statements say. `undo`: back to the savepoint. */
+export type Transition = 'begin' | 'commit' | 'rollback' | 'save' | 'undo';
+
+export interface Observer {
+  /** After it has happened. */
+  transition?(what: Transition): void;
+  /** A fault of the disk has begun or ended. */
+  faultChanged?(): void;
+}
+
 export class SimDatabase {
+  /** Who is called back; set by whoever wants to know. */
+  observer: Observer = {};
   #db: Database;
   readonly #hook: StatementHook | undefined;
   #onDisk: Buffer | undefined;
   #locked = false;
+  #full = false;
+  #readOnly = false;
   /** Preparing is the slowest part of starting a process, and statements survive it. */
   readonly #prepared = new Map<string, Statement>();
 
@@ -33,38 +47,52 @@ export class SimDatabase {
     handle.prepare = ((sql: string) => {
       const statement = this.#prepared.get(sql) ?? db.prepare(sql);
       this.#prepared.set(sql, statement);
-      if (sql === 'BEGIN IMMEDIATE') return this.#begin(statement);
-      return this.#hook ? this.#hook(sql, statement, db) : statement;
+      const transition = transitionOf(sql);
+      const observed = transition ? this.#observed(statement, transition) : statement;
+      return this.#hook ? this.#hook(sql, observed, db) : observed;
     }) as Database['prepare'];
     return handle;
   }
 
-  #begin(statement: Statement): Statement {
+  #observed(statement: Statement, transition: Transition): Statement {
     return replaced(statement, {
       run: () => {
-        if (this.#locked) throw new Sqlite.SqliteError('database is locked', 'SQLITE_BUSY');
-        return statement.run();
+        if (this.#locked && transition === 'begin') throw new Sqlite.SqliteError('database is locked', 'SQLITE_BUSY');
+        const result = statement.run();
+        this.observer.transition?.(transition);
+        return result;
       },
     });
+  }
+
+  /** A fault keeps it from being written. */
+  get faulty(): boolean {
+    return this.#locked || this.#full || this.#readOnly;
   }
 
   /** The process that had it open has crashed: what it had not committed is gone. */
   rollBack(): void {
     if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+    this.observer.transition?.('rollback');
   }
 
   full(yes: boolean): void {
     const pages = yes ? Number(this.#db.pragma('page_count', { simple: true })) : 1_073_741_823;
     this.#db.pragma(`max_page_count = ${pages}`);
+    this.#full = yes;
+    this.observer.faultChanged?.();
   }
 
   readOnly(yes: boolean): void {
     this.#db.pragma(`query_only = ${yes ? 1 : 0}`);
+    this.#readOnly = yes;
+    this.observer.faultChanged?.();
   }
 
   /** Another process takes the write lock, or gives it back. */
   lock(yes: boolean): void {
     this.#locked = yes;
+    this.observer.faultChanged?.();
   }
 
   /** Every fault of the disk is over. */
@@ -109,6 +137,15 @@ export class SimDatabase {
     if (this.#durable || !this.#onDisk) return;
     this.#replace(this.#onDisk);
   }
+}
+
+/** What a statement does with the transaction; undefined: nothing. */
+function transitionOf(sql: string): Transition | undefined {
+  if (sql === 'BEGIN IMMEDIATE') return 'begin';
+  if (sql === 'COMMIT') return 'commit';
+  if (sql === 'ROLLBACK') return 'rollback';
+  if (sql.startsWith('SAVEPOINT ')) return 'save';
+  return sql.startsWith('ROLLBACK TO ') ? 'undo' : undefined;
 }
 
 /** A statement with some of its methods replaced. */

@@ -11,7 +11,7 @@ export interface Copy {
 }
 
 /** As if somebody had set a policy: RabbitMQ 4 defaults to this limit, and an operator may set it. */
-const lowestLimit = 20;
+export const deliveryLimit = 20;
 
 export class SimQueue {
   readonly name: string;
@@ -31,7 +31,7 @@ export class SimQueue {
 
   constructor(name: string, args: Readonly<Record<string, string | number>>) {
     this.name = name;
-    this.#limit = Math.min(Number(args['x-delivery-limit'] ?? Number.POSITIVE_INFINITY), lowestLimit);
+    this.#limit = Math.min(Number(args['x-delivery-limit'] ?? Number.POSITIVE_INFINITY), deliveryLimit);
     const target = args['x-dead-letter-routing-key'];
     this.deadLetterTo = target === undefined ? undefined : String(target);
   }
@@ -113,7 +113,7 @@ export interface Pending {
 /** One TCP connection; what is on its way is lost with it. */
 export class Link implements Owner {
   alive = true;
-  readonly prefetch: number;
+  prefetch: number;
   /** Publisher: on the way to the broker, in order. */
   readonly outbound: Pending[] = [];
   outboundHead = 0;

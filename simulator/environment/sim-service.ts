@@ -9,6 +9,7 @@ import type { JournalReader } from '../../shared/runtime/messaging/journal-queri
 import type { ServiceDefinition, ServiceParts } from '../../shared/runtime/node/service.ts';
 import { ServiceNode } from '../../shared/runtime/node/service-node.ts';
 import type { Failpoint } from '../../shared/runtime/storage/group-commit.ts';
+import { Ability } from './ability.ts';
 import type { SimBroker } from './broker.ts';
 import { Counter } from './faults.ts';
 import type { History } from './history.ts';
@@ -17,7 +18,7 @@ import { publisherOf } from './saga-event.ts';
 import type { Owner, Schedule } from './schedule.ts';
 import type { SimBus } from './sim-bus.ts';
 import { SimClock, WallClock } from './sim-clock.ts';
-import { SimDatabase, type StatementHook } from './sim-database.ts';
+import { SimDatabase, type StatementHook, type Transition } from './sim-database.ts';
 
 /** Thrown out of a failpoint; nothing in the services swallows it. Its catcher calls `crash`. */
 export class FailpointSignal extends Error {
@@ -45,6 +46,8 @@ export interface SimServiceOptions {
   readonly hook?: StatementHook | undefined;
   /** A bus that is put between the service and the broker. */
   readonly wrapBus?: ((bus: Bus) => Bus) | undefined;
+  /** What the database does with its transactions. */
+  readonly transition?: ((what: Transition) => void) | undefined;
   readonly opened?: ((database: SimDatabase) => void) | undefined;
   /** How a process reads the journals of the other services. */
   readonly journals: (process: Owner) => Readonly<Record<string, JournalReader>>;
@@ -63,6 +66,8 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   readonly name: ServiceName;
   readonly database: SimDatabase;
   readonly wall: WallClock;
+  /** A process runs, its clock is right, and its database can be written. */
+  readonly working = new Ability();
   /** How often each outcome came about, in all processes so far: `order.placed -> payment.failed`. */
   readonly outcomes = new Counter();
   /** What its processes have logged about databases that were put back. */
@@ -81,6 +86,9 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     this.database = new SimDatabase(definition.migrations, options.hook);
     options.opened?.(this.database);
     this.wall = new WallClock(options.schedule);
+    this.wall.changed = () => this.#noteAbility();
+    const { transition } = options;
+    this.database.observer = { ...(transition ? { transition } : {}), faultChanged: () => this.#noteAbility() };
     this.#log = this.#historian();
   }
 
@@ -109,6 +117,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     process.clock = new SimClock(schedule, this.wall, random, process);
     process.bus = broker.connect(queueOf(this.name), process);
     this.#process = process;
+    this.#noteAbility();
     history.add(schedule.nowMs, this.name, 'starts');
     const db = this.database.open();
     process.keys = new IdempotencyKeys(db);
@@ -149,6 +158,12 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     return this.#process !== undefined;
   }
 
+  /** The connection ends while the next message is on its way to the broker. */
+  cutAtPublish(): boolean {
+    this.#process?.bus.cutAtPublish();
+    return this.#process !== undefined;
+  }
+
   /** Calls back as soon as a process runs, at once if one does. */
   whenUp(run: () => void): void {
     if (this.#process) run();
@@ -186,10 +201,16 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     this.count();
     process.alive = false;
     this.#process = undefined;
+    this.#noteAbility();
     this.database.rollBack();
     broker.disconnect(process.bus);
     history.add(schedule.nowMs, this.name, `crashes: ${reason}`);
     crashed(reason);
+  }
+
+  #noteAbility(): void {
+    const able = this.#process !== undefined && this.wall.right && !this.database.faulty;
+    this.working.set(able, this.#options.schedule.nowMs);
   }
 
   #historian(): Log {

@@ -5,7 +5,7 @@ import { serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { isSagaEvent } from '../environment/saga-event.ts';
 import type { Violation } from '../environment/violation.ts';
-import type { Mutant } from '../mutants.ts';
+import type { Mutant } from '../mutants/mutant.ts';
 import { type Budget, fullBudget, type Scenario } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type State, StateKeys } from './state.ts';
 import { checkAnyState, checkFinalState, statusIn } from './state-checks.ts';

@@ -68,7 +68,9 @@ export function checkFinalState(system: System, state: State, scenario: Scenario
       putBackReports: [],
       lost: new Set(),
       poison: new Map(),
+      poisonBodies: new Map(),
       brokenReactions: new Set(),
+      model: undefined,
     }),
   );
   return violations;

@@ -17,7 +17,7 @@ import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts
 import { epochMs } from '../environment/sim-clock.ts';
 import { FailpointSignal } from '../environment/sim-service.ts';
 import { Host, type Rows } from '../host.ts';
-import type { Mutant } from '../mutants.ts';
+import type { Mutant } from '../mutants/mutant.ts';
 import { requestCause } from '../workload/requests.ts';
 import { deadlineMs, productIds, type Scenario, unitPrice, userId } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type Snapshot } from './state.ts';

@@ -14,6 +14,13 @@ import type { WorkloadOptions } from './workload-options.ts';
 /** A customer gives up after this many attempts. */
 const attemptsMax = 20;
 
+/** What an order is to be like; the rest is left to chance. */
+interface Wish {
+  readonly userId?: string;
+  readonly products?: readonly string[];
+  readonly items?: OrderRequest['items'];
+}
+
 interface Attempt {
   readonly request: OrderRequest;
   /** Idempotency-Key. */
@@ -26,33 +33,46 @@ export class Customers {
   readonly #options: WorkloadOptions;
   readonly #requests: Requests;
   readonly #answers: Answers;
+  readonly #prices: ReadonlyMap<string, number>;
   placed = 0;
 
-  constructor(options: WorkloadOptions, requests: Requests, answers: Answers) {
+  /** @param prices what customers take for the prices */
+  constructor(options: WorkloadOptions, requests: Requests, answers: Answers, prices: ReadonlyMap<string, number>) {
+    this.#prices = prices;
     this.#options = options;
     this.#requests = requests;
     this.#answers = answers;
   }
 
-  place(wish: { readonly userId?: string; readonly products?: readonly string[] } = {}): void {
+  place(wish: Wish = {}): void {
     const { random, faults } = this.#options;
     this.placed += 1;
     const products = wish.products ?? drawBasket(random);
     const tie = faults.on('deadline-tie') && random.chance(0.02);
     const request: OrderRequest = {
       userId: wish.userId ?? drawUser(random),
-      items: products.map((productId) => ({ productId, qty: drawQuantity(productId, random) })),
+      items: wish.items ?? products.map((productId) => this.#line(productId)),
       deadlineMs: tie ? random.between(500, 3_000) : drawDeadlineMs(random),
     };
-    const key = random.chance(0.5) ? `key-${this.placed}` : undefined;
+    // Now and then a client uses a key again that belongs to another request.
+    const number = random.chance(0.01) ? Math.max(1, this.placed - 1) : this.placed;
+    const key = random.chance(0.5) ? `key-${number}` : undefined;
     this.#requests.open += 1;
     this.#attempt({ request, key, tie, number: 1 });
+  }
+
+  /** Some customers say which price they have seen; it may have changed since. */
+  #line(productId: string): OrderRequest['items'][number] {
+    const { random } = this.#options;
+    const qty = drawQuantity(productId, random);
+    return random.chance(0.1) ? { productId, qty, unitPrice: this.#prices.get(productId) ?? 10 } : { productId, qty };
   }
 
   #attempt(attempt: Attempt): void {
     const { request, key, tie } = attempt;
     this.#requests.submit(
       this.#options.services['order-service'],
+      { what: 'place order', ...request, key },
       (tx, { store }) => this.#place(store, tx, key, request),
       (answer) => {
         if (this.#repeated(attempt, answer)) return;
@@ -68,7 +88,8 @@ export class Customers {
     const place = () => placeOrder(store, tx, request);
     if (key === undefined) return place();
     const keys = this.#options.services['order-service'].idempotencyKeys;
-    return keys.once('placeOrder', key, request, tx.nowMs, () => ({ status: 202, body: place() })).body as Order;
+    const scope = { operation: 'placeOrder', owner: request.userId };
+    return keys.once(scope, key, request, tx.nowMs, () => ({ status: 202, body: place() })).body as Order;
   }
 
   /** Tries again where that is safe: with an Idempotency-Key, or after a 503. */
@@ -110,6 +131,7 @@ export class Customers {
     let before: string = 'unknown';
     this.#requests.submit(
       services['order-service'],
+      { what: 'cancel order', orderId },
       (tx, { store }) => {
         before = store.order(orderId)?.status ?? 'unknown';
         return cancelOrder(store, tx, orderId);
@@ -140,6 +162,8 @@ export class Customers {
     if (!node || !known) return;
     const status = node.parts.store.order(orderId)?.status;
     if (status === undefined) return this.#violated('P1', orderId, 'was accepted, and does not exist any more');
+    const must = this.#options.model.statusOf(orderId);
+    if (status !== must) this.#violated('P2', orderId, `is shown as ${status}, and must be ${must}`);
     const { seen } = known;
     if (seen !== undefined && seen !== status && !nextStatuses[seen].includes(status)) {
       this.#violated('P2', orderId, `was ${seen}, and is ${status} now`);

@@ -57,7 +57,7 @@ export function drawBasket(random: Random): string[] {
 }
 
 export function drawQuantity(productId: string, random: Random): number {
-  return fewProducts.includes(productId) ? 1 : random.between(1, 5);
+  return fewProducts.includes(productId) ? random.pick([1, 1, 2, 3]) : random.between(1, 5);
 }
 
 /** Mostly the default; otherwise short, or so short that the deadline passes on the way. */

@@ -18,9 +18,9 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    this.#requests = new Requests(options.schedule);
-    this.#customers = new Customers(options, this.#requests, this.answers);
+    this.#requests = new Requests(options.schedule, options.model, options.given);
     this.#staff = new Staff(options.services, this.#requests, this.answers);
+    this.#customers = new Customers(options, this.#requests, this.answers, this.#staff.prices);
   }
 
   /** Every order has been placed, and every customer has an answer or has given up. */
@@ -60,23 +60,43 @@ export class Workload {
       for (let i = 0; i < burst; i++) {
         this.#customers.place({ userId: 'rich-1', products: [random.pick(plentifulProducts)] });
       }
+    } else if (random.chance(0.04)) {
+      this.#placeAtBoundary(index);
     } else {
       this.#customers.place();
     }
   }
 
+  /** A new customer has exactly what the order costs, or one less, or one more. */
+  #placeAtBoundary(index: number): void {
+    const { random } = this.#options;
+    const items = random
+      .shuffle([...plentifulProducts])
+      .slice(0, random.between(1, 3))
+      .map((productId) => ({ productId, qty: random.between(2, 5) }));
+    const cost = items.reduce((sum, { productId, qty }) => sum + qty * (this.#staff.prices.get(productId) ?? 0), 0);
+    const userId = `edge-${index}`;
+    this.#requests.open += 1;
+    this.#staff.open(userId, cost + random.pick([-1, 0, 0, 1]), () => {
+      this.#requests.open -= 1;
+    });
+    this.#customers.place({ userId, items });
+  }
+
   #besides(): void {
-    const { random, faults } = this.#options;
+    const { random, faults, schedule } = this.#options;
     const { recent } = this.answers;
     if (random.chance(0.03)) this.#staff.deposit(random.pick(poorUsers), random.between(100, 3_000));
     if (random.chance(0.03)) this.#staff.restock(random.pick(fewProducts), random.between(1, 6));
-    if (random.chance(0.02)) {
+    if (random.chance(0.04)) {
       // Several in a row: each can overtake the one before.
       const productId = random.pick(plentifulProducts);
       for (let changes = random.between(1, 4); changes > 0; changes--) {
-        this.#staff.reprice(productId, random.between(10, 20));
+        schedule.after(random.below(20), () => this.#staff.reprice(productId, random.between(10, 20)));
       }
     }
+    if (random.chance(0.005)) this.#staff.block(random.pick([...richUsers, 'blocked']), random.chance(0.3));
+    if (random.chance(0.005)) this.#staff.offer(random.pick([...plentifulProducts, 'hidden']), random.chance(0.7));
     if (random.chance(0.2) && recent.length > 0) this.#customers.look(random.pick(recent));
     if (faults.on('cancel') && random.chance(0.01)) {
       faults.add('cancel');

@@ -49,6 +49,22 @@ for (const [name, serve] of [
       expect((await served.get('/readyz')).status).to.equal(200);
     });
 
+    it('warns of what the broker does not do, and of dead letters, as long as that is so', async () => {
+      const warnings = async () => (await served.get('/readyz')).body.warnings.join('; ') as string;
+      const quiet = await warnings();
+      served.bus.disconnect();
+      served.bus.deadLettersWaiting = 3;
+      served.bus.confirmsNothing = true;
+      const loud = await warnings();
+      served.bus.deadLettersWaiting = 0;
+      served.bus.confirmsNothing = false;
+      served.bus.connect();
+      expect(loud).to.include('no events are consumed').and.include('no events are published');
+      expect(loud).to.include('the broker takes messages and confirms none').and.include('restart it');
+      expect(loud).to.include('3 dead letters wait');
+      expect(await warnings()).to.equal(quiet);
+    });
+
     it('echoes the id of a request, and gives one to a request that has none', async () => {
       const given = await served.get('/livez', { headers: { 'x-request-id': 'abc-1.2_3' } });
       expect(given.headers['x-request-id']).to.equal('abc-1.2_3');

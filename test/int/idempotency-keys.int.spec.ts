@@ -13,8 +13,8 @@ function open() {
   const db = openDatabase(':memory:', [idempotencySchema]);
   const keys = new IdempotencyKeys(db);
   let effects = 0;
-  const ask = (key: string, request: unknown = 'request', nowMs = 0, scope = 'place') =>
-    keys.once(scope, key, request, nowMs, () => {
+  const ask = (key: string, request: unknown = 'request', nowMs = 0, operation = 'place', owner = 'ann') =>
+    keys.once({ operation, owner }, key, request, nowMs, () => {
       effects += 1;
       return { status: 202, body: { effect: effects }, headers: { location: `/orders/${effects}` } };
     });
@@ -28,6 +28,22 @@ describe('an idempotency key', () => {
     const first = ask('k');
     for (let again = 0; again < 3; again += 1) expect(ask('k')).to.deep.equal(first);
     expect(effects()).to.equal(1);
+  });
+
+  it('of one customer says nothing about the same key of another', () => {
+    const { ask, effects } = open();
+    ask('k', { userId: 'ann' });
+    expect(ask('k', { userId: 'bob' }, 0, 'place', 'bob').body).to.deep.equal({ effect: 2 });
+    expect(effects()).to.equal(2);
+  });
+
+  it('that an earlier version stored without its customer counts for the same request, and for no other', () => {
+    const { db, ask, effects } = open();
+    ask('k', { qty: 1 });
+    db.exec("UPDATE idempotency_keys SET scope = 'place'");
+    expect(ask('k', { qty: 1 }).body).to.deep.equal({ effect: 1 });
+    expect(ask('k', { qty: 2 }).body).to.deep.equal({ effect: 2 });
+    expect(effects()).to.equal(2);
   });
 
   it('is refused with another request, and that has no effect', () => {
@@ -57,7 +73,7 @@ describe('an idempotency key', () => {
   it('is not remembered when its effect throws: the retry has the effect', () => {
     const { db, keys, ask, rows, effects } = open();
     const fail = () =>
-      keys.once('place', 'k', 'request', 0, () => {
+      keys.once({ operation: 'place', owner: 'ann' }, 'k', 'request', 0, () => {
         throw new Error('no');
       });
     expect(() => db.transaction(fail)()).to.throw('no');
@@ -80,7 +96,9 @@ describe('an idempotency key', () => {
   it('is kept through a restart', () => {
     const { db, ask } = open();
     const first = ask('k');
-    const again = new IdempotencyKeys(db).once('place', 'k', 'request', 1, () => ({ status: 500 }));
+    const again = new IdempotencyKeys(db).once({ operation: 'place', owner: 'ann' }, 'k', 'request', 1, () => ({
+      status: 500,
+    }));
     expect(again).to.deep.equal(first);
   });
 });

@@ -45,12 +45,18 @@ describe('an Idempotency-Key over HTTP', () => {
     await place('k');
     for (const other of [
       { ...body, items: [{ productId, qty: 3 }] },
-      { ...body, userId: 'bob' },
       { ...body, deadlineMs: 1000 },
     ])
       expectProblem(await place('k', other), 422, 'idempotency-key-reused');
     expect(ordersStored()).to.equal(1);
     expect(orders.published()).to.have.lengthOf(1);
+  });
+
+  it('of another customer is a key of its own', async () => {
+    const first = await place('k');
+    const second = await place('k', { ...body, userId: 'bob' });
+    expect([first.status, second.status]).to.deep.equal([202, 202]);
+    expect(ordersStored()).to.equal(2);
   });
 
   it('takes the same content for the same request, however it is written, quoted or not', async () => {

@@ -46,7 +46,7 @@ function run(db = openFile(), { bus = new FakeBus(), clock = new HandClock() }: 
     mandatory: (type) => type !== 'order.confirmed',
   });
   commit.join(journal);
-  commit.join(relay);
+  commit.join(relay.mark);
   bus.start({ delivered() {}, publishingChanged: () => relay.pump() });
   relay.start();
   const append = (type: string, bodyBytes: number, deadLetter?: DeadLetterMark) => {
@@ -431,7 +431,7 @@ describe('the relay after a restart', () => {
     const first = run(openFile(path));
     first.write(2);
     first.bus.answerOpen('confirmed');
-    const marked = first.relay.writeMark();
+    const marked = first.relay.mark.write();
     first.clock.turn();
     await marked;
     first.die();

@@ -96,7 +96,8 @@ describe('the checks of the promises', function () {
       let found: string[] = [];
       const inspect = (evidence: Evidence) => {
         expect(checkPromises(evidence)).to.deep.equal([]);
-        found = checkPromises(tamper(evidence)).map((violation) => violation.promise);
+        // Without the model, which the planted bugs hold to account: it would see most of these, too.
+        found = checkPromises(tamper({ ...evidence, model: undefined })).map((violation) => violation.promise);
       };
       simulate({ seed: 31, orders: 60, faults: ['poison', 'cancel', 'broken-reaction'], inspect });
       expect(found).to.include(promise);

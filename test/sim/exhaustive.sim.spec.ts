@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { explore } from '../../simulator/exhaustive/explorer.ts';
 import { scenarios } from '../../simulator/exhaustive/scenarios.ts';
-import { mutants } from '../../simulator/mutants.ts';
+import { mutants } from '../../simulator/mutants/all-mutants.ts';
 
 describe('one order, exhaustively', function () {
   this.timeout(120_000);

@@ -34,6 +34,8 @@ export class FakeBus implements MeasuredBus {
   waiting: number | undefined = 0;
   /** The same for its dead-letter queue. */
   deadLettersWaiting: number | undefined = 0;
+  /** It takes messages and confirms none. */
+  confirmsNothing = false;
   /** How often the broker was asked for that. */
   deadLetterQuestions = 0;
   readonly #notices = new Set<() => void>();
@@ -82,7 +84,8 @@ export class FakeBus implements MeasuredBus {
 
   status(): BusStatus {
     const state = this.#connected ? 'connected' : 'connecting';
-    return { publisher: state, consumer: state };
+    const { confirmsNothing, deadLettersWaiting: deadLetters } = this;
+    return { publisher: state, consumer: state, confirmsNothing: confirmsNothing || undefined, deadLetters };
   }
 
   async stopConsuming(): Promise<void> {}

@@ -107,6 +107,7 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
   #transaction(published: Outcome[]): Transaction<S> {
     return {
       ...this.#moment(),
+      steadyMs: this.clock.steadyMs(),
       newId: () => this.clock.newId(),
       publish: (emission) => {
         published.push(emission);

@@ -7,7 +7,8 @@ interface Alarm {
 }
 
 export class HandClock implements Clock {
-  #wallMs = Date.UTC(2030, 0, 1);
+  readonly #startMs = Date.UTC(2030, 0, 1);
+  #wallMs = this.#startMs;
   #elapsedMs = 0;
   #ids = 0;
   #soon: (() => void)[] = [];
@@ -15,6 +16,10 @@ export class HandClock implements Clock {
 
   nowMs(): number {
     return this.#wallMs;
+  }
+
+  steadyMs(): number {
+    return this.#startMs + this.#elapsedMs;
   }
 
   soon(run: () => void): void {

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { backoffMs, isoTime, systemClock } from '../../shared/runtime/environment/clock.ts';
+import { backoffMs, isoTime, SteadyTime, systemClock } from '../../shared/runtime/environment/clock.ts';
 
 describe('the waiting time before another attempt', () => {
   it('is the shortest before the first, and doubles', () => {
@@ -62,5 +62,42 @@ describe('the clock of a process', () => {
       timer.cancel();
       expect(ran).to.equal(false);
     });
+  });
+});
+
+describe('the steady time of a process', () => {
+  function steady() {
+    const at = { wallMs: 1_000_000, elapsedMs: 5 };
+    const time = new SteadyTime(
+      () => at.wallMs,
+      () => at.elapsedMs,
+    );
+    const pass = (wallMs: number, elapsedMs: number): number => {
+      at.wallMs += wallMs;
+      at.elapsedMs += elapsedMs;
+      return time.nowMs();
+    };
+    return { pass };
+  }
+
+  it('is the wall clock, and follows it when it is adjusted by up to a second', () => {
+    const { pass } = steady();
+    expect(pass(0, 0)).to.equal(1_000_000);
+    expect(pass(3_000, 2_000)).to.equal(1_003_000);
+    expect(pass(1_000, 2_000)).to.equal(1_004_000);
+  });
+
+  it('leaves out every jump of more than a second, either way', () => {
+    const { pass } = steady();
+    expect(pass(3_602_000, 2_000)).to.equal(1_002_000);
+    expect(pass(2_000, 2_000)).to.equal(1_004_000);
+    expect(pass(-7_198_000, 2_000)).to.equal(1_006_000);
+    expect(pass(4_000, 2_000)).to.equal(1_008_000);
+  });
+
+  it('follows a clock that is off by less than a thousandth for a week', () => {
+    const { pass } = steady();
+    const weekMs = 7 * 86_400_000;
+    expect(pass(weekMs + weekMs / 2_000, weekMs)).to.equal(1_000_000 + weekMs + weekMs / 2_000);
   });
 });

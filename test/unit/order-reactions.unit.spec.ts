@@ -459,6 +459,15 @@ describe('the deadline of an order', () => {
     meet(order).publishesNothing();
   });
 
+  it('does nothing when its customer has cancelled since it was found to be due', () => {
+    const order = placedOrder();
+    order.known.clock.advance(deadlineMs);
+    expect(dueNow(order)).to.deep.equal([order.orderId]);
+    withdraw(order);
+    meet(order).publishesNothing();
+    expect(order.order()).to.include({ status: 'cancelling', reason: 'customer' });
+  });
+
   it('is due for the most urgent order first, and for no more orders than were asked for', () => {
     const order = placedOrder();
     order.known.clock.advance(1);

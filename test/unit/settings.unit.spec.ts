@@ -63,7 +63,7 @@ describe('the settings of a service', () => {
     ['OUTBOX_MAX', ['0'], /at least 1/],
     ['SHUTDOWN_MS', ['600001'], /at most 600000/],
     ['RECONCILE_INTERVAL_MS', ['99'], /at least 100/],
-    ['JOURNAL_RETENTION_MS', ['3599999'], /at least 3600000/],
+    ['JOURNAL_RETENTION_MS', ['172799999'], /at least 172800000/],
     ['ORDER_DEADLINE_MS', ['99'], /at least 100/],
     ['PAYMENT_SERVICE_URL', ['payment:3002', 'http://a,', 'http://?x'], /must look like http:\/\/host:3002/],
     ['ORDER_DEADLINE_MS', ['soon'], /whole number from 100 to 86400000/],

@@ -30,7 +30,16 @@ const local = ['local', 'local/broker'];
 const observer = ['observer', 'observer/model'];
 const commands = ['tools', 'tools/dead-letters', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
 const examples = ['examples/shipping', 'examples/loyalty'];
-const testable = [...all, ...examples, ...observer, ...local, 'local/losses', ...commands, 'test/support'];
+const testable = [
+  ...all,
+  ...examples,
+  ...observer,
+  ...local,
+  'local/losses',
+  'local/soak',
+  ...commands,
+  'test/support',
+];
 
 const service = (does: string): ModuleRule => ({
   owns: does,
@@ -101,6 +110,10 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
     owns: 'Messages, queues, databases and processes that are lost under load, and how long the system takes to heal',
     mayImport: [...all, ...local],
   },
+  'local/soak': {
+    owns: 'Faults of all kinds at random under load, and an account of every order',
+    mayImport: [...all, ...local, 'local/losses'],
+  },
 
   'observer/model': {
     owns: 'What the live page knows of the contract, and what it is sent',
@@ -132,6 +145,7 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
       'tools/modules',
       'simulator',
       'local/losses',
+      'local/soak',
       'services.ts',
       ...local,
       ...wholeContract,

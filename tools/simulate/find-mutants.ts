@@ -1,5 +1,6 @@
 // `npm run simulate -- --mutants`: every planted bug must be found, by one seed or another.
-import { type Mutant, mutants } from '../../simulator/mutants.ts';
+import { mutants } from '../../simulator/mutants/all-mutants.ts';
+import type { Mutant } from '../../simulator/mutants/mutant.ts';
 import { simulateAll } from '../../simulator/parallel.ts';
 import { promisesOf } from '../../simulator/report.ts';
 import type { RunResult } from '../../simulator/run.ts';

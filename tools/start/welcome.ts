@@ -27,9 +27,9 @@ ${lines.join('\n')}
 ${loadedSamples ? `\n${samples()}\n` : ''}
 Place an order and wait for its outcome; show how it came about; place an order in the short form:
 
-curl -sw '\\n' ${order}/orders ${json} -H 'prefer: wait=5' -d '{"userId":"alice","items":[{"productId":"CATALOG-001","qty":2}]}'
-curl -sw '\\n' ${order}/orders/$(curl -s '${order}/orders?userId=alice&limit=1' | cut -d'"' -f6)/timeline
-curl -sw '\\n' ${order}/alice/orders ${json} -d '{"productId":"CATALOG-002","qty":10,"unitPrice":1500}'
+curl -s ${order}/orders ${json} -H 'prefer: wait=5' -d '{"userId":"alice","items":[{"productId":"CATALOG-001","qty":2}]}'
+curl -s ${order}/orders/$(curl -s '${order}/orders?userId=alice&limit=1' | cut -d'"' -f6)/timeline
+curl -s ${order}/alice/orders ${json} -d '{"productId":"CATALOG-002","qty":10,"unitPrice":1500}'
 
 ${livePage && livePage.whyNot === undefined ? `Watch every order, and break things, on the live page: ${livePage.url}\n` : ''}A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
 `;

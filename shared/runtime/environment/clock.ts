@@ -10,6 +10,11 @@ export interface Timer {
 export interface Clock {
   /** Wall-clock milliseconds since 1970. It may jump, stop or run backwards. */
   nowMs(): number;
+  /**
+   * The same without the jumps that it has made since the process began: for deadlines, which must not pass because somebody
+   * sets the clock. A new process begins with the wall clock.
+   */
+  steadyMs(): number;
   /** Runs once this turn of the event loop has taken in what had arrived. */
   soon(run: () => void): void;
   /** Runs once, at least delayMs from now. A pending timer does not keep the process alive. */
@@ -18,8 +23,45 @@ export interface Clock {
   newId(): string;
 }
 
+/** More than this between two looks, and more than a thousandth of the time between them, is a jump; less is adjustment. */
+const jumpMsMin = 1_000;
+
+/** Follows a wall clock that is adjusted little by little, but not when it jumps. */
+export class SteadyTime {
+  readonly #wallMs: () => number;
+  readonly #elapsedMs: () => number;
+  #lastWallMs: number;
+  #lastElapsedMs: number;
+  #jumpedMs = 0;
+
+  /** @param elapsedMs monotonic, from any beginning */
+  constructor(wallMs: () => number, elapsedMs: () => number) {
+    this.#wallMs = wallMs;
+    this.#elapsedMs = elapsedMs;
+    this.#lastWallMs = wallMs();
+    this.#lastElapsedMs = elapsedMs();
+  }
+
+  nowMs(): number {
+    const wallMs = this.#wallMs();
+    const elapsedMs = this.#elapsedMs();
+    const passedMs = elapsedMs - this.#lastElapsedMs;
+    const aheadMs = wallMs - this.#lastWallMs - passedMs;
+    if (Math.abs(aheadMs) > jumpMsMin + passedMs / 1_000) this.#jumpedMs += aheadMs;
+    this.#lastWallMs = wallMs;
+    this.#lastElapsedMs = elapsedMs;
+    return wallMs - Math.round(this.#jumpedMs);
+  }
+}
+
+const steadyTime = new SteadyTime(
+  () => Date.now(),
+  () => performance.now(),
+);
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  steadyMs: () => steadyTime.nowMs(),
   soon: (run) => void setImmediate(run),
   after: (delayMs, run) => {
     const timer = setTimeout(run, Math.min(delayMs, 2 ** 31 - 1)).unref();

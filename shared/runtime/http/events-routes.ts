@@ -97,10 +97,12 @@ function eventsRoute(journal: Journal, queries: JournalQueries): Route {
   });
 }
 
+const newline = Buffer.from('\n');
+
 function batch(events: readonly JournalEntry[], next?: { readonly cursor: number; readonly link: string }): HttpAnswer {
   return {
     status: 200,
-    body: encodeBatch(events.map(({ body }) => body)),
+    body: Buffer.concat([encodeBatch(events.map(({ body }) => body)), newline]),
     headers: {
       'content-type': 'application/cloudevents-batch+json; charset=utf-8',
       ...(next ? { 'next-cursor': String(next.cursor), link: `<${next.link}>; rel="next"` } : {}),

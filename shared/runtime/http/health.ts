@@ -24,7 +24,13 @@ const Readiness = z.object({
   service: z.string(),
   warnings: z.array(z.string()).describe('What needs attention; empty if nothing does.'),
   database: z.enum(['ok', 'unavailable']),
-  broker: z.object({ publisher: z.string(), consumer: z.string(), lastError: z.string().optional() }),
+  broker: z.object({
+    publisher: z.string(),
+    consumer: z.string(),
+    lastError: z.string().optional(),
+    confirmsNothing: z.boolean().optional(),
+    deadLetters: z.int().optional().describe('Messages in the dead-letter queue of this service, a few seconds ago.'),
+  }),
   outbox: z.object({ waiting: z.int(), unroutable: z.record(z.string(), z.int()) }),
   reconciliation: z
     .record(
@@ -116,6 +122,9 @@ function warnings(
   if (error !== undefined) found.push(`the database cannot be written: ${error}`);
   if (broker.consumer !== 'connected') found.push(`no events are consumed: the consumer is ${broker.consumer}`);
   if (broker.publisher !== 'connected') found.push(`no events are published: the publisher is ${broker.publisher}`);
+  if (broker.confirmsNothing)
+    found.push('the broker takes messages and confirms none: look at its disk and its log, and restart it');
+  if (broker.deadLetters) found.push(`${broker.deadLetters} dead letters wait: npm run dead-letters -- list`);
   if (waiting > outboxMax) found.push(`the outbox is full: ${waiting} events wait for the broker`);
   for (const [type, count] of Object.entries(unroutable))
     found.push(`${count} × ${type} wait: no queue is bound for it`);

@@ -1,10 +1,13 @@
 // The Koa application of a service: routes, limits, request ids, and problem+json for everything that goes wrong.
+import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { type Cause, newCause, type Transaction } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
 import { readJson } from './http-body.ts';
@@ -43,12 +46,16 @@ export function createHttpServer(options: HttpOptions): Server {
 }
 
 export function createApp(options: HttpOptions): Koa {
-  const { routes, prefixes = [], clock, log, stopping } = options;
+  const { routes, prefixes = [], clock, stopping } = options;
+  const log = new RateLimitedLog(options.log, clock);
+  // One for each request that waits.
+  setMaxListeners(0, stopping);
   const app = new Koa();
   const load = { requests: 0 };
   app.on('error', (error: NodeJS.ErrnoException) => {
     // The client of a live tail ends it by going away.
-    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') log.error({ error: String(error) }, 'an answer could not be sent');
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
+      log.write('error', { error: String(error) }, 'an answer could not be sent');
   });
   app.use(async (ctx, next) => {
     const requestId = acceptedRequestId(ctx.get('x-request-id')) ?? clock.newId();
@@ -105,7 +112,7 @@ async function respond(ctx: Koa.Context, route: Route, prefix: string, options: 
     prefix,
     accept: ctx.get('accept'),
     lastEventId: ctx.get('last-event-id') || undefined,
-    signal: waitMs === undefined && !route.unlimited ? stopping : AbortSignal.any([stopping, goneSignal(ctx.res)]),
+    signal: waitMs === undefined && !route.unlimited ? stopping : signalOf(ctx.res, stopping),
   };
   if (!('command' in route)) return route.handle(request);
   const key = route.idempotent ? parseIdempotencyKey(ctx.headers['idempotency-key']?.toString()) : undefined;
@@ -123,39 +130,68 @@ function run(
   const { idempotent } = route;
   if (key === undefined || !idempotent) return route.command(tx, request);
   const asked = idempotent.request?.(request) ?? { ...(request.params as object), ...(request.body as object) };
-  return keys.once(idempotent.scope ?? route.operationId, key, asked, tx.nowMs, () => route.command(tx, request));
+  const scope = { operation: idempotent.operation ?? route.operationId, owner: idempotent.owner(request) };
+  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request));
 }
 
 function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
   ctx.status = status;
-  ctx.body = body ?? null;
+  const isJson = body !== undefined && body !== null && typeof body === 'object' && !isBytes(body);
+  ctx.body = isJson ? jsonText(body) : (body ?? null);
+  if (isJson) ctx.type = 'application/json';
   // After the body, which sets a content type of its own.
   if (headers) ctx.set(headers);
 }
 
-function goneSignal(response: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
-  return gone.signal;
+/**
+ * Aborted when the client goes away or the service stops; nothing hangs on `stopping` once the request is over.
+ * AbortSignal.any() would leave an entry there for every request.
+ */
+function signalOf(response: ServerResponse, stopping: AbortSignal): AbortSignal {
+  const over = new AbortController();
+  if (stopping.aborted || response.closed) {
+    over.abort();
+    return over.signal;
+  }
+  const stop = (): void => over.abort();
+  stopping.addEventListener('abort', stop);
+  response.once('close', () => {
+    stopping.removeEventListener('abort', stop);
+    over.abort();
+  });
+  return over.signal;
+}
+
+/** Ends with a newline, as a terminal expects of a text. */
+function jsonText(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+function isBytes(body: object): boolean {
+  return Buffer.isBuffer(body) || body instanceof Readable;
 }
 
 function noSuchRoute(ctx: Koa.Context): ProblemError {
-  const what = `${ctx.method} ${ctx.path.slice(0, 200)}`;
+  // A target such as `http://` has no path, whatever Koa's types say.
+  const what = `${ctx.method} ${String(ctx.path).slice(0, 200)}`;
   const allow = ctx.response.get('allow');
   // A method that the router does not know is 501 even where nothing is.
   if (allow) return new ProblemError(405, 'method-not-allowed', `${what}: this path takes ${allow}`);
   return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
 }
 
-function toProblem(error: unknown, log: Log, requestId: string): ProblemError {
+function toProblem(error: unknown, log: RateLimitedLog, requestId: string): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isTransient(error)) {
-    log.warn({ requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
+    log.write('warn', { requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
     return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
   if (error instanceof URIError)
     return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');
-  log.error(
+  if ((error as NodeJS.ErrnoException).code === 'ERR_INVALID_URL')
+    return new ProblemError(400, 'invalid-request', 'the target of the request is not a valid URL');
+  log.write(
+    'error',
     { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
     'a request failed',
   );
@@ -169,7 +205,7 @@ function toProblem(error: unknown, log: Log, requestId: string): ProblemError {
 function answerProblem(ctx: Koa.Context, problem: ProblemError, requestId: string): void {
   ctx.status = problem.status;
   ctx.set(problem.headers);
-  ctx.body = JSON.stringify({ ...problem.toJSON(), requestId });
+  ctx.body = jsonText({ ...problem.toJSON(), requestId });
   ctx.type = 'application/problem+json';
 }
 
@@ -178,7 +214,7 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const code = status === 431 ? 'headers-too-large' : status === 408 ? 'request-timeout' : 'malformed-request';
-  const body = JSON.stringify(new ProblemError(status, code, 'the request could not be read as HTTP'));
+  const body = jsonText(new ProblemError(status, code, 'the request could not be read as HTTP'));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -20,6 +20,12 @@ export const idempotencySchema = `
 /** How long a key is remembered. */
 export const idempotencyKeptMs = 24 * 60 * 60 * 1000;
 
+/** Keys of one owner, such as a customer, are not those of another. */
+export interface KeyScope {
+  readonly operation: string;
+  readonly owner: string;
+}
+
 export class IdempotencyKeys {
   readonly #find;
   readonly #insert;
@@ -39,13 +45,24 @@ export class IdempotencyKeys {
   }
 
   /**
-   * Runs the effect once per key and scope; inside a transaction only.
+   * Runs the effect once per key, operation and owner; inside a transaction only.
    * @param request what the key must always come with: parameters and body
    * @throws ProblemError 422 when the key was used with another request
    */
-  once(scope: string, key: string, request: unknown, nowMs: number, effect: () => HttpAnswer): HttpAnswer {
+  once(
+    { operation, owner }: KeyScope,
+    key: string,
+    request: unknown,
+    nowMs: number,
+    effect: () => HttpAnswer,
+  ): HttpAnswer {
     const hash = createHash('sha256').update(JSON.stringify(request)).digest();
-    const known = this.#find.get(scope, key, nowMs - idempotencyKeptMs);
+    // An operation's name has no space.
+    const scope = `${operation} ${owner}`;
+    const fromMs = nowMs - idempotencyKeptMs;
+    // Earlier versions did not tell owners apart: what they stored counts for the very same request only.
+    const old = this.#find.get(operation, key, fromMs);
+    const known = this.#find.get(scope, key, fromMs) ?? (old?.request_hash.equals(hash) ? old : undefined);
     if (known && !known.request_hash.equals(hash)) {
       throw new ProblemError(
         422,
@@ -56,7 +73,7 @@ export class IdempotencyKeys {
     if (known) return JSON.parse(known.answer) as HttpAnswer;
     const answer = effect();
     // Each new key clears up to two expired ones, so the table stays bounded without a job of its own.
-    this.#prune.run(nowMs - idempotencyKeptMs);
+    this.#prune.run(fromMs);
     this.#insert.run(scope, key, hash, JSON.stringify(answer), nowMs);
     return answer;
   }

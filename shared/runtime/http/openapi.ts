@@ -8,6 +8,9 @@ const problemsOfAll: Readonly<Record<number, string>> = {
   400: 'The request is not valid; `errors` names every field that is wrong.',
   500: 'An error in the service; nothing was stored.',
 };
+const problemsOfLimited: Readonly<Record<number, string>> = {
+  503: 'The service cannot answer this now; Retry-After says when to try again.',
+};
 const problemsOfChanges: Readonly<Record<number, string>> = {
   413: 'The body is larger than 64 KiB.',
   415: 'The body is not application/json.',
@@ -34,7 +37,12 @@ export function openApiDocument(
 }
 
 function operation(route: Route): Record<string, unknown> {
-  const problems = { ...problemsOfAll, ...('command' in route ? problemsOfChanges : {}), ...route.problems };
+  const problems = {
+    ...problemsOfAll,
+    ...(route.unlimited ? {} : problemsOfLimited),
+    ...('command' in route ? problemsOfChanges : {}),
+    ...route.problems,
+  };
   const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
   const answers = Object.entries(route.answers).map(
     ([status, { description, schema, contentType = 'application/json' }]) => [

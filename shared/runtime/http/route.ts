@@ -56,10 +56,15 @@ export interface QueryRoute<P, Q, B> extends RouteBase<P, Q, B> {
 /** A route that changes something: in one transaction, answered when that is on disk. */
 export interface CommandRoute<P, Q, B> extends RouteBase<P, Q, B> {
   /**
-   * Honours Idempotency-Key: the same key in the same scope gets the first answer again. `request` is what the key must
-   * always come with; left out: parameters and body.
+   * Honours Idempotency-Key: the same key of the same owner gets the first answer again. What the owner is, such as a
+   * customer, keeps the keys of strangers apart. `operation` is the route's operationId where it is left out. `request` is
+   * what the key must always come with; left out: parameters and body.
    */
-  readonly idempotent?: { readonly scope?: string; request?(request: HttpRequest<P, Q, B>): unknown };
+  readonly idempotent?: {
+    readonly operation?: string;
+    owner(request: HttpRequest<P, Q, B>): string;
+    request?(request: HttpRequest<P, Q, B>): unknown;
+  };
   /** Runs inside the transaction, so it must not wait. */
   command(tx: Transaction, request: HttpRequest<P, Q, B>): HttpAnswer;
   /** What is answered once the command is on disk. Left out: the command's own answer. */

@@ -71,6 +71,10 @@ export interface BusStatus {
   readonly consumer: 'connected' | 'connecting' | 'stopped';
   /** Why the last connection ended or could not be made. */
   readonly lastError?: string | undefined;
+  /** The broker keeps the connection and confirms nothing. */
+  readonly confirmsNothing?: boolean | undefined;
+  /** Messages in this service's dead-letter queue, as of a few seconds ago; undefined: not known. */
+  readonly deadLetters?: number | undefined;
 }
 
 /** A bus that also says what only people and their monitoring want to know. */

@@ -52,6 +52,8 @@ export interface EventHandlerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly hit?: HitFailpoint | undefined;
+  /** See ServiceParts.repeated. */
+  readonly repeated?: ((event: CloudEvent) => void) | undefined;
   /** Something that an event refers to is not known here: a good moment to reconcile. */
   readonly subjectUnknown?: (() => void) | undefined;
 }
@@ -141,7 +143,7 @@ export class EventHandler {
     const delivery = { exchange: exchangeOf(source), routingKey, redelivered: false, messageId: eventId };
     const message: Message = { delivery, left: parts.length, rejected: false, done, reject: undefined };
     for (const part of parts) {
-      const job = this.#job(part, message, cloudEventContentType, { id: eventId, position, source });
+      const job = this.#job(part, message, { id: eventId, position, source });
       if (suspect) this.#handleAlone(job);
       else this.#admit(job);
     }
@@ -174,11 +176,10 @@ export class EventHandler {
       done: () => delivery.ack(),
       reject: () => delivery.reject(),
     };
-    const contentType = parts.length > 1 ? cloudEventContentType : (delivery.contentType ?? 'application/octet-stream');
     this.tally.delivered += parts.length;
     return parts.map((part) => {
       if (part.event) this.#noteDelivered(part.event);
-      return this.#job(part, message, contentType);
+      return this.#job(part, message);
     });
   }
 
@@ -206,8 +207,8 @@ export class EventHandler {
     return decodeMessage(body, contentType, contract).map((decoded) => partOf(decoded, service, this.#consumed));
   }
 
-  #job(part: Part, message: Message, contentType: string, fetched?: InboxEvent): Job {
-    return new Job(part, message, contentType, this.#options.clock.nowMs(), fetched);
+  #job(part: Part, message: Message, fetched?: InboxEvent): Job {
+    return new Job(part, message, this.#options.clock.nowMs(), fetched);
   }
 
   #submit(job: Job): void {
@@ -216,7 +217,7 @@ export class EventHandler {
   }
 
   #handle(job: Job, event: CloudEvent): void {
-    const { units, inbox, reactions, service } = this.#options;
+    const { units, inbox, reactions, service, repeated } = this.#options;
     const reaction = reactions[event.type];
     units.submit(
       {
@@ -224,7 +225,10 @@ export class EventHandler {
         cause: { causationId: event.id, traceparent: event.traceparent },
         eventId: (type) => causedEventId(event.id, service, type),
         run: (tx): string => {
-          if (!inbox.accept(inboxEventOf(event), tx.nowMs)) return 'duplicate';
+          if (!inbox.accept(inboxEventOf(event), tx.nowMs)) {
+            repeated?.(event);
+            return 'duplicate';
+          }
           if (!reaction) throw new Error(`${service} has no reaction to ${event.type}`);
           const outcome = reaction(event, tx);
           if (typeof outcome === 'string') return outcome;
@@ -314,7 +318,8 @@ export class EventHandler {
     hit?.('before-ack');
     this.#finish(job);
     const { event } = job;
-    if (!event) return;
+    // A dead letter has a line of its own.
+    if (!event || outcome === 'dead-lettered') return;
     log.info(
       {
         event: event.type,

@@ -19,6 +19,8 @@ export interface Message {
 export interface Part {
   /** For the dead-letter queue: of a batch, only what could not be handled. */
   bytes(): Buffer;
+  /** Of those bytes. */
+  readonly contentType: string;
   readonly event: CloudEvent | undefined;
   /** Set: it goes to the dead-letter queue. */
   readonly deadLetter: DeadLetterReason | undefined;
@@ -31,7 +33,6 @@ export class Job {
   /** Set: it goes to the dead-letter queue. */
   deadLetter: DeadLetterReason | undefined;
   readonly message: Message;
-  readonly contentType: string;
   readonly receivedAtMs: number;
   /** What is known of it from its publisher's journal, if it was fetched from there. */
   readonly fetched: InboxEvent | undefined;
@@ -40,12 +41,11 @@ export class Job {
   failures = 0;
   transientFailures = 0;
 
-  constructor(part: Part, message: Message, contentType: string, receivedAtMs: number, fetched?: InboxEvent) {
+  constructor(part: Part, message: Message, receivedAtMs: number, fetched?: InboxEvent) {
     this.#part = part;
     this.event = part.event;
     this.deadLetter = part.deadLetter;
     this.message = message;
-    this.contentType = contentType;
     this.receivedAtMs = receivedAtMs;
     this.fetched = fetched;
   }
@@ -53,6 +53,11 @@ export class Job {
   /** For the dead-letter queue. */
   bytes(): Buffer {
     return this.#part.bytes();
+  }
+
+  /** Of those bytes. */
+  get contentType(): string {
+    return this.#part.contentType;
   }
 }
 
@@ -63,14 +68,15 @@ export interface DeadLetterReason {
 
 /** @param consumed the event types that the service subscribes to */
 export function partOf(decoded: Decoded, service: string, consumed: ReadonlySet<string>): Part {
-  const { bytes } = decoded;
+  const { bytes, contentType } = decoded;
   if ('error' in decoded) {
-    return { bytes, event: undefined, deadLetter: { reason: decoded.error.code, detail: decoded.error.message } };
+    const { code, message } = decoded.error;
+    return { bytes, contentType, event: undefined, deadLetter: { reason: code, detail: message } };
   }
   const { event } = decoded;
-  if (consumed.has(event.type)) return { bytes, event, deadLetter: undefined };
+  if (consumed.has(event.type)) return { bytes, contentType, event, deadLetter: undefined };
   const detail = `${service} does not subscribe to '${event.type}'`;
-  return { bytes, event, deadLetter: { reason: 'unknown-type', detail } };
+  return { bytes, contentType, event, deadLetter: { reason: 'unknown-type', detail } };
 }
 
 /** How the inbox knows an event. */

@@ -196,7 +196,8 @@ class PublisherReconciliation {
       this.#failures = 0;
       this.oldest = answer.oldest;
       this.#noteHead(answer.head);
-      this.#compareUntil ??= answer.head;
+      // A journal that was put back meanwhile ends earlier than it did: there is no more to wait for than it holds.
+      this.#compareUntil = Math.min(this.#compareUntil ?? answer.head, answer.head);
       if (this.#startsOver(answer)) return this.#ask();
       this.#ranges(answer, 0);
     });

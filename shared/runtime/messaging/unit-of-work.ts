@@ -28,6 +28,8 @@ export interface Emission {
 
 /** What a command may use while its transaction is open. */
 export interface Transaction extends Moment {
+  /** For what is due: as nowMs, but it does not jump with the wall clock while the process lives. */
+  readonly steadyMs: number;
   newId(): string;
   /** Writes an event to the journal: it is published if, and only if, this transaction commits. */
   publish(emission: Emission): CloudEvent;
@@ -90,6 +92,7 @@ export class UnitsOfWork {
     return {
       nowMs,
       now,
+      steadyMs: clock.steadyMs(),
       newId: () => clock.newId(),
       publish: (emission) => {
         const id = eventId?.(emission.type) ?? clock.newId();

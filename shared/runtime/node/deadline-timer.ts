@@ -1,4 +1,4 @@
-// Wakes a service up when something is due, by its own database and clock. Each thing is done in a unit of work of its own,
+// Wakes a service up when something is due, by its own database and steady clock: setting the wall clock changes nothing. Each thing is done in a unit of work of its own,
 // so that one that fails does not keep the others waiting.
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
@@ -6,7 +6,7 @@ import { newCause, type UnitsOfWork } from '../messaging/unit-of-work.ts';
 import type { GroupParticipant } from '../storage/group-commit.ts';
 import type { Deadlines } from './service.ts';
 
-/** Longest sleep until the deadlines are looked at again: the wall clock may jump. */
+/** Longest sleep until the deadlines are looked at again: the steady clock is not as exact as the timers. */
 const sleepMsMax = 2_000;
 const retryMinMs = 1_000;
 const retryMaxMs = 60_000;
@@ -64,7 +64,7 @@ export class DeadlineTimer implements GroupParticipant {
     if (atMs === undefined) return;
     if (this.#timer && this.#timer.atMs <= atMs) return;
     this.#timer?.timer.cancel();
-    const delayMs = Math.min(Math.max(minDelayMs, atMs - clock.nowMs()), sleepMsMax);
+    const delayMs = Math.min(Math.max(minDelayMs, atMs - clock.steadyMs()), sleepMsMax);
     this.#timer = { atMs, timer: clock.after(delayMs, () => this.#wake()) };
   }
 
@@ -72,7 +72,7 @@ export class DeadlineTimer implements GroupParticipant {
     this.#timer = undefined;
     const { deadlines, clock } = this.#options;
     if (!deadlines || !this.#running) return;
-    const nowMs = clock.nowMs();
+    const nowMs = clock.steadyMs();
     const keys = this.#dueNow(deadlines, nowMs);
     if (keys.length === 0) return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
     this.#left = keys.length;
@@ -108,7 +108,7 @@ export class DeadlineTimer implements GroupParticipant {
   #tryLater(key: string, error: string): void {
     const { clock, log } = this.#options;
     const attempts = (this.#failed.get(key)?.attempts ?? 0) + 1;
-    this.#failed.set(key, { attempts, notBeforeMs: clock.nowMs() + backoffMs(attempts, retryMinMs, retryMaxMs) });
+    this.#failed.set(key, { attempts, notBeforeMs: clock.steadyMs() + backoffMs(attempts, retryMinMs, retryMaxMs) });
     log.error({ key, error, attempts }, 'a deadline could not be met now: it is retried');
   }
 }

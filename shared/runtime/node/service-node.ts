@@ -88,6 +88,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       contract,
       service: name,
       reactions: parts.reactions,
+      repeated: parts.repeated?.bind(parts),
       units: this.#units,
       inbox,
       journal,
@@ -126,7 +127,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       confirmedUntil: () => this.relay.confirmedUntil,
       oldest: () => this.reconciliation.oldest(),
     });
-    for (const participant of [journal, this.relay, this.#deadlines]) commit.join(participant);
+    for (const participant of [journal, this.relay.mark, this.#deadlines]) commit.join(participant);
   }
 
   /** Connects, publishes what an earlier run left in the outbox, begins to handle events, and looks at what is overdue. */

@@ -5,10 +5,11 @@ import type { Choreography } from '../../contract/language.ts';
 import type { Reaction } from '../messaging/reaction.ts';
 import type { Transaction } from '../messaging/unit-of-work.ts';
 import type { Database } from '../storage/database.ts';
+import type { EraseStep } from './erasure.ts';
 
 /** Things that a service does of its own accord at a time that its database knows. */
 export interface Deadlines {
-  /** When the next one is due; undefined: there is none. Called after every commit, so it must be quick. */
+  /** When the next one is due, by Transaction.steadyMs; undefined: there is none. Called after every commit, so it must be quick. */
   nextAtMs(): number | undefined;
   /** The keys of those that are due, the most urgent first. */
   due(nowMs: number, limit: number): readonly string[];
@@ -26,6 +27,13 @@ export interface ServiceParts {
   /** Called for every event that the service publishes, inside its transaction, for the service's own records. */
   published?(event: CloudEvent): void;
   readonly deadlines?: Deadlines | undefined;
+  /**
+   * Called for an event that was handled before, under the same id, inside the transaction.
+   * @throws ContradictoryEventError when it says something else now: it is an alarm, not a duplicate
+   */
+  repeated?(event: CloudEvent): void;
+  /** Erase a person from the service's own tables, one after the other. Left out: they name none. */
+  readonly erasing?: readonly EraseStep[];
 }
 
 export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {

@@ -130,7 +130,7 @@ async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promis
   setTimeout(() => server.closeAllConnections(), graceMs).unref();
   await closed;
   await until(() => node.handler.idle && (node.relay.drained || !bus.canPublish()));
-  await node.relay.writeMark();
+  await node.relay.mark.write();
   node.stop();
   await bus.stop();
 }

@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { consumedBy } from '../../contract/language.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import { erasureRoute } from '../http/erasure-route.ts';
 import { eventsRoutes } from '../http/events-routes.ts';
 import { healthRoutes } from '../http/health.ts';
 import { createHttpServer } from '../http/http-app.ts';
@@ -16,10 +17,12 @@ import { openApiDocument } from '../http/openapi.ts';
 import { type ProblemError, unavailable } from '../http/problem.ts';
 import type { Route } from '../http/route.ts';
 import type { MeasuredBus } from '../messaging/bus.ts';
+import { eraseFromJournal } from '../node/erasure.ts';
 import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
 import { ServiceNode } from '../node/service-node.ts';
 import type { Database } from '../storage/database.ts';
 import type { HitFailpoint } from '../storage/group-commit.ts';
+import { WriteProbe } from '../storage/write-probe.ts';
 import type { Settings } from './settings.ts';
 
 export interface ServiceProgram<P extends ServiceParts> {
@@ -66,6 +69,8 @@ export function assembleService<P extends ServiceParts>(
     journals: journalsFrom(definition, settings),
     ...(hit ? { hit } : {}),
   });
+  const probe = new WriteProbe(db, node.commit, clock);
+  stopping.addEventListener('abort', () => probe.stop(), { once: true });
   const own = program.routes(node, settings);
   const metrics = new MetricRegistry();
   addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
@@ -83,6 +88,7 @@ export function assembleService<P extends ServiceParts>(
     }),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
     metricsRoute(metrics),
+    erasureRoute(node, [...(node.parts.erasing ?? []), eraseFromJournal(db)]),
   ];
   const document = openApiDocument(name, description, [...own, ...shared]);
   const server = createHttpServer({

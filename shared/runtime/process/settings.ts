@@ -36,8 +36,11 @@ const ServiceSettings = z.object({
   SHUTDOWN_MS: integer(0, 600_000).default(10_000),
   /** Time between two rounds of reconciliation, in milliseconds. */
   RECONCILE_INTERVAL_MS: integer(100, 86_400_000).default(10_000),
-  /** How long the journal keeps events that were published, in milliseconds: far longer than any outage. */
-  JOURNAL_RETENTION_MS: integer(3_600_000, 3_153_600_000_000).default(30 * 86_400_000),
+  /**
+   * How long the journal and the inbox keep events that were published, in milliseconds: far longer than any outage, and at
+   * least twice the longest deadline of an order, whose events somebody may still have to fetch.
+   */
+  JOURNAL_RETENTION_MS: integer(2 * 86_400_000, 3_153_600_000_000).default(30 * 86_400_000),
   /** How long an order may stay pending, in milliseconds (order-service). */
   ORDER_DEADLINE_MS: integer(100, 86_400_000).default(30_000),
 });

@@ -59,6 +59,8 @@ export class AmqpBus implements MeasuredBus {
       publisher: blocked ? 'blocked' : state(publisher.connected),
       consumer: state(consumer.connected),
       lastError: publisher.lastError ?? consumer.lastError,
+      confirmsNothing: this.#publisher.silent || undefined,
+      deadLetters: this.#consumer.deadLettersLately,
     };
   }
 

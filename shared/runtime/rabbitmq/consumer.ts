@@ -4,8 +4,17 @@ import { deadLetterQueueOf, queueOf } from '../../contract/topology.ts';
 import type { BusListener, Delivery } from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
+import { ConsumerWatch, type QueueState } from './consumer-watch.ts';
 import { declareTopology, TopologyKeeper } from './declare-topology.ts';
 import { QueueOwner } from './queue-owner.ts';
+
+/**
+ * How long an ack waits for others to leave with. The broker writes each ack to its log; what a crash returns in between is
+ * recognised.
+ */
+const ackDelayMs = 20;
+/** So many leave at once, or a quarter of what may be unacked: the broker must not run out of what it may deliver. */
+const acksAtOnce = 32;
 
 export class Consumer {
   readonly connection: AmqpConnection;
@@ -16,18 +25,21 @@ export class Consumer {
   #channel: Channel | undefined;
   #consumerTag: string | undefined;
   #cancelled = false;
-  /** The broker has listed no consumer when it was last asked. */
-  #missed = false;
+  readonly #watch: ConsumerWatch;
+  /** As the broker said when it was last asked. */
+  #deadLetters: number | undefined;
   #end: ((reason: Error) => void) | undefined;
   /** Delivered on the present channel and not yet acked to the broker, in the order of delivery. */
   #unacked: ConsumeMessage[] = [];
   /** Those of them that the service is done with. */
   readonly #done = new Set<ConsumeMessage>();
   #flushing = false;
+  #ackTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AmqpBusOptions) {
     this.#options = options;
-    this.#keeper = new TopologyKeeper(options.topology, options.log, (consumers) => this.#look(consumers));
+    this.#watch = new ConsumerWatch(queueOf(options.service));
+    this.#keeper = new TopologyKeeper(options.topology, options.log, (queues) => this.#look(queues));
     this.#owner = new QueueOwner(options);
     this.connection = new AmqpConnection({
       url: options.url,
@@ -62,6 +74,11 @@ export class Consumer {
     return this.#keeper.waiting(deadLetterQueueOf(this.#options.service));
   }
 
+  /** The same as of a few seconds ago, for those who cannot wait. */
+  get deadLettersLately(): number | undefined {
+    return this.#deadLetters;
+  }
+
   async cancel(): Promise<void> {
     this.#cancelled = true;
     const tag = this.#consumerTag;
@@ -73,6 +90,8 @@ export class Consumer {
   /** Tells the broker what is done: as one ack for all that are done without a gap, one each for the others. */
   #flushAcks(): void {
     this.#flushing = false;
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
     const channel = this.#channel;
     if (!channel || this.#done.size === 0) return;
     try {
@@ -111,7 +130,7 @@ export class Consumer {
       else end(new Error(`the queue '${queueOf(service)}' was deleted`));
     });
     this.#consumerTag = consumerTag;
-    this.#missed = false;
+    this.#watch.begin();
     this.#end = end;
     this.#keeper.attach(connection);
     log.info({ queue: queueOf(service) }, 'connected to the broker');
@@ -119,19 +138,21 @@ export class Consumer {
   }
 
   /** A queue that is deleted and declared anew at the same moment can lose its consumer without a word of the broker. */
-  #look(consumers: ReadonlyMap<string, number>): void {
-    if (this.#consumerTag === undefined) return;
-    const queue = queueOf(this.#options.service);
-    const missing = consumers.get(queue) === 0;
-    if (missing && this.#missed) return this.#end?.(new Error(`the broker has lost the consumer of '${queue}'`));
-    this.#missed = missing;
-    if (missing) this.#keeper.declareSoon();
+  #look(queues: ReadonlyMap<string, QueueState>): void {
+    const { service } = this.#options;
+    this.#deadLetters = queues.get(deadLetterQueueOf(service))?.messages;
+    const queue = queues.get(queueOf(service));
+    if (this.#consumerTag === undefined || !queue) return;
+    const wrong = this.#watch.look(queue, this.#unacked.length, performance.now());
+    if (wrong !== undefined) return this.#end?.(new Error(wrong));
+    if (this.#watch.suspects) this.#keeper.declareSoon();
   }
 
   #delivered(channel: Channel, message: ConsumeMessage): void {
     // Cancelled, but sent before the broker knew.
     if (this.#channel !== channel || this.#cancelled) return;
     this.#unacked.push(message);
+    this.#watch.delivered();
     const { properties, fields, content: body } = message;
     const delivery: Delivery = {
       body,
@@ -157,6 +178,11 @@ export class Consumer {
   #ackLater(message: ConsumeMessage): void {
     this.#done.add(message);
     if (this.#flushing) return;
+    if (this.#done.size < Math.min(acksAtOnce, this.#options.prefetch / 4)) {
+      this.#ackTimer ??= setTimeout(() => this.#flushAcks(), ackDelayMs);
+      return;
+    }
+    // What else is done in this turn leaves with them.
     this.#flushing = true;
     setImmediate(() => this.#flushAcks());
   }
@@ -168,6 +194,8 @@ export class Consumer {
     this.#consumerTag = undefined;
     this.#unacked = [];
     this.#done.clear();
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
   }
 }
 

@@ -3,6 +3,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import type { Topology } from '../../contract/topology.ts';
 import { type Clock, systemClock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import type { QueueState } from './consumer-watch.ts';
 
 /** A binding that is missing shows nowhere as long as another queue takes the message, so all are declared again regularly. */
 const redeclareMs = 5_000;
@@ -11,18 +12,23 @@ const redeclareSoonMs = 200;
 
 /**
  * Idempotent: what already exists with the same arguments stays.
- * @returns how many consumers each queue has
+ * @returns what each queue is like
  */
 export async function declareTopology(
   channel: Channel,
   { exchanges, queues, bindings }: Topology,
-): Promise<ReadonlyMap<string, number>> {
+): Promise<ReadonlyMap<string, QueueState>> {
   await Promise.all(exchanges.map(({ name, type }) => channel.assertExchange(name, type, { durable: true })));
   const declared = await Promise.all(
     queues.map((queue) => channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments })),
   );
   await Promise.all(bindings.map(({ queue, exchange, routingKey }) => channel.bindQueue(queue, exchange, routingKey)));
-  return new Map(declared.map(({ queue, consumerCount }) => [queue, consumerCount]));
+  return new Map(
+    declared.map(({ queue, consumerCount, messageCount }) => [
+      queue,
+      { consumers: consumerCount, messages: messageCount },
+    ]),
+  );
 }
 
 /** Uses a channel of its own: one that the broker closes, since a declaration is refused, takes nothing else with it. */
@@ -30,14 +36,14 @@ export class TopologyKeeper {
   readonly #topology: Topology;
   readonly #log: Log;
   readonly #clock: Clock = systemClock;
-  readonly #declared: (consumers: ReadonlyMap<string, number>) => void;
+  readonly #declared: (queues: ReadonlyMap<string, QueueState>) => void;
   #connection: ChannelModel | undefined;
   #channel: Promise<Channel> | undefined;
   #timer: Timer | undefined;
   #soon: Timer | undefined;
 
-  /** @param declared called after each declaration with the number of consumers of each queue */
-  constructor(topology: Topology, log: Log, declared: (consumers: ReadonlyMap<string, number>) => void) {
+  /** @param declared called after each declaration with what each queue is like */
+  constructor(topology: Topology, log: Log, declared: (queues: ReadonlyMap<string, QueueState>) => void) {
     this.#declared = declared;
     this.#topology = topology;
     this.#log = log;

@@ -5,10 +5,8 @@ import type { Log } from '../environment/log.ts';
 import type { BusListener, OutgoingMessage, PublishOutcome } from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
+import { ConfirmWatch, confirmTimeoutMs } from './confirm-watch.ts';
 import { declareTopology } from './declare-topology.ts';
-
-/** Without a single confirm for so long, the connection is given up. */
-const confirmTimeoutMs = 60_000;
 
 export class Publisher {
   readonly connection: AmqpConnection;
@@ -21,8 +19,7 @@ export class Publisher {
   /** Published on the present channel, and neither confirmed nor given up. */
   readonly #pending = new Map<number, (outcome: PublishOutcome) => void>();
   #lastNumber = 0;
-  /** When the oldest of them was published, as far as it is known: performance.now(). */
-  #waitsSinceMs = 0;
+  readonly #confirms = new ConfirmWatch();
   #watch: NodeJS.Timeout | undefined;
   readonly #unroutable: () => void;
   /** Message ids that came back; their confirm follows. */
@@ -52,6 +49,11 @@ export class Publisher {
     return this.#blocked;
   }
 
+  /** The broker has confirmed nothing for so long that the connection was given up, and nothing since. */
+  get silent(): boolean {
+    return this.#confirms.silent;
+  }
+
   /** Messages that were published and are neither confirmed nor given up. */
   get unconfirmed(): number {
     return this.#pending.size;
@@ -65,7 +67,7 @@ export class Publisher {
   publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void {
     const channel = this.#channel;
     const number = ++this.#lastNumber;
-    if (this.#pending.size === 0) this.#waitsSinceMs = performance.now();
+    this.#confirms.published(this.#pending.size, performance.now());
     this.#pending.set(number, done);
     if (!channel) return void setImmediate(() => this.#answer(number, 'lost'));
     try {
@@ -101,16 +103,14 @@ export class Publisher {
   #answer(number: number, outcome: PublishOutcome): void {
     const done = this.#pending.get(number);
     if (!this.#pending.delete(number)) return;
-    // Confirms come in order, more or less: one of them shows that the broker is at work.
-    this.#waitsSinceMs = performance.now();
+    if (outcome !== 'lost') this.#confirms.answered(performance.now());
     done?.(outcome);
   }
 
   /** A broker whose disk is full keeps the connection and confirms nothing, for ever. */
   #watchConfirms(end: (reason: Error) => void): void {
     this.#watch = setInterval(() => {
-      if (this.#pending.size === 0 || this.#blocked || performance.now() - this.#waitsSinceMs < confirmTimeoutMs)
-        return;
+      if (this.#blocked || !this.#confirms.look(this.#pending.size, performance.now())) return;
       this.#log.error(
         { unconfirmed: this.#pending.size },
         `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting again; if this goes on, look at its disk and log, and restart it`,

@@ -87,6 +87,8 @@ export class GroupCommit {
   #withSavepoints = 0;
   /** Attempts to begin the present group that met another process's lock. */
   #busyAttempts = 0;
+  /** A group has waited for the lock in vain: until one gets it, each tries once, so that what queues is refused soon. */
+  #lockedOut = false;
   #lastError: string | undefined;
   readonly #listeners = new Set<(group: WrittenGroup) => void>();
   #closed = false;
@@ -194,6 +196,7 @@ export class GroupCommit {
       // One by one until all that waited has been tried: otherwise the bad one would meet a full group again.
       if (group.length > 1 || this.idle) this.#failedGroups = 0;
       this.#busyAttempts = 0;
+      this.#lockedOut = false;
       this.#lastError = undefined;
     } catch (error) {
       // A failpoint may end this object in the simulator; then nobody is called back.
@@ -223,7 +226,9 @@ export class GroupCommit {
    * @returns false when it was tried long enough
    */
   #waitForLock(error: unknown, group: readonly Work[]): boolean {
-    if (!isBusy(error) || this.#busyAttempts >= busyAttemptsMax) {
+    if (!isBusy(error)) return false;
+    this.#lockedOut ||= this.#busyAttempts >= busyAttemptsMax;
+    if (this.#lockedOut) {
       this.#busyAttempts = 0;
       return false;
     }

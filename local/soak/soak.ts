@@ -1,0 +1,193 @@
+// A soak: customers order all the time, and faults of all kinds strike at random. In the end everything must be accounted for.
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { serviceNames } from '../../services.ts';
+import type { Broker } from '../broker/start-broker.ts';
+import { takeDeadLetters } from '../losses/broker-losses.ts';
+import { type AuditResult, settled } from '../losses/healing.ts';
+import { mustSend } from '../losses/http.ts';
+import { Stage } from '../losses/stage.ts';
+import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts';
+import { Random } from './random.ts';
+import { Samples } from './samples.ts';
+import { endOf, type Purchase, Shoppers } from './shoppers.ts';
+import { mayEnd } from './wishes.ts';
+
+/** After a fault, the next waits until the orders of before have ended; but not longer, and sometimes not at all. */
+const recoveryMsMax = 90_000;
+const mixes = 0.2;
+const healMsMax = 180_000;
+const warmUpMs = 5_000;
+
+export interface SoakOptions {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly ordersPerS: number;
+  /** A file system of its own for one database, which may be made too small. Left out: that fault does not occur. */
+  readonly smallDisk?: string | undefined;
+  readonly progress: (line: string) => void;
+}
+
+/** A fault that has struck. Times are those of performance.now(). */
+export interface Strike {
+  readonly kind: string;
+  readonly fromMs: number;
+  untilMs: number;
+  /** What went wrong with inflicting it. */
+  failure?: string;
+}
+
+export interface SoakResult {
+  readonly startedAtMs: number;
+  readonly purchases: readonly Purchase[];
+  readonly strikes: readonly Strike[];
+  readonly samples: Samples;
+  readonly account: Account;
+}
+
+/** What was found in the end. The lists hold ids of orders. */
+export interface Account {
+  readonly attempts: number;
+  readonly acknowledged: number;
+  readonly ended: number;
+  readonly ends: Readonly<Record<string, number>>;
+  readonly lost: readonly string[];
+  readonly doubled: readonly string[];
+  readonly stuck: readonly string[];
+  readonly unexpected: readonly string[];
+  /** Keys that were answered with two orders. */
+  readonly doubleAnswers: number;
+  readonly disagreements: readonly string[];
+  readonly poisonLetters: number;
+  /** Dead letters that no poison message explains. */
+  readonly otherLetters: readonly string[];
+}
+
+export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {
+  const { minutes, seed, ordersPerS, smallDisk, progress } = options;
+  const random = new Random(seed);
+  const stage = await Stage.start({
+    broker,
+    env: { LOG_LEVEL: 'error' },
+    ...(smallDisk === undefined ? {} : { dataDirs: { [smallDiskService]: smallDisk } }),
+  });
+  const shoppers = new Shoppers(stage.urls, new Random(seed + 1));
+  const samples = new Samples(stage);
+  try {
+    await shoppers.prepare();
+    const startedAtMs = performance.now();
+    samples.start();
+    shoppers.start(ordersPerS);
+    await delay(warmUpMs);
+    const strikes = await strikeUntil(startedAtMs + minutes * 60_000, { stage, shoppers, random, smallDisk, progress });
+    progress('no more faults, no more orders: everything must end');
+    await shoppers.stop(healMsMax);
+    const audited = await settled(stage, healMsMax);
+    samples.stop();
+    return {
+      startedAtMs,
+      purchases: shoppers.purchases,
+      strikes,
+      samples,
+      account: await account(stage, shoppers, audited),
+    };
+  } finally {
+    samples.stop();
+    shoppers.leave();
+    await stage.stop();
+  }
+}
+
+interface Scene extends Pick<SoakOptions, 'smallDisk' | 'progress'> {
+  readonly stage: Stage;
+  readonly shoppers: Shoppers;
+  readonly random: Random;
+}
+
+async function strikeUntil(endMs: number, { stage, shoppers, random, smallDisk, progress }: Scene): Promise<Strike[]> {
+  const strikes: Strike[] = [];
+  const faults = faultsFor(smallDisk);
+  let bag: Fault[] = [];
+  while (performance.now() < endMs) {
+    // Each kind once, in a new order each time.
+    if (bag.length === 0) bag = random.shuffled(faults);
+    const fault = bag.pop();
+    if (!fault) throw new Error('there are no faults');
+    const strike: Strike = { kind: fault.kind, fromMs: performance.now(), untilMs: Number.NaN };
+    strikes.push(strike);
+    await fault.inflict(stage, random).catch((error: unknown) => {
+      strike.failure = String(error);
+    });
+    strike.untilMs = performance.now();
+    const mixed = random.chance(mixes);
+    if (!mixed) await recovered(shoppers, strike.untilMs);
+    const seconds = ((performance.now() - strike.fromMs) / 1_000).toFixed(1);
+    progress(
+      `${fault.kind}: ${seconds} s${mixed ? ', the next at once' : ''}${strike.failure ? `; ${strike.failure}` : ''}`,
+    );
+    await delay(random.between(500, 3_000));
+  }
+  return strikes;
+}
+
+async function recovered({ purchases }: Shoppers, beforeMs: number): Promise<void> {
+  const endMs = performance.now() + recoveryMsMax;
+  const open = () => purchases.some(({ wantedAtMs, end }) => wantedAtMs <= beforeMs && end === undefined);
+  while (open() && performance.now() < endMs) await delay(100);
+}
+
+/** Time from the end of a fault until everything that was wanted before it has ended; undefined: it never has. */
+export function recoveryMs(strike: Strike, purchases: readonly Purchase[]): number | undefined {
+  let lastMs = strike.untilMs;
+  for (const { wantedAtMs, endedAtMs } of purchases) {
+    if (wantedAtMs > strike.untilMs) continue;
+    if (endedAtMs === undefined) return undefined;
+    lastMs = Math.max(lastMs, endedAtMs);
+  }
+  return lastMs - strike.untilMs;
+}
+
+const Page = z.object({
+  orders: z.array(z.object({ orderId: z.string(), status: z.string(), reason: z.string().optional() })),
+  next: z.string().optional(),
+});
+
+/** Everything that order-service has, against everything that customers know of. */
+async function account(stage: Stage, shoppers: Shoppers, { disagreements }: AuditResult): Promise<Account> {
+  const found = new Map<string, string | undefined>();
+  for (let after = ''; ; ) {
+    const query = after === '' ? 'limit=100' : `limit=100&after=${after}`;
+    const { orders, next } = Page.parse(await mustSend('GET', `${stage.urls['order-service']}/orders?${query}`));
+    for (const order of orders) found.set(order.orderId, endOf(order));
+    if (next === undefined) break;
+    after = next;
+  }
+  const { purchases, doubleAnswers } = shoppers;
+  const known = new Map(purchases.flatMap((purchase) => (purchase.orderId ? [[purchase.orderId, purchase]] : [])));
+  const ends: Record<string, number> = {};
+  for (const end of found.values()) if (end !== undefined) ends[end] = (ends[end] ?? 0) + 1;
+  const letters = await takeDeadLetters(stage, serviceNames);
+  const poison = letters.filter(({ body }) => body.includes(poisonMark));
+  return {
+    attempts: purchases.length,
+    acknowledged: known.size,
+    ended: Object.values(ends).reduce((sum, count) => sum + count, 0),
+    ends,
+    lost: [...known.keys()].filter((orderId) => !found.has(orderId)),
+    // A customer whose request was never answered may have an order; one who was answered has exactly that one.
+    doubled: [...found.keys()].filter((orderId) => !known.has(orderId)),
+    stuck: [...found].flatMap(([orderId, end]) => (end === undefined ? [orderId] : [])),
+    unexpected: [...found].flatMap(([orderId, end]) => {
+      const purchase = known.get(orderId);
+      return purchase && end !== undefined && !mayEnd(purchase, end)
+        ? [`${orderId}: ${purchase.kind} ended ${end}`]
+        : [];
+    }),
+    doubleAnswers,
+    disagreements: disagreements.map(({ about, id }) => `${about} ${id}`),
+    poisonLetters: poison.length,
+    otherLetters: letters
+      .filter(({ body }) => !body.includes(poisonMark))
+      .map(({ service, reason, body }) => `${service} ${reason}: ${body.slice(0, 200)}`),
+  };
+}

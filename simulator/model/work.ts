@@ -1,0 +1,88 @@
+// What a service has done, as the model sees it: one piece of work for each event handled, request done or deadline met, in
+// the order in which they were committed.
+import type { AnyEvent } from '../../shared/contract/choreography.ts';
+import type { Cause } from '../../shared/runtime/messaging/unit-of-work.ts';
+import type { PromiseId } from '../environment/violation.ts';
+
+/** A request, in the words of whoever makes it. */
+export type Asked =
+  | {
+      readonly what: 'place order';
+      readonly userId: string;
+      readonly items: readonly {
+        readonly productId: string;
+        readonly qty: number;
+        readonly unitPrice?: number | undefined;
+      }[];
+      readonly deadlineMs: number;
+      /** Idempotency-Key. */
+      readonly key: string | undefined;
+    }
+  | { readonly what: 'cancel order'; readonly orderId: string }
+  | {
+      readonly what: 'put account';
+      readonly userId: string;
+      readonly balance?: number | undefined;
+      readonly blocked?: boolean | undefined;
+    }
+  | { readonly what: 'deposit'; readonly userId: string; readonly amount: number }
+  | {
+      readonly what: 'put product';
+      readonly productId: string;
+      readonly name: string;
+      readonly unitPrice: number;
+      readonly stock?: number | undefined;
+      readonly available?: boolean | undefined;
+    }
+  | { readonly what: 'restock'; readonly productId: string; readonly qty: number };
+
+/** How a request went: its result, or the problem with which it was refused. */
+export type Answer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly code: string; readonly status: number };
+
+/** Why a reaction could not handle an event, as its error is named. */
+export type Inability = 'ContradictoryEventError' | 'UnknownSubjectError';
+
+export type Work =
+  | { readonly kind: 'event'; readonly nowMs: number; readonly event: AnyEvent; readonly outcome: string }
+  /** Nothing of it was stored. */
+  | { readonly kind: 'unable'; readonly nowMs: number; readonly event: AnyEvent; readonly why: Inability }
+  | {
+      readonly kind: 'request';
+      readonly nowMs: number;
+      readonly asked: Asked;
+      readonly cause: Cause;
+      readonly answer: Answer;
+    }
+  /** `away`: the services whose journals could not be read then. */
+  | { readonly kind: 'deadline'; readonly nowMs: number; readonly orderId: string; readonly away: readonly string[] };
+
+/** An event that must be published. Nothing is known of the cause of what a clock has led to. */
+export interface Expected {
+  readonly type: string;
+  readonly subject: string;
+  readonly data: unknown;
+  readonly cause: Cause | undefined;
+  /** By the clock of its service. */
+  readonly nowMs: number;
+}
+
+/** When a piece of work was done. */
+export interface At {
+  /** By the clock of its service, which may be wrong. */
+  readonly nowMs: number;
+  /** By the clock of the run. */
+  readonly atMs: number;
+}
+
+/** What must come of a piece of work. */
+export interface Due {
+  /** The outcome of a reaction: the type of the event that it publishes, or a silent one. */
+  readonly outcome?: string;
+  readonly answer?: Answer;
+  readonly emits: readonly { readonly type: string; readonly data: unknown }[];
+}
+
+/** What the model has to say against a run. */
+export type Objection = (promise: PromiseId, subject: string, text: string) => void;

@@ -1,0 +1,107 @@
+// Reconciliation, and databases that were put back.
+import type { OrderParts } from '../../order-service/service.ts';
+import type { PaymentParts } from '../../payment-service/service.ts';
+import { choreography } from '../../shared/contract/choreography.ts';
+import { replaced } from '../environment/sim-database.ts';
+import { type Mutant, planted } from './mutant.ts';
+import { reaction, reading, sql } from './planting.ts';
+
+export const reconciliationMutants: readonly Mutant[] = [
+  {
+    name: 'cursor-too-early',
+    bug: 'a range of a journal counts as reconciled before what is missing of it was handled',
+    promise: 'P8',
+    journal: (reader) => ({
+      digests: (query, done) => reader.digests(query, done),
+      ids: (_query, done) => reader.events([], () => done([])),
+      events: (positions, done) => reader.events(positions, done),
+    }),
+  },
+  {
+    name: 'digest-of-half',
+    bug: 'a digest leaves out the first half of its range, in the journal and in the inbox',
+    promise: 'P8',
+    statements: () => (sql, statement) => {
+      if (!sql.startsWith('SELECT count(*) AS count')) return statement;
+      const ofInbox = sql.includes('FROM inbox');
+      return replaced(statement, {
+        get: (...values: unknown[]) => {
+          const at = ofInbox ? 1 : 0;
+          const [after, until] = [Number(values[at]), Number(values[at + 1])];
+          values[at] = Math.ceil((after + until) / 2);
+          return statement.get(...values);
+        },
+      });
+    },
+  },
+  planted(
+    'P8',
+    'fetched-are-dropped',
+    'what the broker has lost is fetched and not handled',
+    reading(() => ({ events: (_positions, done) => done([]) })),
+  ),
+  planted(
+    'P8',
+    'only-the-first-fetched',
+    'of several events that are missing, one is fetched',
+    reading((real) => ({ events: (positions, done) => real.events(positions.slice(0, 1), done) })),
+  ),
+  planted(
+    'P8',
+    'fetches-all-types',
+    'events are fetched that the service does not subscribe to',
+    reading((real) => ({
+      ids: (query, done) => real.ids({ ...query, types: Object.keys(choreography.events) }, done),
+    })),
+  ),
+  planted(
+    'P8',
+    'journals-unread',
+    'no journal can ever be read',
+    reading(() => ({ digests: (_query, done) => done(new Error('connection refused')) })),
+  ),
+  planted(
+    'P12',
+    'put-back-unnoticed-by-consumer',
+    'a consumer does not notice that a journal ends before what it has seen',
+    reading((real) => ({
+      digests: (query, done) =>
+        real.digests(query, (answer) =>
+          done(
+            answer instanceof Error
+              ? answer
+              : { ...answer, anchor: query.anchor, head: Math.max(answer.head, query.after) },
+          ),
+        ),
+    })),
+  ),
+  planted(
+    'P12',
+    'cursor-without-event',
+    'a consumer forgets which event stood at the end of what it has compared',
+    sql('UPDATE publishers SET journal_id', 'reconciled_event_id = ?', 'reconciled_event_id = nullif(?, 0) || NULL'),
+  ),
+  planted('P12', 'lost-order-not-rebuilt', 'an order that only payment-service knows is not rebuilt', {
+    ...reaction<OrderParts>(
+      'order-service',
+      'payment.completed',
+      (real, { store }) =>
+        (event, at) =>
+          store.order(event.subject) ? real(event, at) : 'noted',
+    ),
+  }),
+  planted(
+    'P7',
+    'unknown-payment-given-up',
+    'stock that is refused for a payment that is not known yet counts as compensated',
+    {
+      ...reaction<PaymentParts>(
+        'payment-service',
+        'inventory.rejected',
+        (real, { store }) =>
+          (event, at) =>
+            store.payment(event.subject) ? real(event, at) : 'compensated',
+      ),
+    },
+  ),
+];

@@ -1,0 +1,4 @@
+// Planted bugs of the layer 'events'.
+import { findsAll } from './planted.ts';
+
+findsAll('events');

@@ -1,0 +1,4 @@
+// Planted bugs of the layer 'outbox'.
+import { findsAll } from './planted.ts';
+
+findsAll('outbox');

@@ -1,0 +1,4 @@
+// Planted bugs of the layer 'reactions'.
+import { findsAll } from './planted.ts';
+
+findsAll('reactions');

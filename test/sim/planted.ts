@@ -1,0 +1,25 @@
+// The planted bugs of one layer as tests: each is found by its own promise.
+import { expect } from 'chai';
+import { allFaults } from '../../simulator/environment/faults.ts';
+import { mutantsByLayer } from '../../simulator/mutants/all-mutants.ts';
+import { simulate } from '../../simulator/simulation.ts';
+
+const seeds = [1, 2, 3, 4, 5, 6];
+const orders = 200;
+
+export function findsAll(layer: string): void {
+  describe(`the simulator finds every planted bug: ${layer}`, function () {
+    this.timeout(300_000);
+
+    for (const mutant of mutantsByLayer[layer] ?? []) {
+      it(`${mutant.name}: ${mutant.bug}`, () => {
+        const found = seeds.find((seed) => {
+          const faults = mutant.faults ?? allFaults;
+          const { violations } = simulate({ seed, orders, faults, mutant });
+          return violations.some(({ promise }) => promise === mutant.promise);
+        });
+        expect(found, `${mutant.promise} with one of the seeds ${seeds.join(', ')}`).not.to.equal(undefined);
+      });
+    }
+  });
+}

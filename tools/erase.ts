@@ -1,0 +1,60 @@
+// `npm run erase -- USER`: erases a person from the databases of all services.
+import { randomUUID } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { urlsFrom } from '../local/audit/urls.ts';
+import { isUsageError, UsageError } from '../local/usage-error.ts';
+import { serviceNames } from '../services.ts';
+import { Name } from '../shared/contract/event-data.ts';
+
+const usage = `Usage: npm run erase -- USER [options]
+
+Replaces a user's id by a pseudonym that leads back to nobody, in all that the services keep: orders, facts, accounts,
+ledger, payments and journals. Amounts stay, so that the totals still balance. The user's account is closed.
+
+  --pseudonym TEXT     the one of a run that broke off; otherwise a new one is made and printed
+  --url SERVICE=URL    where a service is; may be given several times, also for several instances of one service,
+                       one run for each
+  --help               this text
+
+Refused while the user has an order that has not ended. Not erased: backups, log files, dead letters in the broker, and
+for a day the answers that are kept for repeated requests (Idempotency-Key).`;
+
+const answered = z.looseObject({ detail: z.string().optional() });
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      pseudonym: { type: 'string' },
+      url: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) return void process.stdout.write(`${usage}\n`);
+  const userId = Name.safeParse(positionals[0]);
+  if (!userId.success || positionals.length > 1) throw new UsageError('name exactly one user');
+  const pseudonym = values.pseudonym ?? `erased-${randomUUID()}`;
+  const urls = urlsFrom(values.url, process.env);
+  process.stdout.write(`The pseudonym is ${pseudonym}\n`);
+  // Order-service first: it refuses while an order is open, and then nothing has been changed anywhere.
+  for (const service of serviceNames) {
+    await erase(`${urls[service]}/erasures`, { userId: userId.data, pseudonym });
+    process.stdout.write(`${service}: erased\n`);
+  }
+}
+
+async function erase(url: string, body: object): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (response.ok) return;
+  const { detail } = answered.parse(await response.json());
+  throw new Error(`${url} answered ${response.status}: ${detail ?? 'no reason'}`);
+}
+
+main().catch((error: unknown) => {
+  const reason = error instanceof Error ? error.message : String(error);
+  const again = 'Run it again with --pseudonym and the pseudonym above, so that it is the same everywhere.';
+  process.stderr.write(isUsageError(error) ? `${reason}\n\n${usage}\n` : `${reason}\n${again}\n`);
+  process.exitCode = isUsageError(error) ? 2 : 1;
+});
