@@ -1,6 +1,10 @@
 // The events of a message, one by one: the checks are about events, however many of them shared a message. What has been read
 // once is not read again.
-import { type CloudEvent, cloudEventBatchContentType, cloudEventContentType } from '../../shared/contract/cloud-event.ts';
+import {
+  type CloudEvent,
+  cloudEventBatchContentType,
+  cloudEventContentType,
+} from '../../shared/contract/cloud-event.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 
 const unpackedBefore = new WeakMap<OutgoingMessage, OutgoingMessage[]>();
