@@ -37,6 +37,8 @@ function stopOnSignals(observer: Observer, log: ProcessLog): void {
   process.once('SIGINT', () => stop('SIGINT'));
   // The parent went away without a word.
   if (process.send) process.once('disconnect', () => stop('disconnect'));
+  // Or before anybody listened for that.
+  if (process.send && !process.connected) stop('disconnect');
 }
 
 try {
