@@ -54,7 +54,8 @@ export class LivePage {
   /** After the signal. What the page has paused goes on, so that it can be stopped in order. */
   async stop(): Promise<void> {
     this.#control.stop();
-    await this.#run;
+    // First: the supervisor waits for its end.
     await this.#observer.stop();
+    await this.#run;
   }
 }

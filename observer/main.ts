@@ -35,10 +35,10 @@ function stopOnSignals(observer: Observer, log: ProcessLog): void {
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
-  // The parent went away without a word.
-  if (process.send) process.once('disconnect', () => stop('disconnect'));
-  // Or before anybody listened for that.
-  if (process.send && !process.connected) stop('disconnect');
+  // The parent went away without a word, perhaps before this. Nobody reads the log any more, and nothing is left to do.
+  const end = (): void => void process.kill(process.pid, 'SIGKILL');
+  if (process.send) process.once('disconnect', end);
+  if (process.send && !process.connected) end();
 }
 
 try {
