@@ -13,7 +13,7 @@ export interface Imports {
 
 // Node needs the extension of a relative import, so each one holds it: imports and exports, of values and of types, static
 // and dynamic. The paths of files that are started as processes or threads are found as well.
-const quotedPath = /['"`](\.\.?\/[^'"`\n]+)\.[jt]s['"`]/g;
+const quotedPath = /['"`](\.\.?\/[^'"`\n]+)\.([jt]sx?)['"`]/g;
 const importedPackage = /(?:\bfrom |\bimport\(|^import )['"`]((?:@[\w.-]+\/)?[\w-][\w.-]*)(?:\/[^'"`\n]*)?['"`]/gm;
 
 export function importsIn(folder: string): Imports {
@@ -30,7 +30,9 @@ export function importsIn(folder: string): Imports {
 }
 
 export function relativeImports(path: string, source: string): string[] {
-  return [...source.matchAll(quotedPath)].map(([, imported]) => posix.join(dirname(path), `${imported}.ts`));
+  return [...source.matchAll(quotedPath)].map(([, imported, ending = '']) =>
+    posix.join(dirname(path), `${imported}.${ending.replace('js', 'ts')}`),
+  );
 }
 
 export function packageImports(source: string): string[] {
@@ -59,6 +61,6 @@ function foldersLike(folder: string, path: string): string[] {
 
 function sourceFilesBelow(folder: string, path: string): string[] {
   return readdirSync(join(folder, path), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.tsx?$/.test(file))
     .map((file) => posix.join(path, file.replaceAll(sep, '/')));
 }
