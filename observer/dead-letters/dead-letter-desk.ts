@@ -2,6 +2,7 @@
 // asks: each reading takes the letters out and puts them back.
 import { type ChannelModel, type ConsumeMessage, connect } from 'amqplib';
 import { queueOf } from '../../shared/contract/topology.ts';
+import { addressesIn } from '../../shared/runtime/environment/broker-addresses.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
 import { DeadLetterQueue } from '../../tools/dead-letters/dead-letter-queue.ts';
 import { factsOf, isCalled } from '../../tools/dead-letters/letter.ts';
@@ -19,7 +20,7 @@ export class DeadLetterDesk {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(amqpUrl: string, services: readonly string[]) {
-    this.#amqpUrl = amqpUrl;
+    this.#amqpUrl = addressesIn(amqpUrl)[0] ?? amqpUrl;
     this.#services = services;
   }
 

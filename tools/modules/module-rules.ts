@@ -99,12 +99,18 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   'examples/shipping': service('The example of a service after the saga, with its own contract'),
   'examples/loyalty': service('The example of a service inside the saga, with its own contract'),
 
-  'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: [] },
+  'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: runtime('environment') },
   'local/gateway': { owns: 'One address before all services: nginx, or a proxy', mayImport: [] },
   local: {
     owns: 'The whole system on this machine',
     // Of the processes that it starts, it has to know the names of their settings.
-    mayImport: ['local/broker', 'local/gateway', 'services.ts', ...contract, ...runtime('process', 'storage')],
+    mayImport: [
+      'local/broker',
+      'local/gateway',
+      'services.ts',
+      ...contract,
+      ...runtime('environment', 'process', 'storage'),
+    ],
   },
 
   'local/losses': {
