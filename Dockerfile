@@ -1,4 +1,4 @@
-# One image per service, from one file: docker build --build-arg SERVICE=payment-service .
+# One image per service, from one file: docker build --build-arg SERVICE=payment-service .  (or observer: the live page)
 # Build and run on the same distribution: better-sqlite3 is compiled against its C library.
 
 FROM node:22-bookworm-slim AS build
@@ -14,7 +14,7 @@ RUN npm ci --ignore-scripts \
  && npm_config_nodedir=/usr/local npm rebuild better-sqlite3
 # The sources: .dockerignore lets nothing else in.
 COPY . .
-RUN npx tsc -p tsconfig.json
+RUN npm run -s build
 # What runs needs neither the compiler nor the sources of SQLite.
 RUN npm prune --omit=dev --ignore-scripts \
  && rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/src \
@@ -28,6 +28,8 @@ RUN mkdir data && chown node:node data
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# The HTML and the styles of the live page.
+COPY --from=build /app/observer/page observer/page
 VOLUME /app/data
 USER node
 # In the container, not on the machine: who may connect is decided where the port is published.

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { addressesIn } from '../shared/runtime/environment/broker-addresses.ts';
 import { findCompose, projectDir } from './compose.ts';
 import { StartError } from './ports.ts';
 import { brokerNote } from './running-broker.ts';
@@ -20,7 +21,7 @@ export interface FoundBroker {
 export async function findBroker(compose: boolean, env: NodeJS.ProcessEnv): Promise<FoundBroker> {
   if (compose) return composeBroker();
   const given = env['AMQP_URL'];
-  if (given) return described(given, 'AMQP_URL');
+  if (given) return described(addressesIn(given)[0] ?? given, 'AMQP_URL');
   const dataDir = resolve(env['DATA_DIR'] || 'data');
   const holderPid = systemHolder(dataDir);
   const note = holderPid === undefined ? undefined : brokerNote(dataDir);

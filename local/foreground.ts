@@ -1,5 +1,7 @@
 // The system in the foreground of a terminal: started, watched over, and stopped in order when that is asked for.
 import { resolve } from 'node:path';
+import { LivePage } from './live-page.ts';
+import { observerPortFrom } from './observer-process.ts';
 import { checkPortsFree, gatewayPortFrom, portsFrom } from './ports.ts';
 import { printable, printableLines } from './printable.ts';
 import { loadSampleData } from './sample-data.ts';
@@ -14,9 +16,11 @@ export interface Running {
   readonly system: System;
   readonly logDir: string;
   readonly loadedSamples: boolean;
+  /** Left out where the settings want none. */
+  readonly livePage?: LivePage;
   /** Aborted when everything is to stop. */
   readonly signal: AbortSignal;
-  /** Restarts all services in order. */
+  /** Restarts all services and the live page in order. */
   restartServices(): Promise<void>;
 }
 
@@ -36,6 +40,7 @@ export async function runInForeground(
   const stopping = stopRequests(() => void stopHard(system));
   try {
     const ports = portsFrom(process.env);
+    const observerPort = observerPortFrom(process.env);
     const dataDir = resolve(process.env['DATA_DIR'] || 'data');
     checkFolderFree(dataDir);
     const gatewayPort = orderInstances > 1 ? gatewayPortFrom(process.env) : undefined;
@@ -58,7 +63,19 @@ export async function runInForeground(
         onLine: (_service, line, name) => logs.line(name, line),
         signal: stopping.signal,
       });
-      await supervise(system, folders.logs, stopping, use);
+      const started = system;
+      const startPage = async (signal: AbortSignal) =>
+        observerPort === undefined
+          ? undefined
+          : LivePage.start(started, {
+              dataDir,
+              port: observerPort,
+              host: process.env['HOST'] || '127.0.0.1',
+              say,
+              onLine: (line) => logs.line('observer', line),
+              signal,
+            });
+      await supervise(system, folders.logs, stopping, startPage, use);
     } finally {
       await logs.close();
     }
@@ -78,6 +95,7 @@ async function supervise(
   system: System,
   logDir: string,
   stopping: AbortController,
+  startPage: (signal: AbortSignal) => Promise<LivePage | undefined>,
   use: (running: Running) => Promise<void>,
 ): Promise<void> {
   const { signal } = stopping;
@@ -85,16 +103,21 @@ async function supervise(
   const services = system.processes.map((process) => new Supervisor(supervisedService(process), say, signal));
   const brokerRun = broker.run();
   const serviceRuns = services.map((service) => service.run());
-  const restartServices = async () => void (await Promise.all(services.map((service) => service.restart())));
+  let livePage: LivePage | undefined;
+  const restartServices = async () => {
+    await Promise.all([...services.map((service) => service.restart()), livePage?.restart()]);
+  };
   let using: Promise<void> | undefined;
   try {
     const loadedSamples = await loadSampleData(system.urls, signal);
-    using = use({ system, logDir, loadedSamples, signal, restartServices });
+    livePage = await startPage(signal);
+    using = use({ system, logDir, loadedSamples, signal, restartServices, ...(livePage ? { livePage } : {}) });
     await Promise.race([aborted(signal), using.then(() => aborted(signal))]);
     say('\nStopping …');
   } finally {
     stopping.abort(new StopRequest());
     await using?.catch(() => {});
+    await livePage?.stop();
     // Before its stop: a broker that is being started again can be stopped only when that has been given up.
     await brokerRun;
     await system.stop();

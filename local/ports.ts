@@ -55,7 +55,7 @@ export async function checkPortsFree(
   const problems: string[] = [];
   const taken: number[] = [];
   for (const { port, what } of [...serviceNames.map((name) => ({ port: ports[name], what: name })), ...further]) {
-    const error = await listenError(port, host);
+    const error = await portError(port, host);
     if (!error) continue;
     taken.push(port);
     if (error.code === 'EADDRINUSE') problems.push(`Port ${port}, for ${what}, is taken${await takenBy(port)}.`);
@@ -78,7 +78,7 @@ function otherThan(port: number): number {
   return port + 10_000 <= 65_535 ? port + 10_000 : port - 10_000;
 }
 
-function listenError(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
+export function portError(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', resolve);

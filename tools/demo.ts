@@ -52,6 +52,7 @@ async function main(): Promise<number> {
   try {
     target = await (options.compose ? composeTarget : localTarget)(progress, interrupt.signal);
     report.progress(target.description);
+    if (target.livePage) report.line(`Watch it live: ${paint.bold(target.livePage)}`);
     complete = await play(target, report);
     if (options.keep) await keep(target, report);
   } catch (error) {
@@ -93,7 +94,8 @@ function whatNext({ logs }: Target): string {
 
 async function keep(target: Target, report: Report): Promise<void> {
   const { signal } = interrupt;
-  report.line(`\nEverything keeps running until Ctrl-C: ${Object.values(target.urls).join(', ')}`);
+  const urls = [...Object.values(target.urls), ...(target.livePage ? [target.livePage] : [])];
+  report.line(`\nEverything keeps running until Ctrl-C: ${urls.join(', ')}`);
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
 }
 

@@ -14,6 +14,7 @@ Starts a RabbitMQ and the three services on this machine, and stops them at Ctrl
 Settings, from the environment:
   ORDER_PORT, PAYMENT_PORT, INVENTORY_PORT   ports of the services (3001, 3002, 3003); further instances: 3011, 3021 …
   GATEWAY_PORT                               port of the gateway (8000)
+  OBSERVER_PORT                              port of the live page (8010); OBSERVER=off: no page
   DATA_DIR                                   databases, messages and logs (./data)
   AMQP_URL                                   a broker of your own, instead of a private one
   and the settings of the services, such as LOG_LEVEL and ORDER_DEADLINE_MS: docs/running.md

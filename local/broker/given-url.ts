@@ -73,5 +73,5 @@ function notOurs(what: string): never {
 }
 
 function withoutPassword(url: string): string {
-  return url.replace(/:[^:@/]*@/, ':***@');
+  return url.replace(/:[^:@/]*@/g, ':***@');
 }

@@ -1,13 +1,23 @@
 // When a broker counts as there: an AMQP handshake succeeds. An open port is not enough (Docker's proxy listens at once).
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { addressesIn } from '../../shared/runtime/environment/broker-addresses.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 2_000;
 const BETWEEN_TRIES_MS = 50;
 const PROGRESS_EVERY_MS = 2_000;
 
-/** "RabbitMQ 3.10.8", out of the handshake. Throws when there is none within two seconds. */
-export async function handshake(url: string): Promise<string> {
+/**
+ * "RabbitMQ 3.10.8", out of the handshake; of several addresses, the first that answers. Throws when there is none within
+ * two seconds.
+ */
+export function handshake(url: string): Promise<string> {
+  return Promise.any(addressesIn(url).map(handshakeAt)).catch((error: AggregateError) => {
+    throw error.errors[0];
+  });
+}
+
+async function handshakeAt(url: string): Promise<string> {
   const model = await connect(url, { timeout: HANDSHAKE_TIMEOUT_MS, noDelay: true });
   // without a listener an error of this short connection would end the process
   model.on('error', () => undefined);

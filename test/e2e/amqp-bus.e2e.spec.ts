@@ -1,5 +1,6 @@
 // The bus over a real RabbitMQ keeps the same promises as the simulated one; what it measures is true.
 import { expect } from 'chai';
+import { freePorts } from '../../local/broker/free-ports.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 import { deadLetterExchange, deadLetterQueueOf, topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
@@ -55,6 +56,27 @@ busSuite('RabbitMQ', async () => {
       await Promise.all([...buses.keys()].map((bus) => bus.stop()));
     },
   };
+});
+
+describe('the bus over several addresses', () => {
+  it('goes on to the next one when nobody answers at the first', async () => {
+    const [free] = await freePorts(1);
+    const url = `amqp://127.0.0.1:${free},${await newVhost()}`;
+    const service = 'payment-service';
+    const topology = topologyFor(service, choreography);
+    const refused = () => {};
+    const bus = new AmqpBus({ url, service, topology, prefetch: 1, log: silentLog, databaseId: 'one', refused });
+    try {
+      bus.start({ delivered() {}, publishingChanged() {} });
+      await eventually(
+        'both connections',
+        () => bus.status(),
+        ({ publisher, consumer }) => publisher === 'connected' && consumer === 'connected',
+      );
+    } finally {
+      await bus.stop();
+    }
+  });
 });
 
 describe('what the bus over RabbitMQ measures', () => {

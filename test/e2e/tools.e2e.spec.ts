@@ -96,6 +96,7 @@ describe('npm start', function () {
       ORDER_PORT: String(order),
       PAYMENT_PORT: String(payment),
       INVENTORY_PORT: String(inventory),
+      OBSERVER_PORT: '0',
     };
     start = Tool.node('start', [], env);
     await start.prints('Ctrl-C stops everything');
@@ -173,6 +174,20 @@ describe('npm start', function () {
       .split('\n');
     expect(lines.map((line) => JSON.parse(line).msg)).to.include('started');
     expect(start.output).to.not.include('"msg"');
+  });
+
+  it('serves the live page at the address that it prints, and does without one that dies', async () => {
+    const pageUrl = () => [...start.output.matchAll(/live page\S* +(http:\S+)/g)].at(-1)?.[1] ?? '';
+    const page = await fetch(pageUrl());
+    expect(page.headers.get('content-type')).to.include('text/html');
+    const options = (await (await fetch(`${pageUrl()}/api/try`)).json()) as { controls: { services: string[] } };
+    expect(options.controls.services, 'what can be stopped from the page').to.have.members(services);
+    const { stdout } = await run('ps', ['-o', 'pid=,args=', '--ppid', String(start.process.pid)]);
+    const pid = Number(/^ *(\d+) .*observer\/main\.js/m.exec(stdout)?.[1]);
+    process.kill(pid, 'SIGKILL');
+    await start.prints(`observer (pid ${pid}) ended: SIGKILL`);
+    await eventually('the page to be served again', async () => (await fetch(pageUrl())).ok);
+    expect(start.servicePids.every(runs), 'the services').to.equal(true);
   });
 
   it('stops everything at Ctrl-C, with exit code 0', async () => {

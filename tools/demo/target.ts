@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { findCompose, projectDir } from '../../local/compose.ts';
+import { observerPort, observerProcess, startObserver } from '../../local/observer-process.ts';
 import { portsFrom } from '../../local/ports.ts';
 import { ServiceLogs } from '../../local/service-log.ts';
 import { defaultSettings, foldersIn, System } from '../../local/system.ts';
@@ -15,6 +16,8 @@ import { DemoError } from './answers.ts';
 
 export interface Target {
   readonly urls: PerService<string>;
+  /** Where its sagas can be watched; undefined: nowhere. */
+  readonly livePage: string | undefined;
   /** Ending of ids that makes them new in this system. */
   readonly suffix: string;
   /** For people. */
@@ -54,8 +57,16 @@ export async function localTarget(progress: (line: string) => void, signal: Abor
     throw error;
   });
   const service = system.services[payment];
+  const observer = observerProcess(system, {
+    dataDir,
+    port: 0,
+    env: defaultSettings,
+    onLine: (line) => logs.line('observer', line),
+  });
+  const whyNoPage = await startObserver(observer, 0, '127.0.0.1');
   return {
     urls: system.urls,
+    livePage: whyNoPage === undefined ? observer.url : undefined,
     suffix: '',
     description: `${system.broker.description}; the three services on free ports; temporary data`,
     get killCommand() {
@@ -71,6 +82,7 @@ export async function localTarget(progress: (line: string) => void, signal: Abor
     },
     startPayment: () => service.start(),
     async close(keepData) {
+      await observer.stop();
       await system.stop();
       if (keepData) await logs.close();
       else await remove();
@@ -114,6 +126,7 @@ export async function composeTarget(progress: (line: string) => void, signal: Ab
   };
   return {
     urls,
+    livePage: `http://127.0.0.1:${process.env['OBSERVER_PORT'] || observerPort}`,
     // Ids of an earlier run are in the databases already.
     suffix: `-${Date.now().toString(36)}`,
     description: `${shown}: the containers on ports ${serviceNames.map((name) => ports[name]).join(', ')}`,

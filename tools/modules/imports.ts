@@ -13,7 +13,7 @@ export interface Imports {
 
 // Node needs the extension of a relative import, so each one holds it: imports and exports, of values and of types, static
 // and dynamic. The paths of files that are started as processes or threads are found as well.
-const quotedPath = /['"`](\.\.?\/[^'"`\n]+)\.[jt]s['"`]/g;
+const quotedPath = /['"`](\.\.?\/[^'"`\n]+)\.([jt]sx?)['"`]/g;
 const importedPackage = /(?:\bfrom |\bimport\(|^import )['"`]((?:@[\w.-]+\/)?[\w-][\w.-]*)(?:\/[^'"`\n]*)?['"`]/gm;
 
 export function importsIn(folder: string): Imports {
@@ -30,7 +30,9 @@ export function importsIn(folder: string): Imports {
 }
 
 export function relativeImports(path: string, source: string): string[] {
-  return [...source.matchAll(quotedPath)].map(([, imported]) => posix.join(dirname(path), `${imported}.ts`));
+  return [...source.matchAll(quotedPath)].map(([, imported, ending = '']) =>
+    posix.join(dirname(path), `${imported}.${ending.replace('js', 'ts')}`),
+  );
 }
 
 export function packageImports(source: string): string[] {
@@ -39,13 +41,12 @@ export function packageImports(source: string): string[] {
 
 /** What the compiler takes in, in a fixed order. */
 function sourceFiles(folder: string): string[] {
-  const { include, exclude } = z
-    .object({ include: z.array(z.string()), exclude: z.array(z.string()) })
+  const { include } = z
+    .object({ include: z.array(z.string()) })
     .parse(JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8')));
   return include
     .flatMap((path) => foldersLike(folder, path))
     .flatMap((path) => (path.endsWith('.ts') ? [path] : sourceFilesBelow(folder, path)))
-    .filter((path) => !exclude.some((excluded) => path.startsWith(`${excluded}/`)))
     .sort();
 }
 
@@ -60,6 +61,6 @@ function foldersLike(folder: string, path: string): string[] {
 
 function sourceFilesBelow(folder: string, path: string): string[] {
   return readdirSync(join(folder, path), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.tsx?$/.test(file) && !file.split(sep).includes('node_modules'))
     .map((file) => posix.join(path, file.replaceAll(sep, '/')));
 }

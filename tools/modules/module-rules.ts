@@ -27,9 +27,19 @@ const runtime = (...layers: string[]) => layers.map((layer) => `shared/runtime/$
 const wholeRuntime = runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'process');
 const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract, ...wholeRuntime];
 const local = ['local', 'local/broker', 'local/gateway'];
-const commands = ['tools', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
+const observer = ['observer', 'observer/model'];
+const commands = ['tools', 'tools/dead-letters', 'tools/demo', 'tools/modules', 'simulator', 'bench'];
 const examples = ['examples/shipping', 'examples/loyalty'];
-const testable = [...all, ...examples, ...local, 'local/losses', 'local/soak', ...commands, 'test/support'];
+const testable = [
+  ...all,
+  ...examples,
+  ...observer,
+  ...local,
+  'local/losses',
+  'local/soak',
+  ...commands,
+  'test/support',
+];
 
 const service = (does: string): ModuleRule => ({
   owns: does,
@@ -89,12 +99,18 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   'examples/shipping': service('The example of a service after the saga, with its own contract'),
   'examples/loyalty': service('The example of a service inside the saga, with its own contract'),
 
-  'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: [] },
+  'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: runtime('environment') },
   'local/gateway': { owns: 'One address before all services: nginx, or a proxy', mayImport: [] },
   local: {
     owns: 'The whole system on this machine',
     // Of the processes that it starts, it has to know the names of their settings.
-    mayImport: ['local/broker', 'local/gateway', 'services.ts', ...contract, ...runtime('process', 'storage')],
+    mayImport: [
+      'local/broker',
+      'local/gateway',
+      'services.ts',
+      ...contract,
+      ...runtime('environment', 'process', 'storage'),
+    ],
   },
 
   'local/losses': {
@@ -106,6 +122,23 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
     mayImport: [...all, ...local, 'local/losses'],
   },
 
+  'observer/model': {
+    owns: 'What the live page knows of the contract, and what it is sent',
+    mayImport: contract,
+  },
+  observer: {
+    owns: 'The live page: it reads journals and health over HTTP, and nothing depends on it',
+    mayImport: [
+      'observer/model',
+      'tools/dead-letters',
+      // Words of a shell.
+      'local',
+      ...contract,
+      ...runtime('environment', 'http', 'process'),
+    ],
+  },
+  'observer/page': { owns: 'The live page in the browser', mayImport: ['observer/model'] },
+
   simulator: {
     owns: "The services' real code over a simulated broker and clock",
     mayImport: all,
@@ -114,6 +147,7 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   tools: {
     owns: 'The commands',
     mayImport: [
+      'tools/dead-letters',
       'tools/demo',
       'tools/modules',
       'simulator',
@@ -124,14 +158,19 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
       ...wholeContract,
     ],
   },
+  'tools/dead-letters': {
+    owns: 'Reading, redriving and discarding dead letters',
+    mayImport: ['local', ...contract],
+  },
   'tools/demo': { owns: 'The scenes of the demo', mayImport: ['services.ts', ...local, ...contract] },
   'tools/modules': { owns: 'This table, and the check that holds the code to it', mayImport: [] },
 
-  'test/support': { owns: 'What tests share', mayImport: [...all, ...local, 'local/losses'] },
+  'test/support': { owns: 'What tests share', mayImport: [...all, ...observer, ...local, 'local/losses'] },
   'test/unit': { owns: 'Tests without I/O', mayImport: testable },
   'test/sim': { owns: 'Tests in the simulator', mayImport: testable },
   'test/int': { owns: 'Tests with SQLite and HTTP', mayImport: testable },
   'test/e2e': { owns: 'Tests with processes and a real RabbitMQ', mayImport: testable },
+  'test/browser': { owns: 'Tests of the live page in a real browser', mayImport: testable },
 };
 
 export const exceptions: readonly Exception[] = [

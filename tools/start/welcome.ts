@@ -5,7 +5,7 @@ import { paintFor } from '../../local/terminal.ts';
 
 const columnWidth = 17;
 
-export function welcome({ system, logDir, loadedSamples }: Running): string {
+export function welcome({ system, logDir, loadedSamples, livePage }: Running): string {
   const paint = paintFor(process.stdout);
   const { broker, processes, urls, gateway } = system;
   const order = gateway ? `${gateway.url}/order-service` : urls['order-service'];
@@ -18,6 +18,7 @@ export function welcome({ system, logDir, loadedSamples }: Running): string {
     // The URL of a given one holds a password that should not be on a screen.
     ...(broker.source === 'url' ? [] : [line('', broker.url)]),
     line('logs', logDir),
+    ...(livePage ? [line('live page', livePage.whyNot ? paint.yellow(livePage.whyNot) : livePage.url)] : []),
   ];
   return `
 ${paint.green('Ready.')}
@@ -30,7 +31,7 @@ curl -s ${order}/orders ${json} -H 'prefer: wait=5' -d '{"userId":"alice","items
 curl -s ${order}/orders/$(curl -s '${order}/orders?userId=alice&limit=1' | cut -d'"' -f6)/timeline
 curl -s ${order}/alice/orders ${json} -d '{"productId":"CATALOG-002","qty":10,"unitPrice":1500}'
 
-${gateway ? severalInstances(order, json) : ''}A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
+${gateway ? severalInstances(order, json) : ''}${livePage && livePage.whyNot === undefined ? `Watch every order, and break things, on the live page: ${livePage.url}\n` : ''}A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
 `;
 }
 

@@ -5,12 +5,13 @@ import { dirname } from 'node:path';
 
 const runsAtOnce = 2;
 /** Files of these kinds take seconds or minutes each; those of the others are run together. */
-const oneByOne = /^dist\/test\/(e2e|sim)\//;
-const slowestFirst = ['e2e', 'sim', 'int', 'unit'];
+const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
+const slowestFirst = ['e2e', 'sim', 'browser', 'int', 'unit'];
 
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
+  readonly skipped: number;
   /** Undefined: ended by a signal. */
   readonly exitCode: number | null;
 }
@@ -24,8 +25,10 @@ export async function runSideBySide(command: readonly string[], files: readonly 
   const left = groupsOf(files);
   const total = left.length;
   const failures: string[] = [];
+  /** What a test says of itself that was not run. */
+  const skips: string[] = [];
   const running = new Set<ChildProcess>();
-  let [passed, failed, done] = [0, 0, 0];
+  let [passed, failed, skipped, done] = [0, 0, 0, 0];
   const stop = (signal: NodeJS.Signals) => {
     left.length = 0;
     // A terminal sends Ctrl-C to all of them; what was begun cleans up after itself.
@@ -39,6 +42,8 @@ export async function runSideBySide(command: readonly string[], files: readonly 
       done += 1;
       console.log(`\n[${done} of ${total}] ${titleOf(group)}\n${output.trimEnd()}`);
       passed += outcome.passed;
+      skipped += outcome.skipped;
+      skips.push(...(output.match(/^ *SKIPPED.*$/gm) ?? []));
       // One that broke off has no closing line.
       failed += outcome.exitCode === 0 ? 0 : Math.max(1, outcome.failed);
       if (outcome.exitCode !== 0) failures.push(`${titleOf(group)}\n${failuresIn(output)}`);
@@ -47,8 +52,9 @@ export async function runSideBySide(command: readonly string[], files: readonly 
   await Promise.all(Array.from({ length: runsAtOnce }, worker));
   const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1);
   if (failures.length > 0) console.log(`\n\nWhat failed:\n\n${failures.join('\n\n')}`);
+  if (skips.length > 0) console.log(`\n\n${[...new Set(skips)].join('\n')}`);
   console.log(`\n\n  ${passed} passing (${minutes} minutes)`);
-  console.log(`\n${passed} passed, ${failed} failed`);
+  console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   return failures.length === 0 ? 0 : 1;
 }
 
@@ -91,8 +97,12 @@ function run(
     child.once('error', reject);
     child.once('close', (exitCode) => {
       running.delete(child);
-      const [, passed = '0', failed = '0'] = /^(\d+) passed, (\d+) failed/m.exec(output.slice(-200)) ?? [];
-      resolve({ output, outcome: { passed: Number(passed), failed: Number(failed), exitCode } });
+      const [, passed = '0', failed = '0', skipped = '0'] =
+        /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/m.exec(output.slice(-200)) ?? [];
+      resolve({
+        output,
+        outcome: { passed: Number(passed), failed: Number(failed), skipped: Number(skipped), exitCode },
+      });
     });
   });
 }

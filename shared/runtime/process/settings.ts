@@ -23,7 +23,10 @@ const ServiceSettings = z.object({
   /** Where the broker is. */
   AMQP_URL: z
     .string()
-    .regex(/^amqps?:\/\/[^\s]+$/, 'must look like amqp://user:password@host:5672')
+    .regex(
+      /^amqps?:\/\/[^\s]+$/,
+      'must look like amqp://user:password@host:5672; several, separated by commas, are nodes of one cluster',
+    )
     .default('amqp://localhost:5672'),
   /** TCP port of the HTTP interface; 0: any free one, which the log names. */
   PORT: integer(0, 65_535),

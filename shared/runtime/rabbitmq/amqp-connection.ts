@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
+import { BrokerAddresses } from '../environment/broker-addresses.ts';
 import { backoffMs } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 
@@ -18,6 +19,7 @@ const socketBufferBytes = 1024 * 1024;
 const steadyMs = 10_000;
 
 interface Options {
+  /** One address, or several separated by commas. */
   readonly url: string;
   /** Shown in RabbitMQ's own pages. */
   readonly name: string;
@@ -32,6 +34,7 @@ interface Options {
 
 export class AmqpConnection {
   readonly #options: Options;
+  readonly #addresses: BrokerAddresses;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #connected = false;
@@ -44,6 +47,7 @@ export class AmqpConnection {
 
   constructor(options: Options) {
     this.#options = options;
+    this.#addresses = new BrokerAddresses(options.url);
   }
 
   start(): void {
@@ -98,15 +102,18 @@ export class AmqpConnection {
         if (!signal.aborted) this.#report(error, attempt);
       }
       if (performance.now() - startedAtMs > steadyMs) attempt = 0;
+      this.#addresses.next();
+      // Each address is tried once before the delay grows.
+      const round = Math.max(1, Math.ceil(attempt / this.#addresses.count));
       // Half of the delay is random, so that many services do not come back in step.
-      const delayMs = backoffMs(Math.max(1, attempt), retryMinMs, retryMaxMs) * (0.5 + Math.random() / 2);
+      const delayMs = backoffMs(round, retryMinMs, retryMaxMs) * (0.5 + Math.random() / 2);
       await sleep(delayMs, undefined, { signal }).catch(() => {});
     }
   }
 
   /** Returns when stopped; throws when the connection can't be made or ends. */
   async #once(): Promise<void> {
-    const { url, name, setUp, lost } = this.#options;
+    const { name, setUp, lost } = this.#options;
     const { signal } = this.#stopping;
     // The options go on to net.connect(), which knows more of them than amqplib declares.
     const socketOptions = {
@@ -115,7 +122,7 @@ export class AmqpConnection {
       highWaterMark: socketBufferBytes,
       clientProperties: { connection_name: name },
     };
-    const connection = await connect(withHeartbeat(url), socketOptions);
+    const connection = await connect(withHeartbeat(this.#addresses.current), socketOptions);
     this.#socket = socketOf(connection);
     let end: (reason?: Error) => void = () => {};
     const ended = new Promise<never>((_, reject) => {
