@@ -10,6 +10,8 @@ import type { BenchResult } from './result.ts';
 import { heading } from './table.ts';
 
 const unknown = '–';
+/** The rate of arrival at which costs are shown; fsyncs are counted there, too. */
+const costRatePerS = 100;
 
 const titles: Readonly<Partial<Record<Target, string>>> = {
   services: 'this project',
@@ -43,10 +45,9 @@ export function peerTable(result: Compared): string {
 
 function columnsFor({ latency = [], plan }: Compared): Column[] {
   const rates = plan.peerRates.filter((rate) => latency.some(({ ratePerS, half }) => ratePerS === rate && !half));
-  const [firstRate] = rates;
-  const both = firstRate === undefined ? 'at saturation' : `at saturation, at ${firstRate}/s`;
+  const both = `at saturation, at ${costRatePerS}/s`;
   const atBoth = (of: (cost: SagaCost) => number | undefined) => (target: Target, result: Compared) =>
-    pair(saturated(target, result), latencyAt(target, result, firstRate), of);
+    pair(saturated(target, result), latencyAt(target, result, costRatePerS), of);
   return [
     { title: 'sagas/s', cell: (target, result) => shown(saturated(target, result)?.sagasPerS, sagasPerS) },
     ...rates.map((rate) => ({
@@ -72,7 +73,7 @@ function saturated(target: Target, { saturation }: Compared) {
   return saturation?.targets[target];
 }
 
-function latencyAt(target: Target, { latency = [] }: Compared, rate: number | undefined): LatencyOf | undefined {
+function latencyAt(target: Target, { latency = [] }: Compared, rate: number): LatencyOf | undefined {
   return latency.find(({ ratePerS, half }) => ratePerS === rate && !half)?.targets[target];
 }
 
@@ -87,7 +88,7 @@ function fsyncs(target: Target, { fsyncs: counted = [] }: Compared): string {
     const found = counted.find((one) => one.target === target && one.load === load);
     return shown(found && sum(Object.values(found.perSaga)), (value) => value.toFixed(2));
   };
-  return joined([of('saturation'), of('100/s')]);
+  return joined([of('saturation'), of(`${costRatePerS}/s`)]);
 }
 
 function killed(target: Target, { kills: results = [] }: Compared): string {
