@@ -72,7 +72,7 @@ export const deadlineMutants: readonly Mutant[] = [
         ? replaced(statement, {
             run: (...values: unknown[]) => {
               const [placedAtMs, deadlineAtMs] = [Number(values[4]), Number(values[5])];
-              return statement.run(...values.slice(0, 7), placedAtMs + 10 * (deadlineAtMs - placedAtMs));
+              return statement.run(...values.with(7, placedAtMs + 10 * (deadlineAtMs - placedAtMs)));
             },
           })
         : statement,

@@ -72,7 +72,7 @@ export const storageMutants: readonly Mutant[] = [
     'P3',
     'balance-not-moved',
     'the ledger gets an entry, and the balance stays',
-    sql('UPDATE accounts SET balance', 'balance = ?', 'balance = balance + 0 * ?'),
+    sql('UPDATE accounts SET balance = ?', 'balance = ?', 'balance = balance + 0 * ?'),
   ),
   planted('P4', 'movement-not-recorded', 'a stock changes without a movement', withoutEffect('INSERT INTO movements')),
   planted('P4', 'reservation-of-one-line', 'a reservation is stored with its first line only', {

@@ -315,7 +315,10 @@ describe('the saga over HTTP', function () {
     );
     expect(new Set(replies.map((reply) => reply.body.orderId)).size).to.equal(1);
     expect(new Set(replies.map(({ status }) => status))).to.deep.equal(new Set([202]));
-    const other = await http('POST', `${system.order.url}/orders`, { ...body, userId: 'poor' }, headers);
+    const items = [{ productId: 'CUP', qty: 2 }];
+    const other = await http('POST', `${system.order.url}/orders`, { ...body, items }, headers);
     expect([other.status, other.body['type']]).to.deep.equal([422, 'urn:problem:idempotency-key-reused']);
+    const ofAnother = await http('POST', `${system.order.url}/orders`, { ...body, userId: 'poor' }, headers);
+    expect(ofAnother.status).to.equal(202);
   });
 });

@@ -47,7 +47,7 @@ function run(db = openFile(), { bus = new FakeBus(), clock = new HandClock() }: 
   });
   commit.join(journal);
   commit.join(relay.mark);
-  bus.start({ delivered() {}, publishingChanged: () => relay.pump() });
+  bus.start({ delivered() {}, publishingChanged: () => relay.publishingChanged() });
   relay.start();
   const append = (type: string, bodyBytes: number, deadLetter?: DeadLetterMark) => {
     const body = Buffer.from(`${type}#${journal.nextPosition}`.padEnd(bodyBytes));
@@ -251,6 +251,20 @@ describe('the relay', () => {
       clock.advance(1);
       expect(bus.open, `open after ${delayMs}`).to.have.lengthOf(1);
     }
+    bus.answerOpen('confirmed');
+    clock.advance(markMs);
+    expect(left()).to.deep.equal([]);
+  });
+
+  it('tries what was due while there was no connection as soon as there is one, however often it was due', () => {
+    const { write, bus, left, clock } = run();
+    write();
+    bus.answerOpen('nacked');
+    bus.disconnect();
+    clock.advance(60_000);
+    expect(bus.open).to.have.lengthOf(0);
+    bus.connect();
+    expect(bus.open).to.have.lengthOf(1);
     bus.answerOpen('confirmed');
     clock.advance(markMs);
     expect(left()).to.deep.equal([]);

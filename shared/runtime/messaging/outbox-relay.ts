@@ -117,6 +117,12 @@ export class OutboxRelay {
     return { waiting: this.waiting, unroutable: this.#retries.unroutable() };
   }
 
+  /** To be called when messages can, or cannot, be published any more. */
+  publishingChanged(): void {
+    if (this.#ready()) this.#retries.resume();
+    this.pump();
+  }
+
   /** Publishes as much as the window and the broker allow. Cheap when there is nothing to do. */
   pump(): void {
     const progress = this.#progress;
@@ -221,10 +227,11 @@ export class OutboxRelay {
     hit?.('after-publish');
   }
 
-  /** @returns false: it cannot be done now */
+  /** @returns false: nothing can be published now */
   #publishAlone(position: number): boolean {
-    if (!this.#ready() || this.#inFlight.has(position)) return false;
-    const entry = this.#options.journal.get(position);
+    if (!this.#ready()) return false;
+    // What is on its way will have an answer.
+    const entry = this.#inFlight.has(position) ? undefined : this.#options.journal.get(position);
     if (entry) this.#publish({ message: this.#message(entry), entries: [entry] });
     return true;
   }

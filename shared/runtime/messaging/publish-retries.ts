@@ -12,13 +12,15 @@ interface Retry {
   blocked: number;
   attempt: number;
   timer: Timer | undefined;
+  /** It was due when nothing could be published. */
+  overdue: boolean;
   unroutable: boolean;
 }
 
 interface Options {
   readonly clock: Clock;
   readonly log: Log;
-  /** Publishes the entry at this position alone. False: it cannot be done now. */
+  /** Publishes the entry at this position alone. False: nothing can be published now. */
   readonly tryAgain: (position: number) => boolean;
 }
 
@@ -48,6 +50,7 @@ export class PublishRetries {
       blocked: 0,
       attempt: 0,
       timer: undefined,
+      overdue: false,
       unroutable: false,
     };
     this.#retries.set(routingKey, retry);
@@ -80,6 +83,15 @@ export class PublishRetries {
     return counts;
   }
 
+  /** Messages can be published again: those that were due meanwhile are tried at once. */
+  resume(): void {
+    for (const retry of this.#retries.values()) {
+      if (!retry.overdue) continue;
+      retry.attempt = 1;
+      retry.overdue = !this.#options.tryAgain(retry.lowest);
+    }
+  }
+
   stop(): void {
     for (const retry of this.#retries.values()) retry.timer?.cancel();
   }
@@ -89,7 +101,7 @@ export class PublishRetries {
     retry.attempt += 1;
     retry.timer = this.#options.clock.after(backoffMs(retry.attempt, retryMinMs, retryMaxMs), () => {
       retry.timer = undefined;
-      if (!this.#options.tryAgain(retry.lowest)) this.#later(retry);
+      retry.overdue = !this.#options.tryAgain(retry.lowest);
     });
   }
 }

@@ -146,7 +146,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   start(): void {
     this.#env.bus.start({
       delivered: (delivery) => this.handler.deliver(delivery),
-      publishingChanged: () => this.relay.pump(),
+      publishingChanged: () => this.relay.publishingChanged(),
       consumingBegan: () => this.reconciliation.request(),
     });
     this.relay.start();
