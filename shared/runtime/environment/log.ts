@@ -30,6 +30,11 @@ export function createLog(service: string, level: LogLevel): ProcessLog {
     maxLength: waitingCharsMax,
   });
   const log = pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const flushSync = destination.flushSync.bind(destination);
+  destination.flushSync = () => {
+    // At the exit, it would try for ever to write to a reader that is gone: the process that started this one.
+    if (process.send === undefined || process.connected) flushSync();
+  };
   let dropped = 0;
   destination.on('drop', () => {
     dropped += 1;

@@ -73,8 +73,8 @@ async function start<P extends ServiceParts>(
   const { port } = server.address() as AddressInfo;
   log.info({ port, database: path }, 'started');
   if (bytesOf(db) > checkedAtOpenBytesMax) void stopIfDamaged(path, log);
-  // For whoever started this process and waits for it.
-  process.send?.({ listening: port });
+  // For whoever started this process and waits for it. If they are gone, the stop below notices it.
+  process.send?.({ listening: port }, () => {});
 
   stopOnSignals(stopping, log, settings.SHUTDOWN_MS, {
     shutDown: () => shutDown(server, bus, node),
@@ -120,8 +120,9 @@ function stopOnSignals(
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
-  // The parent went away without a word.
+  // The parent went away without a word, now or while this process was starting.
   if (process.send) process.once('disconnect', () => stop('disconnect'));
+  if (process.send && !process.connected) stop('disconnect');
 }
 
 async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promise<void> {
