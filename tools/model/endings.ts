@@ -42,9 +42,14 @@ function repeated(name: string, published: ReadonlySet<string>): string {
   return name;
 }
 
+/** Those of orders that were withdrawn, or asked again, at most once. */
+export function withOneWithdrawal(endings: ReadonlySet<string>): Set<string> {
+  return new Set([...endings].filter((text) => (text.split(';')[0]?.match(/order\.withdrawn/g) ?? []).length <= 1));
+}
+
 /**
- * The journals of one order in every way it can go, in the services' own code. Nothing is lost and nobody crashes: whatever
- * comes late comes in every order.
+ * The journals of one order in every way it can go, in the services' own code, where it is cancelled at most once. Nothing is
+ * lost and nobody crashes; but what comes late comes in every order.
  */
 export function endingsOfServices(): Set<string> {
   const endings = new Set<string>();

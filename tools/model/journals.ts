@@ -2,7 +2,7 @@
 // the same text went the same way.
 import { z } from 'zod';
 import { type PerService, perService, serviceNames } from '../../services.ts';
-import type { Database } from '../../shared/runtime/storage/database.ts';
+import type { Evidence } from '../../simulator/checks/evidence.ts';
 
 /** An event of a journal, and the one that it follows from. A withdrawal that asks again is `order.withdrawn again`. */
 export interface Entry {
@@ -22,7 +22,7 @@ const Stored = z.object({
 type Stored = z.output<typeof Stored>;
 
 /** The journals of each order. */
-export function journalsOf(databases: PerService<Database>): Journals[] {
+export function journalsOf(databases: Evidence['databases']): Journals[] {
   const stored = perService((service) =>
     databases[service]
       .prepare<[], Buffer>(
