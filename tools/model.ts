@@ -1,7 +1,7 @@
 // `npm run model`: a model checker explores the saga's model, must find the errors planted in it, and must know the
 // journals of every simulated order. Exit code 0: so it is; 1: it is not; 2: wrong arguments, or a tool is missing.
 import { parseArgs } from 'node:util';
-import { isUsageError } from '../local/usage-error.ts';
+import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { endingsOfModel, endingsOfServices, endingsOfSimulator, withOneWithdrawal } from './model/endings.ts';
 import { contractName, eventName, serviceName } from './model/event-names.ts';
 import { type Bounds, largeRuns, type ModelRun, plantedErrors, runs } from './model/model-runs.ts';
@@ -39,6 +39,7 @@ function main(): number {
     console.log(usage);
     return 0;
   }
+  const simulatedOrders = ordersOf(orders ?? '300');
   console.log(`${toolVersions()}\n`);
   const promises = new Checker('promises');
   const endings = new Checker('endings');
@@ -46,13 +47,20 @@ function main(): number {
     const ok = [
       explore(promises, large ? [...runs, ...largeRuns] : runs),
       findPlanted(promises, trails === true),
-      compareEndings(endings, Number(orders ?? 300)),
+      compareEndings(endings, simulatedOrders),
     ];
     return ok.every(Boolean) ? 0 : 1;
   } finally {
     promises.close();
     endings.close();
   }
+}
+
+/** @throws UsageError */
+function ordersOf(text: string): number {
+  const orders = Number(text);
+  if (Number.isInteger(orders) && orders > 0) return orders;
+  throw new UsageError(`--orders takes a whole number from 1, not '${text}'`);
 }
 
 function explore(checker: Checker, asked: readonly ModelRun[]): boolean {
