@@ -243,7 +243,8 @@ end:
        d_step {
          handle(ORDER, o, event);
          if
-         :: event == payment_completed -> skip /* noted */
+         :: event == payment_completed && !(confirms_early && pending(o)) -> skip /* noted */
+         :: event == payment_completed && confirms_early && pending(o) -> publish(o, order_confirmed, event)
          :: event == inventory_reserved -> confirm_or_not(o)
          :: else -> cancel_or_wait(o, event)
          fi;

@@ -36,3 +36,4 @@ inline read_settings() {
 #define stock_checked       (planted != 11)
 #define withdraws_confirmed (planted == 12)
 #define failure_closes_all  (planted != 13)
+#define confirms_early      (planted == 14)

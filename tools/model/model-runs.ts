@@ -42,7 +42,11 @@ export const plantedErrors: readonly PlantedError[] = [
   { what: 'inventory-service keeps no fence', promise: 'P7', bounds: one({ faults: 0, asks: 0 }) },
   { what: 'there is no inbox', promise: 'P6', bounds: one({ faults: 1, asks: 0 }) },
   { what: 'nobody reconciles', promise: 'P8', bounds: one({ faults: 1, asks: 1 }) },
-  { what: 'events are published beside the transaction', promise: 'P2', bounds: one({ faults: 0, asks: 0 }) },
+  {
+    what: 'events are published beside the transaction',
+    promise: 'P9',
+    bounds: { ...one({ faults: 0, asks: 0 }), funds: [1, 1] },
+  },
   { what: 'an order is cancelled before everything is given back', promise: 'P3', bounds: one({ faults: 0, asks: 0 }) },
   { what: 'a withdrawn order is confirmed', promise: 'P2', bounds: one({ faults: 0, asks: 0 }) },
   { what: 'nothing is refunded when stock is refused', promise: 'P2', bounds: one({ faults: 0, asks: 0 }) },
@@ -51,6 +55,7 @@ export const plantedErrors: readonly PlantedError[] = [
   { what: 'the second order is reserved without a look at the stock', promise: 'P4', bounds: two([1, 1], {}, [2, 2]) },
   { what: 'a confirmed order can be withdrawn', promise: 'P2', bounds: one({ faults: 0, asks: 0 }) },
   { what: 'a refused payment is not an answer for stock', promise: 'P2', bounds: one({ faults: 0, asks: 0 }) },
+  { what: 'an order is confirmed before its stock is reserved', promise: 'P5', bounds: one({ faults: 0, asks: 0 }) },
 ];
 
 type Limits = Partial<Pick<Bounds, 'faults' | 'asks'>>;
