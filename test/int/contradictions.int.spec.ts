@@ -102,4 +102,34 @@ describe('P10 Bad input: an order, or a payment, that was handled before with ot
     expect((await inventory.get(`/products/${productId}`)).body.stock).to.equal(8);
     await inventory.close();
   });
+
+  it('is a duplicate where it was fenced off, whatever it says, since nothing came of it', async () => {
+    const payments = await servePayments();
+    const inventory = await serveInventory();
+    for (const [served, event] of [
+      [payments, eventOf('order.placed')],
+      [inventory, eventOf('payment.completed')],
+    ] as const) {
+      expect(await reasonOf(served, eventOf('order.withdrawn'))).to.equal(undefined);
+      for (let time = 1; time <= 2; time += 1)
+        expect(await reasonOf(served, event), `${served.name}, time ${time}`).to.equal(undefined);
+      expect(served.node.handler.tally.duplicates, served.name).to.equal(1);
+      await served.close();
+    }
+  });
+
+  it('is looked for among orders and payments only: any other event that comes twice is a duplicate', async () => {
+    const payments = await servePayments();
+    const inventory = await serveInventory();
+    for (const [served, first] of [
+      [payments, eventOf('order.placed')],
+      [inventory, eventOf('payment.completed')],
+    ] as const) {
+      await served.consume(first);
+      const withdrawn = eventOf('order.withdrawn');
+      for (let time = 1; time <= 2; time += 1)
+        expect(await reasonOf(served, withdrawn), `${served.name}, time ${time}`).to.equal(undefined);
+      await served.close();
+    }
+  });
 });

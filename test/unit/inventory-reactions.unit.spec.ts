@@ -1,7 +1,7 @@
 // What inventory-service does when it consumes an event: all lines or none, never below zero.
 import { expect } from 'chai';
 import { putProduct, restock } from '../../inventory-service/commands.ts';
-import { shortagesOf } from '../../inventory-service/reservation.ts';
+import { type Reservation, shortagesOf } from '../../inventory-service/reservation.ts';
 import { type InventoryParts, inventoryService } from '../../inventory-service/service.ts';
 import { quantityMax } from '../../shared/contract/event-data.ts';
 import { ContradictoryEventError } from '../../shared/runtime/messaging/reaction.ts';
@@ -240,6 +240,29 @@ describe('a product', () => {
     reserve(1)
       .throws(/UNIQUE constraint/)
       .leaving(stockIs({ berlin: 1 }));
+  });
+});
+
+describe('a reservation', () => {
+  const items = [{ productId: 'berlin', qty: 3 }];
+  const reservations: readonly Reservation[] = [
+    { status: 'reserved', orderId, items },
+    { status: 'released', orderId, items },
+    { status: 'rejected', orderId, items, shortages: [{ productId: 'berlin', wanted: 3, available: 1 }] },
+    { status: 'voided', orderId },
+  ];
+  for (const reservation of reservations)
+    it(`is read as it was recorded, ${reservation.status}`, () => {
+      const known = given(inventoryService).has(({ store }, tx) => store.putReservation(reservation, tx.nowMs));
+      const { store } = known.parts;
+      expect(store.reservation(orderId)).to.deep.equal(reservation);
+      expect(store.reservations(10)).to.deep.equal([{ reservation, updatedAtMs: known.clock.nowMs() }]);
+      expect(store.reservations(10, orderId), 'after it').to.deep.equal([]);
+      expect(store.reservationUpdatedAtMs(orderId)).to.equal(known.clock.nowMs());
+    });
+
+  it('that was never recorded has no time', () => {
+    expect(given(inventoryService).parts.store.reservationUpdatedAtMs(orderId)).to.equal(undefined);
   });
 });
 

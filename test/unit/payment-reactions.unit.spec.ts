@@ -1,7 +1,7 @@
 // What payment-service does when it consumes an event: at most one charge and one refund per order, whatever comes first.
 import { expect } from 'chai';
 import { deposit, putAccount } from '../../payment-service/commands.ts';
-import { refusalOf } from '../../payment-service/payment.ts';
+import { type Payment, refusalOf } from '../../payment-service/payment.ts';
 import { type PaymentParts, paymentService } from '../../payment-service/service.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
@@ -252,6 +252,29 @@ describe('payment-service, among several order-service instances,', () => {
       .leaving(balanceIs(0));
   });
 
+  it('remembers a key for a day: a millisecond earlier it refuses another order with it, and then charges that', () => {
+    const dayMs = 86_400_000;
+    const third = '01900000-0000-7000-8000-00000000c0c0';
+    const known = withAccount({ balance: 3 * amount }).consumed('order.placed', { ...placed, idempotency });
+    known.clock.advance(dayMs - 1);
+    known.when('order.placed', { ...placed, orderId: second, idempotency }).publishesA('payment.failed');
+    known.clock.advance(1);
+    known
+      .when('order.placed', { ...placed, orderId: third, idempotency })
+      .publishes('payment.completed', { ...taken, orderId: third, items: placed.items })
+      .leaving(balanceIs(amount));
+  });
+
+  it('forgets no key for another that comes later', () => {
+    const other = { ...idempotency, key: 'c'.repeat(64) };
+    withAccount({ balance: 3 * amount })
+      .consumed('order.placed', { ...placed, idempotency })
+      .consumed('order.placed', { ...placed, orderId: second, idempotency: other })
+      .when('order.placed', { ...placed, orderId: '01900000-0000-7000-8000-00000000c0c0', idempotency })
+      .publishesA('payment.failed')
+      .leaving(balanceIs(amount));
+  });
+
   it('ignores a withdrawal of an instance that was adopted, and follows its adopter', () => {
     const known = withAccount({ balance: amount })
       .consumed('order.placed', placed)
@@ -264,6 +287,28 @@ describe('payment-service, among several order-service instances,', () => {
       .when('order.withdrawn', samples['order.withdrawn'], { source: 'order-service.b' })
       .publishes('payment.refunded', { ...taken, because: 'order.withdrawn' })
       .leaving(balanceIs(amount));
+  });
+});
+
+describe('a payment', () => {
+  const charged = { orderId, userId, amount };
+  const payments: readonly Payment[] = [
+    { ...charged, status: 'completed' },
+    { ...charged, status: 'refunded' },
+    { ...charged, status: 'failed', reason: 'account_blocked' },
+    { status: 'voided', orderId },
+  ];
+  for (const payment of payments)
+    it(`is read as it was recorded, ${payment.status}`, () => {
+      const known = given(paymentService).has(({ store }, tx) => store.putPayment(payment, tx.nowMs));
+      expect(known.parts.store.payment(orderId)).to.deep.equal(payment);
+      expect(known.parts.store.payments(10)).to.deep.equal([{ payment, updatedAtMs: known.clock.nowMs() }]);
+      expect(known.parts.store.payments(10, orderId), 'after it').to.deep.equal([]);
+      expect(known.parts.store.paymentUpdatedAtMs(orderId)).to.equal(known.clock.nowMs());
+    });
+
+  it('that was never recorded has no time', () => {
+    expect(given(paymentService).parts.store.paymentUpdatedAtMs(orderId)).to.equal(undefined);
   });
 });
 
@@ -293,6 +338,41 @@ describe('an account', () => {
     known.has(({ store }, tx) => void putAccount(store, tx, userId, { balance: 3 }));
     expect(known.parts.store.entries(userId, 1)?.[0]).to.include({ kind: 'adjustment', amount: -2, balanceAfter: 3 });
     expect(known.parts.store.account(userId)?.blocked, 'what is left out stays').to.equal(true);
+  });
+
+  it('has its entries read newest first, in pages, and those of another account by nobody', () => {
+    const other = 'other-user';
+    const known = withAccount({ balance: 5 });
+    known.has(({ store }, tx) => {
+      putAccount(store, tx, other, { balance: 9 });
+      for (const amount of [1, 2]) deposit(store, tx, userId, amount);
+    });
+    const { store } = known.parts;
+    const page = store.entries(userId, 2) ?? [];
+    expect(page.map(({ amount: entered }) => entered)).to.deep.equal([2, 1]);
+    const rest = store.entries(userId, 2, page[1]?.entryId) ?? [];
+    expect(rest.map(({ amount: entered }) => entered)).to.deep.equal([5]);
+    expect(store.entries(other, 2, page[0]?.entryId), 'before an entry of another account').to.equal(undefined);
+    expect(store.entries(userId, 2, 1000), 'before an entry that there is not').to.equal(undefined);
+  });
+
+  it('must exist for a deposit, and for anything to be entered', () => {
+    given(paymentService)
+      .whenAsked(({ store }, tx) => deposit(store, tx, userId, 1))
+      .refuses(404, 'no-such-account', { userId });
+    given(paymentService)
+      .whenAsked(({ store }, tx) => store.enter(userId, 'deposit', 1, null, tx.nowMs))
+      .throws(/no account/);
+  });
+
+  it('is created once', () => {
+    const known = given(paymentService).has(({ store }, tx) => {
+      expect(putAccount(store, tx, userId, { balance: 5 })).to.deep.equal({
+        account: { userId, balance: 5, blocked: false },
+        created: true,
+      });
+    });
+    known.has(({ store }, tx) => expect(putAccount(store, tx, userId, { balance: 6 }).created).to.equal(false));
   });
 
   it('cannot be charged twice for an order, or go below zero, whatever the code above asks', () => {

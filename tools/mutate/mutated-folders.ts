@@ -1,0 +1,101 @@
+// What `npm run mutate` changes, the specs that must notice, and the score that each folder must keep.
+import { readdirSync } from 'node:fs';
+
+export interface MutatedFolder {
+  readonly folder: string;
+  /** Files in it that are wiring only, and run in processes of their own. */
+  readonly without: readonly string[];
+  /** Below test/. They need no broker and no process: a mutant is switched on inside the process that runs the specs. */
+  readonly specs: readonly string[];
+  /** Percent of the mutants that must be found. Below it, the command fails. */
+  readonly scoreMin: number;
+}
+
+/** Specs of the services as a whole: over HTTP, with a bus and a clock that the tests control. */
+const ofServices = [
+  'int/routes',
+  'int/contradictions',
+  'int/idempotency',
+  'int/openapi',
+  'int/bad-input',
+  'int/erasure',
+];
+
+export const mutatedFolders: readonly MutatedFolder[] = [
+  {
+    folder: 'payment-service',
+    without: ['main.ts', 'program.ts'],
+    specs: ['unit/payment-reactions', ...ofServices],
+    scoreMin: 0,
+  },
+  {
+    folder: 'inventory-service',
+    without: ['main.ts', 'program.ts'],
+    specs: ['unit/inventory-reactions', ...ofServices],
+    scoreMin: 0,
+  },
+  {
+    folder: 'order-service',
+    without: ['main.ts', 'program.ts'],
+    specs: [
+      'unit/order',
+      'unit/order-reactions',
+      'unit/order-closing',
+      'unit/order-timeline',
+      'int/order-records',
+      'int/order-instances',
+      'int/order-instance-changes',
+      'int/open-orders',
+      'int/deadline-timer',
+      'int/idempotency-keys',
+      ...ofServices,
+    ],
+    scoreMin: 0,
+  },
+  {
+    folder: 'shared/runtime/storage',
+    without: [],
+    specs: [
+      'int/group-commit',
+      'int/inbox',
+      'int/journal',
+      'int/database',
+      'int/event-handler',
+      'int/suspect-messages',
+      'int/outbox-relay',
+      'int/restore',
+      'int/health',
+      'int/probes',
+    ],
+    scoreMin: 0,
+  },
+  {
+    folder: 'shared/runtime/messaging',
+    without: [],
+    specs: [
+      'int/outbox-relay',
+      'int/event-handler',
+      'int/event-batch',
+      'int/suspect-messages',
+      'int/message-bounds',
+      'int/journal',
+      'int/events-routes',
+      'int/reconciliation',
+      'int/contradictions',
+    ],
+    scoreMin: 0,
+  },
+];
+
+/** Paths from the project's folder. */
+export function sourcesOf({ folder, without }: MutatedFolder): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.ts') && !without.includes(name))
+    .sort()
+    .map((name) => `${folder}/${name}`);
+}
+
+/** Compiled. */
+export function specsOf({ specs }: MutatedFolder): string[] {
+  return specs.map((spec) => `dist/test/${spec}.${spec.startsWith('unit/') ? 'unit' : 'int'}.spec.js`);
+}
