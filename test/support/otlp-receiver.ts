@@ -31,8 +31,8 @@ const Export = z.object({
               traceState: z.string().optional(),
               name: z.string(),
               kind: z.int(),
-              startTimeUnixNano: z.coerce.bigint(),
-              endTimeUnixNano: z.coerce.bigint(),
+              /** In microseconds: nanoseconds do not fit into a number. */
+              endTimeUnixNano: z.coerce.bigint().transform((nanos) => Number(nanos / 1_000n)),
               attributes: Attributes,
               events: z.array(z.object({ name: z.string() })).default([]),
               links: z.array(z.object({ traceId: z.string(), spanId: z.string() })).default([]),
