@@ -142,7 +142,8 @@ export class Observer {
   }
 
   #detail(saga: Saga): SagaDetail {
-    return sagaDetail(this.#map, saga, this.#orderUrlShown, Date.now());
+    const urls = { order: this.#orderUrlShown, trace: this.#settings.OBSERVER_TRACE_URL };
+    return sagaDetail(this.#map, saga, urls, Date.now());
   }
 
   get #orderUrlShown(): string {

@@ -58,7 +58,7 @@ export interface TracedHandling {
 export interface TracedCommit {
   readonly parent: TraceContext;
   readonly group: WrittenGroup;
-  /** When the group was on disk, by `performance.now()`. */
+  /** When the group was on disk, by the wall clock, as spans are timed. */
   readonly writtenAtMs: number;
   /** Types of the events that were published. */
   readonly types: readonly string[];

@@ -27,7 +27,7 @@ export class UnitTraces {
     this.#contract = contract;
     this.#sagas = contract.events[contract.starts]?.by === service ? new SagaTraces(db) : undefined;
     commit.onWritten((group) => {
-      this.#written = { group, atMs: performance.now() };
+      this.#written = { group, atMs: Date.now() };
     });
   }
 
