@@ -111,17 +111,16 @@ export class UnitsOfWork {
           causeId === undefined
             ? (eventId?.(emission.type) ?? clock.newId())
             : causedEventId(causeId, serviceOf(member), emission.type);
-        const { causationId } = cause;
         const { traceparent, tracestate } = traces ? traces.contextOf(emission, cause) : cause;
-        const envelope = {
+        const event = createEvent(contract, emission, {
           id,
           source: member,
           time: now,
-          causationId: causeId ?? causationId,
+          causationId: causeId ?? cause.causationId,
           traceparent,
           tracestate,
-        };
-        const event = createEvent(contract, emission, { ...envelope, position: journal.nextPosition });
+          position: journal.nextPosition,
+        });
         journal.append({ eventId: id, type: event.type, subject: event.subject, body: encodeEvent(event) }, nowMs);
         published.push(event);
         this.#options.published?.(event);
