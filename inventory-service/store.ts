@@ -116,13 +116,7 @@ export class InventoryStore {
       `INSERT INTO reservations (order_id, status, items, shortages, updated_at_ms) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
     );
-    this.#totals = db.prepare<[], Totals>(
-      `SELECT (SELECT count(*) FROM products) AS products,
-              (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
-              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock')) AS broughtIn,
-              (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
-              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`,
-    );
+    this.#totals = db.prepare<[], Totals>(totalsSql);
   }
 
   product(productId: string): Product | undefined {
@@ -196,6 +190,13 @@ export class InventoryStore {
     return totals;
   }
 }
+
+/** Reads whole tables: Totals. */
+export const totalsSql = `SELECT (SELECT count(*) FROM products) AS products,
+        (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
+        (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock')) AS broughtIn,
+        (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
+        (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`;
 
 /** Sums over all products, in units. They balance when stock = broughtIn - reserved + released. */
 export interface Totals {

@@ -141,13 +141,7 @@ export class PaymentStore {
       `INSERT INTO payments (order_id, user_id, amount, status, reason, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
     );
-    this.#totals = db.prepare<[], Totals>(
-      `SELECT (SELECT count(*) FROM accounts) AS accounts,
-              (SELECT coalesce(sum(balance), 0) FROM accounts) AS balances,
-              (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind IN ('deposit', 'adjustment')) AS paidIn,
-              (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE kind = 'charge') AS charged,
-              (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind = 'refund') AS refunded`,
-    );
+    this.#totals = db.prepare<[], Totals>(totalsSql);
     this.#orderWithKey = db
       .prepare<[Buffer, number], string>('SELECT order_id FROM order_keys WHERE key = ? AND at_ms > ?')
       .pluck();
@@ -248,6 +242,13 @@ export class PaymentStore {
     return totals;
   }
 }
+
+/** Reads whole tables: Totals. */
+export const totalsSql = `SELECT (SELECT count(*) FROM accounts) AS accounts,
+        (SELECT coalesce(sum(balance), 0) FROM accounts) AS balances,
+        (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind IN ('deposit', 'adjustment')) AS paidIn,
+        (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE kind = 'charge') AS charged,
+        (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind = 'refund') AS refunded`;
 
 /** Sums over all accounts, in minor units. They balance when balances = paidIn - charged + refunded. */
 export interface Totals {

@@ -11,9 +11,11 @@ import type { ServiceParts } from '../node/service.ts';
 import type { ServiceNode } from '../node/service-node.ts';
 import { AmqpBus } from '../rabbitmq/amqp-bus.ts';
 import { type Database, openDatabase, UnusableDatabaseError } from '../storage/database.ts';
+import type { HitFailpoint } from '../storage/group-commit.ts';
 import { bytesOf, checkedAtOpenBytesMax } from '../storage/integrity.ts';
 import { findDamageInBackground } from '../storage/integrity-thread.ts';
 import { journalIdOf } from '../storage/journal.ts';
+import { freeMemoryWhenIdle } from './idle-memory.ts';
 import { assembleService, type ServiceProgram } from './service-program.ts';
 import { instanceNames, readSettings, type Settings, SettingsError } from './settings.ts';
 
@@ -21,15 +23,23 @@ import { instanceNames, readSettings, type Settings, SettingsError } from './set
 const cannotStart = 78;
 /** Exit code of a start that may succeed later: the database is locked, or the disk full. */
 const cannotStartYet = 75;
+/** Connections that wait to be accepted; Linux cuts it to net.core.somaxconn. The client of one more tries again after a second. */
+const connectionsQueuedMax = 4_096;
 /** How long the last lines of the log may take. */
 const logFlushMsMax = 1_000;
 
-/** Runs until SIGTERM or SIGINT; then takes no more work, finishes what was begun, and exits with 0. */
-export async function runService<P extends ServiceParts>(program: ServiceProgram<P>): Promise<void> {
+/**
+ * Runs until SIGTERM or SIGINT; then takes no more work, finishes what was begun, and exits with 0.
+ * @param hit called at each failpoint; for tests that end the process there
+ */
+export async function runService<P extends ServiceParts>(
+  program: ServiceProgram<P>,
+  hit?: HitFailpoint,
+): Promise<void> {
   const { name, port } = program.definition;
   try {
     const settings = readSettings(process.env, { PORT: String(port), DATABASE_PATH: `data/${name}.db` });
-    await start(program, settings, createLog(memberOf(name, settings.INSTANCE), settings.LOG_LEVEL));
+    await start(program, settings, createLog(memberOf(name, settings.INSTANCE), settings.LOG_LEVEL), hit);
   } catch (error) {
     process.stderr.write(`${name} cannot start: ${startError(error)}\n`);
     process.exit(error instanceof UnusableDatabaseError && error.isTransient ? cannotStartYet : cannotStart);
@@ -40,6 +50,7 @@ async function start<P extends ServiceParts>(
   program: ServiceProgram<P>,
   settings: Settings,
   log: ProcessLog,
+  hit: HitFailpoint | undefined,
 ): Promise<void> {
   const { name, contract, migrations } = program.definition;
   const member = memberOf(name, settings.INSTANCE);
@@ -60,24 +71,27 @@ async function start<P extends ServiceParts>(
     },
   });
   const stopping = new AbortController();
-  const { node, server } = assembleService(program, {
+  const { node, server, probeServer } = assembleService(program, {
     settings,
     db,
     bus,
     clock: systemClock,
     log,
     stopping: stopping.signal,
+    ...(hit ? { hit } : {}),
   });
-  await listen(server, settings);
+  const { HOST, PORT, HEALTH_PORT } = settings;
+  const port = await listen(server, PORT, HOST);
+  const healthPort = HEALTH_PORT === undefined ? undefined : await listen(probeServer, HEALTH_PORT, HOST);
   node.start();
-  const { port } = server.address() as AddressInfo;
-  log.info({ port, database: path }, 'started');
+  freeMemoryWhenIdle();
+  log.info({ port, healthPort, database: path }, 'started');
   if (bytesOf(db) > checkedAtOpenBytesMax) void stopIfDamaged(path, log);
   // For whoever started this process and waits for it. If they are gone, the stop below notices it.
-  process.send?.({ listening: port }, () => {});
+  process.send?.({ listening: port, healthPort }, () => {});
 
   stopOnSignals(stopping, log, settings.SHUTDOWN_MS, {
-    shutDown: () => shutDown(server, bus, node),
+    shutDown: () => shutDown([server, probeServer], bus, node),
     exit: (message) => exit(node, db, log, message),
   });
 }
@@ -125,13 +139,15 @@ function stopOnSignals(
   if (process.send && !process.connected) stop('disconnect');
 }
 
-async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+async function shutDown(servers: readonly Server[], bus: AmqpBus, node: ServiceNode): Promise<void> {
+  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+  for (const server of servers) server.closeIdleConnections();
   await bus.stopConsuming();
   const graceMs = 2_000;
-  setTimeout(() => server.closeAllConnections(), graceMs).unref();
-  await closed;
+  setTimeout(() => {
+    for (const server of servers) server.closeAllConnections();
+  }, graceMs).unref();
+  await Promise.all(closed);
   await until(() => node.handler.idle && (node.relay.drained || !bus.canPublish()));
   await node.relay.mark.write();
   node.stop();
@@ -154,12 +170,13 @@ function exit(node: ServiceNode, db: Database, log: ProcessLog, message: string)
   log.flush(() => process.exit(0));
 }
 
-function listen(server: Server, { PORT, HOST }: Settings): Promise<void> {
+/** @returns the port */
+function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(PORT, HOST, () => {
+    server.listen({ port, host, backlog: connectionsQueuedMax }, () => {
       server.off('error', reject);
-      resolve();
+      resolve((server.address() as AddressInfo).port);
     });
   });
 }

@@ -8,7 +8,7 @@ import type { Log } from '../environment/log.ts';
 import { erasureRoute } from '../http/erasure-route.ts';
 import { eventsRoutes } from '../http/events-routes.ts';
 import { healthRoutes } from '../http/health.ts';
-import { createHttpServer } from '../http/http-app.ts';
+import { createHttpServer, type HttpOptions } from '../http/http-app.ts';
 import { IdempotencyKeys } from '../http/idempotency.ts';
 import { JournalClient } from '../http/journal-client.ts';
 import { MetricRegistry } from '../http/metrics/metric-registry.ts';
@@ -52,6 +52,8 @@ export interface AssembledService<P extends ServiceParts> {
   readonly node: ServiceNode<P>;
   /** Not listening yet. */
   readonly server: Server;
+  /** Answers probes and metrics only. Not listening yet, either. */
+  readonly probeServer: Server;
   readonly document: Record<string, unknown>;
 }
 
@@ -81,7 +83,7 @@ export function assembleService<P extends ServiceParts>(
   const metrics = new MetricRegistry();
   addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
   program.addMetrics?.(metrics, node, clock);
-  const shared = [
+  const probes = [
     ...healthRoutes({
       service: name,
       outboxMax: settings.OUTBOX_MAX,
@@ -95,14 +97,15 @@ export function assembleService<P extends ServiceParts>(
       strangers: () => node.strangers(),
       notReady: () => program.notReady?.(node),
     }),
-    ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
     metricsRoute(metrics),
+  ];
+  const shared = [
+    ...probes,
+    ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
     erasureRoute(node, [...(node.parts.erasing ?? []), eraseFromJournal(db)]),
   ];
   const document = openApiDocument(name, description, [...own, ...shared]);
-  const server = createHttpServer({
-    // A user may be called `events`: the fixed paths come first.
-    routes: [...shared, openApiRoute(document), ...own],
+  const http: Omit<HttpOptions, 'routes'> = {
     prefixes: [`/${name}`],
     clock,
     log,
@@ -113,8 +116,14 @@ export function assembleService<P extends ServiceParts>(
       if (stopping.aborted) return unavailable('stopping', 'this service is stopping', 1);
       return outboxFull(node.relay.waiting, settings.OUTBOX_MAX);
     },
-  });
-  return { node, server, document };
+  };
+  return {
+    node,
+    // A user may be called `events`: the fixed paths come first.
+    server: createHttpServer({ ...http, routes: [...shared, openApiRoute(document), ...own] }),
+    probeServer: createHttpServer({ ...http, routes: probes }),
+    document,
+  };
 }
 
 /** @throws SettingsError for an instance of a service that has none, or among named instances for one without a name */

@@ -30,6 +30,11 @@ const ServiceSettings = z.object({
     .default('amqp://localhost:5672'),
   /** TCP port of the HTTP interface; 0: any free one, which the log names. */
   PORT: integer(0, 65_535),
+  /**
+   * TCP port on which probes and metrics are answered as well, so that a flood of connections to PORT cannot keep a probe from
+   * being accepted. Left out: on PORT only.
+   */
+  HEALTH_PORT: integer(0, 65_535).optional(),
   /** Address to listen on. */
   HOST: z.string().min(1).default('127.0.0.1'),
   /** The service's own SQLite file. */
