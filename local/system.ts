@@ -40,6 +40,7 @@ export interface SystemOptions {
 /** Settings that a run of its own does not take over from the user's environment: the services' defaults hold. */
 export const defaultSettings: Readonly<Record<string, string>> = {
   HOST: '127.0.0.1',
+  HEALTH_PORT: '',
   LOG_LEVEL: 'info',
   PREFETCH: '',
   EVENT_BATCH_MAX: '',

@@ -19,6 +19,8 @@ export function freeMemoryWhenIdle(): void {
     cpu = process.cpuUsage();
     const isIdle = user + system < lookMs * 1_000 * idleShare;
     if (!isIdle || process.memoryUsage().heapUsed < inUse + grownBytesMin) return;
+    // The second one gives back the pages that the first has emptied.
+    collect();
     collect();
     inUse = process.memoryUsage().heapUsed;
   }, lookMs).unref();

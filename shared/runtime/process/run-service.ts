@@ -7,6 +7,7 @@ import { memberOf } from '../../contract/members.ts';
 import { topologyFor } from '../../contract/topology.ts';
 import { systemClock } from '../environment/clock.ts';
 import { createLog, type ProcessLog } from '../environment/log.ts';
+import { HealthThread } from '../http/health-thread.ts';
 import type { ServiceParts } from '../node/service.ts';
 import type { ServiceNode } from '../node/service-node.ts';
 import { AmqpBus } from '../rabbitmq/amqp-bus.ts';
@@ -71,7 +72,7 @@ async function start<P extends ServiceParts>(
     },
   });
   const stopping = new AbortController();
-  const { node, server, probeServer } = assembleService(program, {
+  const { node, server, readiness } = assembleService(program, {
     settings,
     db,
     bus,
@@ -82,7 +83,11 @@ async function start<P extends ServiceParts>(
   });
   const { HOST, PORT, HEALTH_PORT } = settings;
   const port = await listen(server, PORT, HOST);
-  const healthPort = HEALTH_PORT === undefined ? undefined : await listen(probeServer, HEALTH_PORT, HOST);
+  const health =
+    HEALTH_PORT === undefined
+      ? undefined
+      : await HealthThread.start({ service: name, port: HEALTH_PORT, host: HOST, readiness });
+  const healthPort = health?.port;
   node.start();
   freeMemoryWhenIdle();
   log.info({ port, healthPort, database: path }, 'started');
@@ -91,7 +96,7 @@ async function start<P extends ServiceParts>(
   process.send?.({ listening: port, healthPort }, () => {});
 
   stopOnSignals(stopping, log, settings.SHUTDOWN_MS, {
-    shutDown: () => shutDown([server, probeServer], bus, node),
+    shutDown: () => shutDown(server, bus, node),
     exit: (message) => exit(node, db, log, message),
   });
 }
@@ -139,15 +144,13 @@ function stopOnSignals(
   if (process.send && !process.connected) stop('disconnect');
 }
 
-async function shutDown(servers: readonly Server[], bus: AmqpBus, node: ServiceNode): Promise<void> {
-  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-  for (const server of servers) server.closeIdleConnections();
+async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
   await bus.stopConsuming();
   const graceMs = 2_000;
-  setTimeout(() => {
-    for (const server of servers) server.closeAllConnections();
-  }, graceMs).unref();
-  await Promise.all(closed);
+  setTimeout(() => server.closeAllConnections(), graceMs).unref();
+  await closed;
   await until(() => node.handler.idle && (node.relay.drained || !bus.canPublish()));
   await node.relay.mark.write();
   node.stop();

@@ -7,8 +7,8 @@ import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { erasureRoute } from '../http/erasure-route.ts';
 import { eventsRoutes } from '../http/events-routes.ts';
-import { healthRoutes } from '../http/health.ts';
-import { createHttpServer, type HttpOptions } from '../http/http-app.ts';
+import { type HealthSources, healthRoutes, readinessOf } from '../http/health.ts';
+import { createHttpServer } from '../http/http-app.ts';
 import { IdempotencyKeys } from '../http/idempotency.ts';
 import { JournalClient } from '../http/journal-client.ts';
 import { MetricRegistry } from '../http/metrics/metric-registry.ts';
@@ -16,7 +16,7 @@ import { metricsRoute } from '../http/metrics/metrics-route.ts';
 import { addServiceMetrics } from '../http/metrics/service-metrics.ts';
 import { openApiDocument } from '../http/openapi.ts';
 import { type ProblemError, unavailable } from '../http/problem.ts';
-import type { Route } from '../http/route.ts';
+import type { HttpAnswer, Route } from '../http/route.ts';
 import type { MeasuredBus } from '../messaging/bus.ts';
 import { eraseFromJournal } from '../node/erasure.ts';
 import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
@@ -52,8 +52,8 @@ export interface AssembledService<P extends ServiceParts> {
   readonly node: ServiceNode<P>;
   /** Not listening yet. */
   readonly server: Server;
-  /** Answers probes and metrics only. Not listening yet, either. */
-  readonly probeServer: Server;
+  /** The answer to GET /readyz. */
+  readonly readiness: () => HttpAnswer;
   readonly document: Record<string, unknown>;
 }
 
@@ -83,29 +83,29 @@ export function assembleService<P extends ServiceParts>(
   const metrics = new MetricRegistry();
   addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
   program.addMetrics?.(metrics, node, clock);
-  const probes = [
-    ...healthRoutes({
-      service: name,
-      outboxMax: settings.OUTBOX_MAX,
-      storageError: () => node.commit.lastError,
-      relay: () => node.relay.status(),
-      bus: () => bus.status(),
-      reconciliation: () => node.reconciliation.status(),
-      putBack: () => node.putBack,
-      stopping: () => stopping.aborted,
-      instance: settings.INSTANCE,
-      strangers: () => node.strangers(),
-      notReady: () => program.notReady?.(node),
-    }),
-    metricsRoute(metrics),
-  ];
+  const health: HealthSources = {
+    service: name,
+    outboxMax: settings.OUTBOX_MAX,
+    storageError: () => node.commit.lastError,
+    relay: () => node.relay.status(),
+    bus: () => bus.status(),
+    reconciliation: () => node.reconciliation.status(),
+    putBack: () => node.putBack,
+    stopping: () => stopping.aborted,
+    instance: settings.INSTANCE,
+    strangers: () => node.strangers(),
+    notReady: () => program.notReady?.(node),
+  };
   const shared = [
-    ...probes,
+    ...healthRoutes(health),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
+    metricsRoute(metrics),
     erasureRoute(node, [...(node.parts.erasing ?? []), eraseFromJournal(db)]),
   ];
   const document = openApiDocument(name, description, [...own, ...shared]);
-  const http: Omit<HttpOptions, 'routes'> = {
+  const server = createHttpServer({
+    // A user may be called `events`: the fixed paths come first.
+    routes: [...shared, openApiRoute(document), ...own],
     prefixes: [`/${name}`],
     clock,
     log,
@@ -116,14 +116,8 @@ export function assembleService<P extends ServiceParts>(
       if (stopping.aborted) return unavailable('stopping', 'this service is stopping', 1);
       return outboxFull(node.relay.waiting, settings.OUTBOX_MAX);
     },
-  };
-  return {
-    node,
-    // A user may be called `events`: the fixed paths come first.
-    server: createHttpServer({ ...http, routes: [...shared, openApiRoute(document), ...own] }),
-    probeServer: createHttpServer({ ...http, routes: probes }),
-    document,
-  };
+  });
+  return { node, server, readiness: () => readinessOf(health), document };
 }
 
 /** @throws SettingsError for an instance of a service that has none, or among named instances for one without a name */

@@ -31,8 +31,8 @@ const ServiceSettings = z.object({
   /** TCP port of the HTTP interface; 0: any free one, which the log names. */
   PORT: integer(0, 65_535),
   /**
-   * TCP port on which probes and metrics are answered as well, so that a flood of connections to PORT cannot keep a probe from
-   * being accepted. Left out: on PORT only.
+   * TCP port on which probes are answered as well, by a thread of its own: a flood of connections to PORT cannot keep them from
+   * their answers. Left out: on PORT only.
    */
   HEALTH_PORT: integer(0, 65_535).optional(),
   /** Address to listen on. */
