@@ -5,6 +5,8 @@ import type { Clock } from '../environment/clock.ts';
 /** Most requests in work, and most that begin in one turn of the event loop: in a burst, and under overload. */
 export const burstMax = 1_000;
 export const overloadMax = 96;
+/** So many in work, or begun in one turn, are a crowd. */
+export const crowdMin = 256;
 /** A crowd that lasts longer than this is no burst; the overload is over when nobody was refused for so long. */
 export const burstMs = 500;
 
@@ -58,7 +60,7 @@ export class Admission {
   /** At the end of a turn in which something began. */
   #look(): void {
     const nowMs = this.#clock.steadyMs();
-    const crowded = Math.max(this.#begun, this.#inWork) >= overloadMax;
+    const crowded = Math.max(this.#begun, this.#inWork) >= crowdMin;
     this.#crowdedSinceMs = crowded ? (this.#crowdedSinceMs ?? nowMs) : undefined;
     if (this.#crowdedSinceMs !== undefined && nowMs - this.#crowdedSinceMs >= burstMs) this.#overloaded = true;
     else if (nowMs - this.#refusedAtMs >= burstMs) this.#overloaded = false;

@@ -12,6 +12,13 @@ const readHereBytesMax = 8 * 1024 * 1024;
 const Task = z.object({ readAllIn: z.string(), sql: z.string() });
 type Task = z.output<typeof Task>;
 
+/** An error of SQLite would lose its code on its way to another thread. */
+const Read = z.union([
+  z.object({ rows: z.array(z.unknown()) }),
+  z.object({ failed: z.object({ message: z.string(), code: z.string() }) }),
+]);
+type Read = z.output<typeof Read>;
+
 export class TableReads {
   readonly #db: Database;
   readonly #readHereBytesMax: number;
@@ -45,18 +52,26 @@ function readInThread(task: Task): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
     const thread = new Worker(fileURLToPath(import.meta.url), { workerData: task });
     thread.unref();
-    thread.once('message', resolve);
+    thread.once('message', (message: unknown) => {
+      const read = Read.parse(message);
+      if ('rows' in read) resolve(read.rows);
+      else reject(new Sqlite.SqliteError(read.failed.message, read.failed.code));
+    });
     thread.once('error', reject);
     thread.once('exit', (code) => reject(new Error(`the thread that reads a table has ended with ${code}`)));
   });
 }
 
-function readAll({ readAllIn, sql }: Task): unknown[] {
-  const db = new Sqlite(readAllIn, { readonly: true, fileMustExist: true });
+function readAll({ readAllIn, sql }: Task): Read {
+  let db: Database | undefined;
   try {
-    return db.prepare<[], unknown>(sql).all();
+    db = new Sqlite(readAllIn, { readonly: true, fileMustExist: true });
+    return { rows: db.prepare<[], unknown>(sql).all() };
+  } catch (error) {
+    if (!(error instanceof Sqlite.SqliteError)) throw error;
+    return { failed: { message: error.message, code: error.code } };
   } finally {
-    db.close();
+    db?.close();
   }
 }
 
