@@ -2,6 +2,7 @@
 import type { EventType } from '../shared/contract/choreography.ts';
 import { type CloudEvent, dataSchemaOf } from '../shared/contract/cloud-event.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { DeletedOrders, deletedOrdersSchema } from '../shared/runtime/storage/deleted-orders.ts';
 import { Instances, instancesSchema, unnamed } from './instances.ts';
 import type { Fact, FactTypes, Order, OrderItem, OrderStatus, Reason } from './order.ts';
 
@@ -100,6 +101,7 @@ export const migrations = [
   END;
   ${instancesSchema}
   `,
+  deletedOrdersSchema,
 ] as const;
 
 /** When an order is due that has to be looked at, whatever its deadline is. */
@@ -160,6 +162,7 @@ export interface CopyPage {
 
 export class OrderStore {
   readonly instances: Instances;
+  readonly deleted: DeletedOrders;
   readonly #insert;
   readonly #order;
   readonly #orders;
@@ -191,6 +194,7 @@ export class OrderStore {
   /** @param member `order-service.a` for a named instance; left out: there are no other instances */
   constructor(db: Database, member?: string) {
     this.instances = new Instances(db, member);
+    this.deleted = new DeletedOrders(db);
     this.#insert = db.prepare(
       `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id, due_at_ms, origin)
        VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
@@ -314,6 +318,7 @@ export class OrderStore {
     let next = before ? before.previous_order_id : this.#lastOf.get(userId);
     while (next && orders.length < limit) {
       const row = this.#order.get(next);
+      if (!row && this.deleted.includes(next)) break;
       if (!row) throw new Error(`order ${next} of ${userId} is not stored`);
       orders.push(toOrder(row));
       next = row.previous_order_id;

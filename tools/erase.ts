@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { urlsFrom } from '../local/audit/urls.ts';
-import { findInstances } from '../local/order-instances.ts';
+import { orderServiceUrls } from '../local/order-instances.ts';
 import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { serviceNames } from '../services.ts';
 import { Name } from '../shared/contract/event-data.ts';
@@ -39,24 +39,13 @@ async function main(): Promise<void> {
   const urls = urlsFrom(values.url, process.env);
   process.stdout.write(`The pseudonym is ${pseudonym}\n`);
   // Order-service first: it refuses while an order is open, and then nothing has been changed anywhere.
-  const instances = await orderInstances(urls['order-service']);
+  // An instance that is away would keep the person, and give what it knows to one that joins.
+  const instances = await orderServiceUrls(urls['order-service']);
   const others = serviceNames.filter((service) => service !== 'order-service');
-  for (const [name, url] of [...instances, ...others.map((service) => [service, urls[service]] as const)]) {
+  for (const { name, url } of [...instances, ...others.map((name) => ({ name, url: urls[name] }))]) {
     await erase(`${url}/erasures`, { userId: userId.data, pseudonym });
     process.stdout.write(`${name}: erased\n`);
   }
-}
-
-/** One that is away would keep the person, and give what it knows to an instance that joins. */
-async function orderInstances(url: string): Promise<(readonly [name: string, url: string])[]> {
-  const asked = await fetch(`${url}/instances`);
-  if (asked.status === 404) return [['order-service', url]];
-  const found = await findInstances([url]);
-  return found.map(({ name, url, answer }) => {
-    if (url === undefined || !answer)
-      throw new Error(`${name} does not answer: start it; one that is gone for good must be adopted first`);
-    return [name, url];
-  });
 }
 
 async function erase(url: string, body: object): Promise<void> {

@@ -46,9 +46,10 @@ async function killAt(stage: Stage, random: Random, { service, at, times, folder
     for (let kill = 1; kill <= times; kill += 1) {
       writeFileSync(file, JSON.stringify({ at, hits: random.between(1, hitsMax) }));
       // It may die before it listens: the outbox is published at once.
-      await mortal.start().catch(() => {});
+      const failure = await mortal.start().catch(String);
       await dead(mortal.ended(), `${service} to come to the failpoint ${at}, kill ${kill} of ${times}`);
-      if (mortal.endedBy !== 'SIGKILL') throw new Error(`${service} ended by ${mortal.endedBy} instead of kill -9`);
+      if (mortal.endedBy !== 'SIGKILL')
+        throw new Error(`${service} ended by ${mortal.endedBy} instead of kill -9: ${failure ?? 'it was running'}`);
     }
   } finally {
     rmSync(file, { force: true });

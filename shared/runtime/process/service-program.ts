@@ -5,6 +5,7 @@ import { canHavePeers, consumedBy } from '../../contract/language.ts';
 import { memberOf, serviceOf } from '../../contract/members.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import { deletionRoute } from '../http/deletion-route.ts';
 import { erasureRoute } from '../http/erasure-route.ts';
 import { eventsRoutes } from '../http/events-routes.ts';
 import { type HealthSources, healthRoutes, readinessOf } from '../http/health.ts';
@@ -100,6 +101,8 @@ export function assembleService<P extends ServiceParts>(
     ...healthRoutes(health),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
     metricsRoute(metrics),
+    // Reconciliation may ask for events as long as the journal has them, and a day is for clocks and pauses.
+    deletionRoute(node, settings.JOURNAL_RETENTION_MS + 86_400_000),
     erasureRoute(node, [...(node.parts.erasing ?? []), eraseFromJournal(db)]),
   ];
   const document = openApiDocument(name, description, [...own, ...shared]);
