@@ -44,7 +44,7 @@ async function killAt(stage: Stage, random: Random, { service, at, times, folder
   await mortal.kill();
   try {
     for (let kill = 1; kill <= times; kill += 1) {
-      writeFileSync(file, JSON.stringify({ at, hits: random.between(1, hitsMax) }));
+      writeFileSync(file, JSON.stringify({ at, hits: 1 + Math.floor(random.next() * hitsMax) }));
       // It may die before it listens: the outbox is published at once.
       const failure = await mortal.start().catch(String);
       await dead(mortal.ended(), `${service} to come to the failpoint ${at}, kill ${kill} of ${times}`);

@@ -6,6 +6,7 @@ import {
   ledgerDisagreement,
   paymentSumsDisagreement,
 } from '../../local/audit/totals-rules.ts';
+import { deleteOrders } from '../../local/order-deletion.ts';
 import { uuidTimeMs } from '../../shared/contract/event-id.ts';
 import type { Clock } from '../../shared/runtime/environment/clock.ts';
 import { systemClock } from '../../shared/runtime/environment/clock.ts';
@@ -192,5 +193,23 @@ describe('deleting old orders from order-service', () => {
     );
     const after = orders.stored();
     expect([after['orders'], after['facts']]).to.deep.equal([before['orders'], before['facts']]);
+  });
+
+  it('by the command: asks all services, ends at an order that has not ended, and refuses what is too young', async () => {
+    const others = await Promise.all([servePayments(), serveInventory()]);
+    const [payments, inventory] = others;
+    const urls = { 'order-service': orders.url, 'payment-service': payments.url, 'inventory-service': inventory.url };
+    try {
+      const young = Date.now() - (keptDaysMin - 1) * dayMs;
+      const refused = await deleteOrders(urls, young, () => {}).catch(String);
+      expect(refused).to.match(/answered 409: .* is less than 31 days ago/);
+      expect(await listed()).to.equal(2);
+      const old = Date.now() - keptDaysMin * dayMs;
+      expect(await deleteOrders(urls, old, () => {})).to.deep.equal({ deleted: 1, open: ids[3] });
+      expect(await deleteOrders(urls, old, () => {})).to.deep.equal({ deleted: 0, open: ids[3] });
+      expect(await listed()).to.equal(1);
+    } finally {
+      for (const other of others) await other.close();
+    }
   });
 });
