@@ -51,7 +51,7 @@ interface Work {
 
 /** Largest group, and how long it may take: the event loop does nothing else meanwhile. */
 const groupSizeMax = 256;
-const groupMsMax = 20;
+const groupMsMax = 50;
 /** Of a full group, this much is kept for notes; of the rest, half for each of the other lanes. */
 const noteShare = groupSizeMax / 4;
 /** How long a note waits for a group to join. At low load the next event of its saga comes within that time. */
