@@ -125,7 +125,8 @@ export class System {
         amqpUrl: broker.url,
         dataDir: options.dataDir,
         port,
-        env: { ...addresses, ...options.env },
+        // One port cannot be that of several services.
+        env: { HEALTH_PORT: '', ...addresses, ...options.env },
         onLine: (line) => options.onLine?.(service, line, memberOf(service, instance)),
       });
     const processes = serviceNames.flatMap((service) =>
