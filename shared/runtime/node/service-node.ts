@@ -21,6 +21,7 @@ import { Inbox } from '../storage/inbox.ts';
 import { Journal } from '../storage/journal.ts';
 import { Outbox } from '../storage/outbox.ts';
 import { Suspects } from '../storage/suspects.ts';
+import { TableReads } from '../storage/table-reads.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Retention } from './retention.ts';
 import type { Joining, JoiningTools, ServiceDefinition, ServiceParts } from './service.ts';
@@ -59,6 +60,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly handler: EventHandler;
   readonly commit: GroupCommit;
   readonly reconciliation: Reconciliation;
+  /** For what reads whole tables. */
+  readonly tableReads: TableReads;
   /** Answers what other services ask of this one's journal. */
   readonly journalQueries: JournalQueries;
   readonly #env: NodeEnvironment;
@@ -78,6 +81,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     const isNamed = env.instance !== undefined;
     this.parts = definition.build(db, isNamed ? this.member : undefined);
     this.journal = new Journal(db);
+    this.tableReads = new TableReads(db);
     const { parts, member, journal } = this;
     this.commit = new GroupCommit(db, clock, hit);
     const { commit } = this;
