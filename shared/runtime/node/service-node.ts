@@ -82,9 +82,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     this.parts = definition.build(db, isNamed ? this.member : undefined);
     this.journal = new Journal(db);
     this.tableReads = new TableReads(db);
-    const { parts, member, journal } = this;
     this.commit = new GroupCommit(db, clock, hit);
-    const { commit } = this;
+    const { parts, member, journal, commit } = this;
     const outbox = new Outbox(db, journal, clock.newId());
     this.relay = new OutboxRelay({
       ...env,
@@ -99,10 +98,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     const traces = tracing && new UnitTraces({ tracing, contract, service: name, db, commit });
     this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, traces, published });
     const publishers = publishersFor(member, contract, env.journals ?? {});
-    const inbox = new Inbox(
-      db,
-      publishers.map(({ source }) => source),
-    );
+    const sources = publishers.map(({ source }) => source);
+    const inbox = new Inbox(db, sources);
     this.#inbox = inbox;
     this.handler = new EventHandler({
       contract,
