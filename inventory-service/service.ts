@@ -10,7 +10,7 @@ export interface InventoryParts extends ServiceParts<'inventory-service'> {
   readonly store: InventoryStore;
 }
 
-const [tables, movements, severalOrderInstances] = migrations;
+const [tables, movements, severalOrderInstances, productTimes] = migrations;
 
 export const inventoryService: ServiceDefinition<'inventory-service', InventoryParts> = {
   contract: choreography,
@@ -23,6 +23,7 @@ export const inventoryService: ServiceDefinition<'inventory-service', InventoryP
     movements,
     runtimeSchema.journal,
     severalOrderInstances,
+    productTimes,
   ],
   build(db) {
     const store = new InventoryStore(db);

@@ -18,7 +18,7 @@ export interface OrderParts extends ServiceParts<'order-service'> {
   notReady(): string | undefined;
 }
 
-const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances] = migrations;
+const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances, catalogueTimes] = migrations;
 
 function isAboutOrder(type: string): boolean {
   return Object.hasOwn(choreography.events, type) && choreography.events[type as EventType].subject === 'orderId';
@@ -37,6 +37,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
     dueOrders,
     endedOrders,
     severalInstances,
+    catalogueTimes,
   ],
   build(db, member) {
     const store = new OrderStore(db, member);
