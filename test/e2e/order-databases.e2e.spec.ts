@@ -110,7 +110,7 @@ class Deployed {
 }
 
 describe('several order-services on one database', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let deployed: Deployed;
   before(async () => {
     deployed = await Deployed.start({ instances: 3, sharedDatabase: true });
@@ -160,7 +160,7 @@ describe('several order-services on one database', function () {
 });
 
 describe('split databases', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let deployed: Deployed;
   before(async () => {
     deployed = await Deployed.start({ instances: 2, splitDatabases: true });
@@ -185,7 +185,7 @@ describe('split databases', function () {
 });
 
 describe('a read database', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let deployed: Deployed;
   before(async () => {
     deployed = await Deployed.start({ instances: 1, readDatabase: true });
