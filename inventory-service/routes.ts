@@ -28,6 +28,10 @@ const ProductView = z.object({
   stock: z.int().describe('Units that can be reserved for new orders.'),
   available: z.boolean().describe('Whether it is offered for sale.'),
   version: z.int().describe('Counts the changes of name, price and availability.'),
+  updatedAt: z.iso
+    .datetime()
+    .optional()
+    .describe('When it became this version; left out if that was before this was kept.'),
 });
 const PutProduct = z
   .object({

@@ -10,7 +10,7 @@ export interface InventoryParts extends ServiceParts<'inventory-service'> {
   readonly store: InventoryStore;
 }
 
-const [tables, movements, severalOrderInstances, deletedOrders] = migrations;
+const [tables, movements, severalOrderInstances, deletedOrders, productTimes] = migrations;
 
 export const inventoryService: ServiceDefinition<'inventory-service', InventoryParts> = {
   contract: choreography,
@@ -24,6 +24,7 @@ export const inventoryService: ServiceDefinition<'inventory-service', InventoryP
     runtimeSchema.journal,
     severalOrderInstances,
     deletedOrders,
+    productTimes,
   ],
   build(db) {
     const store = new InventoryStore(db);

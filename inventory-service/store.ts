@@ -43,6 +43,8 @@ export const migrations = [
   ) STRICT, WITHOUT ROWID;
   `,
   deletedOrdersSchema,
+  // The time in the product.updated of its version, so that an answer and an event give the same; NULL: before this was kept.
+  'ALTER TABLE products ADD COLUMN updated_at TEXT',
 ] as const;
 
 export interface Product {
@@ -56,6 +58,8 @@ export interface Product {
   readonly available: boolean;
   /** Counts the changes of name, price and availability. */
   readonly version: number;
+  /** When it became this version, ISO 8601 UTC; undefined: before this was kept. */
+  readonly updatedAt?: string | undefined;
 }
 
 interface ProductRow {
@@ -65,6 +69,7 @@ interface ProductRow {
   stock: number;
   available: number;
   version: number;
+  updated_at: string | null;
 }
 
 interface ReservationRow {
@@ -107,9 +112,10 @@ export class InventoryStore {
       'SELECT * FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?',
     );
     this.#putProduct = db.prepare(
-      `INSERT INTO products (product_id, name, unit_price, stock, available, version) VALUES (?, ?, ?, 0, ?, ?)
+      `INSERT INTO products (product_id, name, unit_price, stock, available, version, updated_at) VALUES (?, ?, ?, 0, ?, ?, ?)
        ON CONFLICT (product_id) DO UPDATE SET
-         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available, version = excluded.version`,
+         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available,
+         version = excluded.version, updated_at = excluded.updated_at`,
     );
     this.#stock = db.prepare<[string], number>('SELECT stock FROM products WHERE product_id = ?').pluck();
     this.#move = db
@@ -141,8 +147,8 @@ export class InventoryStore {
 
   /** Creates the product with nothing in stock, or changes what the catalogue says of it. */
   putProduct(product: Omit<Product, 'stock'>): void {
-    const { productId, name, unitPrice, available, version } = product;
-    this.#putProduct.run(productId, name, unitPrice, available ? 1 : 0, version);
+    const { productId, name, unitPrice, available, version, updatedAt = null } = product;
+    this.#putProduct.run(productId, name, unitPrice, available ? 1 : 0, version, updatedAt);
   }
 
   stockOf(productId: string): number | undefined {
@@ -239,6 +245,7 @@ function toProduct(row: ProductRow): Product {
     stock: row.stock,
     available: row.available === 1,
     version: row.version,
+    ...(row.updated_at === null ? {} : { updatedAt: row.updated_at }),
   };
 }
 

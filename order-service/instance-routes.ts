@@ -133,7 +133,7 @@ function copyRoutes(store: OrderStore): Route[] {
       unlimited: true,
       answers: { 200: { description: 'A page of products.', schema: CatalogueCopies } },
       handle: ({ query: { limit, after } }) => {
-        const { rows, next } = pageOf(store.entries(limit + 1, after), limit, ({ productId }) => productId);
+        const { rows, next } = pageOf(store.catalogue.entries(limit + 1, after), limit, ({ productId }) => productId);
         return { status: 200, body: { products: rows, ...(next ? { next } : {}) } };
       },
     }),

@@ -73,7 +73,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     'inventory.released': cancelOrWait,
     'inventory.voided': cancelOrWait,
 
-    'product.updated': ({ data }) => (store.putEntry(data) ? 'noted' : 'outdated'),
+    'product.updated': ({ data, time }) => (store.catalogue.putEntry({ ...data, asOf: time }) ? 'noted' : 'outdated'),
   };
 }
 

@@ -19,7 +19,7 @@ export interface OrderParts extends ServiceParts<'order-service'> {
   notReady(): string | undefined;
 }
 
-const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances, deletedOrders] = migrations;
+const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances, deletedOrders, catalogueTimes] = migrations;
 
 function isAboutOrder(type: string): boolean {
   return Object.hasOwn(choreography.events, type) && choreography.events[type as EventType].subject === 'orderId';
@@ -39,6 +39,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
     endedOrders,
     severalInstances,
     deletedOrders,
+    catalogueTimes,
   ],
   build(db, member) {
     const store = new OrderStore(db, member);

@@ -33,7 +33,7 @@ describe('npm run erase, on a system with two order-service instances', function
   before(async () => {
     dataDir = mkdtempSync(join(tmpdir(), 'saga-erasure-'));
     process.env['AMQP_URL'] = await newVhost();
-    system = await System.start({ dataDir, orderInstances: 2, env: { RECONCILE_INTERVAL_MS: '1000' } });
+    system = await System.start({ dataDir, orders: { instances: 2 }, env: { RECONCILE_INTERVAL_MS: '1000' } });
     for (const { url } of system.processes) await answers(`${url}/readyz`, ({ status }) => status === 200);
     for (const user of [person, 'bob'])
       await http('PUT', `${system.urls['payment-service']}/accounts/${user}`, { balance: 10_000 });

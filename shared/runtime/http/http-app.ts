@@ -166,24 +166,27 @@ async function respond(
     signal: waitMs === undefined && !route.unlimited ? stopping : waiting.signalOf(ctx.res),
   };
   if (!('command' in route)) return route.handle(request);
+  const preparing = route.prepare?.(request);
+  const prepared: unknown = preparing && (await preparing);
   const committed = await admission.during(
-    options.transact((tx) => run(tx, route, request, key, options.keys), request.cause),
+    options.transact((tx) => run(tx, route, request, prepared, key, options.keys), request.cause),
   );
   return route.afterwards ? route.afterwards(committed, request) : committed;
 }
 
 function run(
   tx: Transaction,
-  route: CommandRoute<unknown, unknown, unknown>,
+  route: CommandRoute<unknown, unknown, unknown, unknown>,
   request: HttpRequest<unknown, unknown, unknown>,
+  prepared: unknown,
   key: string | undefined,
   keys: IdempotencyKeys,
 ): HttpAnswer {
   const { idempotent } = route;
-  if (key === undefined || !idempotent) return route.command(tx, request);
+  if (key === undefined || !idempotent) return route.command(tx, request, prepared);
   const asked = idempotent.request?.(request) ?? { ...(request.params as object), ...(request.body as object) };
   const scope = { operation: idempotent.operation ?? route.operationId, owner: idempotent.owner(request) };
-  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request));
+  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request, prepared));
 }
 
 function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {

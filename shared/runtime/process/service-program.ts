@@ -32,11 +32,17 @@ export interface ServiceProgram<P extends ServiceParts> {
   readonly definition: ServiceDefinition<P>;
   /** First paragraph of the OpenAPI document. */
   readonly description: string;
-  routes(node: ServiceNode<P>, settings: Settings): Route[];
+  routes(node: ServiceNode<P>, settings: Settings, observed: Observed): Route[];
   /** Why a named instance cannot take part yet; undefined: it can. */
   notReady?(node: ServiceNode<P>): string | undefined;
   /** Adds the service's own metrics to those that every service has. */
   addMetrics?(registry: MetricRegistry, node: ServiceNode<P>, clock: Clock): void;
+}
+
+/** Where a service's own parts report what they do. */
+export interface Observed {
+  readonly log: Log;
+  readonly metrics: MetricRegistry;
 }
 
 export interface ProgramEnvironment {
@@ -84,8 +90,8 @@ export function assembleService<P extends ServiceParts>(
   });
   const probe = new WriteProbe(db, node.commit, clock);
   stopping.addEventListener('abort', () => probe.stop(), { once: true });
-  const own = program.routes(node, settings);
   const metrics = new MetricRegistry();
+  const own = program.routes(node, settings, { log, metrics });
   addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
   program.addMetrics?.(metrics, node, clock);
   const health: HealthSources = {
@@ -130,7 +136,9 @@ export function assembleService<P extends ServiceParts>(
 
 /** @throws SettingsError for an instance of a service that has none, or among named instances for one without a name */
 function checkInstance({ contract, name }: ServiceDefinition, settings: Settings): void {
-  const { INSTANCE } = settings;
+  const { INSTANCE, ROLE } = settings;
+  if (ROLE === 'reads' && (INSTANCE === undefined || !canHavePeers(contract, name)))
+    throw new SettingsError('ROLE=reads needs INSTANCE: only a named instance of order-service can be a read side');
   if (INSTANCE === undefined) {
     const names = instanceNames(settings)[name];
     if (!names) return;

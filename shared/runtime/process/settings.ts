@@ -20,6 +20,8 @@ const ServiceSettings = z.object({
     .string()
     .refine(isInstanceName, 'must be up to 32 small letters, digits and hyphens, such as a or eu-1; not owner')
     .optional(),
+  /** `reads`: this instance only answers reads (order-service). */
+  ROLE: z.enum(['all', 'reads'], 'must be all or reads').default('all'),
   /** Where the broker is. */
   AMQP_URL: z
     .string()
@@ -57,6 +59,8 @@ const ServiceSettings = z.object({
   JOURNAL_RETENTION_MS: integer(2 * 86_400_000, 3_153_600_000_000).default(30 * 86_400_000),
   /** How long an order may stay pending, in milliseconds (order-service). */
   ORDER_DEADLINE_MS: integer(100, 86_400_000).default(30_000),
+  /** Where the prices of an order come from (order-service); see order-service/catalogue.ts. */
+  CATALOGUE: z.enum(['copy', 'sync', 'hybrid'], 'must be copy, sync or hybrid').default('hybrid'),
 });
 
 export interface Settings extends z.output<typeof ServiceSettings> {
