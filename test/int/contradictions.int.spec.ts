@@ -132,4 +132,15 @@ describe('P10 Bad input: an order, or a payment, that was handled before with ot
       await served.close();
     }
   });
+
+  it('is a duplicate to inventory-service when only the order of its lines differs', async () => {
+    const inventory = await serveInventory();
+    const completed = eventOf('payment.completed');
+    const items = ['b', 'a', 'c'].map((productId) => ({ productId, qty: 1 }));
+    await inventory.consume({ ...completed, data: { ...completed.data, items } });
+    const turned = { ...completed, data: { ...completed.data, items: items.toReversed() } };
+    expect(await reasonOf(inventory, turned)).to.equal(undefined);
+    expect(inventory.node.handler.tally.duplicates).to.equal(1);
+    await inventory.close();
+  });
 });

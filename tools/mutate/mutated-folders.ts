@@ -19,6 +19,7 @@ const ofServices = [
   'int/openapi',
   'int/bad-input',
   'int/erasure',
+  'int/order-deletion',
 ];
 
 export const mutatedFolders: readonly MutatedFolder[] = [
