@@ -20,6 +20,7 @@ export interface DeadLetter {
 interface Entry {
   readonly service: ServiceName;
   readonly copy: Copy;
+  readonly letter: DeadLetter;
 }
 
 export interface DeadLettersOptions {
@@ -45,13 +46,13 @@ export class DeadLetters {
   /** Every dead letter of the run so far. */
   all(): DeadLetter[] {
     this.#drain();
-    return this.#entries.map(describe);
+    return this.#entries.map(({ letter }) => letter);
   }
 
   /** Puts back what has arrived since the last time, each so many times. False: there was nothing to put back. */
   redrive(times: number): boolean {
     // What should never have been dead-lettered is left for the checks to find.
-    const explained = this.#drain().filter((entry) => this.#isExplained(describe(entry)));
+    const explained = this.#drain().filter(({ letter }) => this.#isExplained(letter));
     for (const entry of explained) this.#putBack(entry, times);
     return explained.length > 0;
   }
@@ -61,11 +62,10 @@ export class DeadLetters {
    * Once: from now on nothing is lost. False: there was nothing.
    */
   redriveUnhandled(): boolean {
-    this.#drain();
-    const refused = new Set(this.#entries.map(describe).filter(isRefused).map(keyOf));
+    const refused = new Set(this.all().filter(isRefused).map(keyOf));
     const unhandled = this.#entries.filter((entry) => {
       if (this.#putBackForGood.has(entry)) return false;
-      const letter = describe(entry);
+      const { letter } = entry;
       if (this.#options.poison.has(letter.messageId) || !this.#isExplained(letter)) return false;
       const events = unpacked(entry.copy.message);
       const ids = events.length > 1 ? events.map(({ messageId }) => messageId) : [letter.messageId];
@@ -93,7 +93,7 @@ export class DeadLetters {
       broker
         .queue(deadLetterQueueOf(service))
         .drain()
-        .map((copy) => ({ service, copy })),
+        .map((copy) => ({ service, copy, letter: describe(service, copy) })),
     );
     this.#entries.push(...drained);
     return drained;
@@ -133,7 +133,7 @@ function keyOf({ service, messageId }: DeadLetter): string {
   return `${service} ${messageId}`;
 }
 
-function describe({ service, copy }: Entry): DeadLetter {
+function describe(service: ServiceName, copy: Copy): DeadLetter {
   const { headers, message } = copy;
   return {
     service,

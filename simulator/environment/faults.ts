@@ -31,7 +31,7 @@ export const faultKinds = {
   cancel: 'customers cancel, at any moment, twice, too late, or what was never ordered',
   'deadline-tie': 'success arrives in the very millisecond of the deadline',
   redrive: 'dead letters are put back: once, twice, after the end',
-  'late-duplicates': 'messages are delivered again, several times, days later',
+  'late-duplicates': 'messages are delivered again, several times, hours later',
   replay: 'every message ever published is delivered again, in any order',
 } as const;
 

@@ -46,8 +46,19 @@ interface Reservation {
 
 export class InventoryModel implements ServiceModel {
   readonly tables = ['products', 'movements', 'reservations'];
-  readonly #products = new Map<string, Product>();
-  readonly #reservations = new Map<string, Reservation>();
+  #products = new Map<string, Product>();
+  #reservations = new Map<string, Reservation>();
+
+  copy(): InventoryModel {
+    const copy = new InventoryModel();
+    const products = [...this.#products].map(([productId, product]): [string, Product] => [
+      productId,
+      { ...product, movements: [...product.movements] },
+    ]);
+    copy.#products = new Map(products);
+    copy.#reservations = new Map(this.#reservations);
+    return copy;
+  }
 
   react(event: AnyEvent, { nowMs }: At): Due | Inability {
     if (event.type === 'payment.completed') return this.#paid(event.data, nowMs);

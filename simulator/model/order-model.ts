@@ -62,11 +62,21 @@ type SagaEvent = Exclude<AnyEvent, { type: 'product.updated' }>;
 
 export class OrderModel implements ServiceModel {
   readonly tables = ['orders', 'facts', 'catalogue', 'customers', 'ended_orders'];
-  readonly #orders = new Map<string, Order>();
-  readonly #ordersOf = new Map<string, string[]>();
-  readonly #facts = new Set<string>();
-  readonly #catalogue = new Map<string, Entry>();
-  readonly #answers = new Map<string, { readonly request: string; readonly answer: unknown }>();
+  #orders = new Map<string, Order>();
+  #ordersOf = new Map<string, string[]>();
+  #facts = new Set<string>();
+  #catalogue = new Map<string, Entry>();
+  #answers = new Map<string, { readonly request: string; readonly answer: unknown }>();
+
+  copy(): OrderModel {
+    const copy = new OrderModel();
+    copy.#orders = new Map([...this.#orders].map(([orderId, order]) => [orderId, { ...order }]));
+    copy.#ordersOf = new Map([...this.#ordersOf].map(([userId, orderIds]) => [userId, [...orderIds]]));
+    copy.#facts = new Set(this.#facts);
+    copy.#catalogue = new Map(this.#catalogue);
+    copy.#answers = new Map(this.#answers);
+    return copy;
+  }
 
   statusOf(orderId: string): Status | undefined {
     return this.#orders.get(orderId)?.status;

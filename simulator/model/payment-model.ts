@@ -39,8 +39,19 @@ interface Payment {
 
 export class PaymentModel implements ServiceModel {
   readonly tables = ['accounts', 'ledger', 'payments'];
-  readonly #accounts = new Map<string, Account>();
-  readonly #payments = new Map<string, Payment>();
+  #accounts = new Map<string, Account>();
+  #payments = new Map<string, Payment>();
+
+  copy(): PaymentModel {
+    const copy = new PaymentModel();
+    const accounts = [...this.#accounts].map(([userId, account]): [string, Account] => [
+      userId,
+      { ...account, entries: [...account.entries] },
+    ]);
+    copy.#accounts = new Map(accounts);
+    copy.#payments = new Map(this.#payments);
+    return copy;
+  }
 
   react(event: AnyEvent, { nowMs }: At): Due | Inability {
     switch (event.type) {

@@ -26,7 +26,7 @@ export class ShopModel {
   readonly logs: PerService<WorkLog>;
 
   constructor(nowMs: () => number) {
-    this.logs = perService((name) => new WorkLog(name, newModels[name], nowMs));
+    this.logs = perService((name) => new WorkLog(name, newModels[name](), nowMs));
   }
 
   /** What a customer must read. */

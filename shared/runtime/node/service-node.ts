@@ -107,7 +107,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       clock,
       log,
       hit,
-      subjectUnknown: () => this.reconciliation.request(),
+      subjectUnknown: () => this.reconciliation.requestSoon(),
     });
     this.reconciliation = new Reconciliation({
       service: member,
