@@ -16,6 +16,9 @@ export const declaredOutcomes: readonly string[] = Object.entries(choreography.e
   ),
 );
 
+/** What comes about only where order-service has several instances. */
+const instanceFaults: ReadonlySet<string> = new Set(['instance-joins', 'instance-lost', 'instance-adopted']);
+
 /** The names under which the faults of a kind are counted. */
 function faultNames(kind: FaultKind): string[] {
   switch (kind) {
@@ -30,6 +33,8 @@ function faultNames(kind: FaultKind): string[] {
     // Counted by reaction; which of them break is left to chance.
     case 'broken-reaction':
       return [];
+    case 'instance-adopted':
+      return [kind, 'an adopted instance comes back'];
     default:
       return [kind];
   }
@@ -37,8 +42,8 @@ function faultNames(kind: FaultKind): string[] {
 
 export const outcomesAndRaces: readonly string[] = [...declaredOutcomes, ...raceNames];
 
-export function faultsOf(kinds: readonly FaultKind[]): string[] {
-  return kinds.flatMap(faultNames);
+export function faultsOf(kinds: readonly FaultKind[], withInstances = false): string[] {
+  return kinds.filter((kind) => withInstances || !instanceFaults.has(kind)).flatMap(faultNames);
 }
 
 /** So rare that no number of orders brings it about for sure. The explorations of one order do, and their tests say so. */

@@ -68,8 +68,8 @@ export class PutBacks {
       now.answered = answered;
     }
     const ahead = this.#services().flatMap((other) => {
-      const cursor = cursorOf(other, service.name);
-      return cursor && cursor.position > head ? [{ consumer: other.name, ...cursor }] : [];
+      const cursor = cursorOf(other, service.member);
+      return cursor && cursor.position > head ? [{ consumer: other.member, ...cursor }] : [];
     });
     this.all.push({ service: service.name, atMs, ahead });
   }

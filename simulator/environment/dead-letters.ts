@@ -1,5 +1,5 @@
 // The dead letters of a run: taken out of their queues, put back where that can help, and kept as evidence.
-import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { serviceOf } from '../../shared/contract/members.ts';
 import { deadLetterQueueOf, queueOf } from '../../shared/contract/topology.ts';
 import type { SimBroker } from './broker.ts';
 import type { Faults } from './faults.ts';
@@ -18,20 +18,22 @@ export interface DeadLetter {
 }
 
 interface Entry {
-  readonly service: ServiceName;
+  /** Whose dead letter it is: a service, or an instance of one. */
+  readonly service: string;
   readonly copy: Copy;
   readonly letter: DeadLetter;
 }
 
 export interface DeadLettersOptions {
-  readonly services: readonly ServiceName[];
+  /** Services, and instances of them. */
+  readonly members: () => readonly string[];
   readonly broker: SimBroker;
   readonly faults: Faults;
   readonly poison: ReadonlyMap<string, Poison>;
   /** `service/type/subject` of reactions that were made to throw. */
   readonly brokenReactions: ReadonlySet<string>;
   /** Whether an event has taken effect in a service. */
-  readonly isHandled: (service: ServiceName, eventId: string) => boolean;
+  readonly isHandled: (member: string, eventId: string) => boolean;
 }
 
 export class DeadLetters {
@@ -88,8 +90,8 @@ export class DeadLetters {
   }
 
   #drain(): Entry[] {
-    const { services, broker } = this.#options;
-    const drained = services.flatMap((service) =>
+    const { members, broker } = this.#options;
+    const drained = members().flatMap((service) =>
       broker
         .queue(deadLetterQueueOf(service))
         .drain()
@@ -103,7 +105,7 @@ export class DeadLetters {
   #isExplained({ service, messageId, reason, type, subject }: DeadLetter): boolean {
     const { poison, brokenReactions } = this.#options;
     if (reason !== 'reaction-failed') return reason === 'delivery_limit' || poison.has(messageId);
-    return brokenReactions.has(`${service}/${type}/${subject}`);
+    return brokenReactions.has(`${serviceOf(service)}/${type}/${subject}`);
   }
 
   #putBack({ service, copy }: Entry, times: number): void {
@@ -133,7 +135,7 @@ function keyOf({ service, messageId }: DeadLetter): string {
   return `${service} ${messageId}`;
 }
 
-function describe(service: ServiceName, copy: Copy): DeadLetter {
+function describe(service: string, copy: Copy): DeadLetter {
   const { headers, message } = copy;
   return {
     service,

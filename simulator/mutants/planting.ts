@@ -32,7 +32,7 @@ export function parts(service: ServiceName, change: (real: ServiceParts, db: Dat
   return {
     definition: (definition) =>
       definition.name === service
-        ? { ...definition, build: (db: Database) => change(definition.build(db), db) }
+        ? { ...definition, build: (db: Database, member?: string) => change(definition.build(db, member), db) }
         : undefined,
   };
 }

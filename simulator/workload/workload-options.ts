@@ -6,11 +6,13 @@ import type { History } from '../environment/history.ts';
 import type { Random } from '../environment/random.ts';
 import type { Schedule } from '../environment/schedule.ts';
 import type { SimServices } from '../environment/sim-services.ts';
+import type { Instances } from '../instances.ts';
 import type { ShopModel } from '../model/shop-model.ts';
 
 export interface WorkloadOptions {
   readonly orders: number;
   readonly services: SimServices;
+  readonly instances: Instances;
   readonly schedule: Schedule;
   readonly random: Random;
   readonly faults: Faults;
