@@ -60,7 +60,12 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       if (typeof change === 'string') return change;
       const { order, before } = change;
       if (order.status !== 'confirmed') return 'withdrawn';
-      if (before === 'confirmed') throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      if (before === 'confirmed') {
+        // An instance that has lost its database may get its own decision back before what had led to it.
+        const { instances } = store;
+        if (instances.named && store.fact(order.orderId, event.type)?.eventId === event.id) return 'noted';
+        throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      }
       return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
     },
 
