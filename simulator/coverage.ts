@@ -4,7 +4,7 @@ import { choreography } from '../shared/contract/choreography.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
 import { allFaults, type FaultKind } from './environment/faults.ts';
 import { poisonKinds } from './environment/poison.ts';
-import { raceNames } from './races.ts';
+import { instanceRaceNames, raceNames } from './races.ts';
 
 /** From this many orders on, runs with all faults must bring about everything. */
 export const ordersForEverything = 5_000;
@@ -40,7 +40,17 @@ function faultNames(kind: FaultKind): string[] {
   }
 }
 
-export const outcomesAndRaces: readonly string[] = [...declaredOutcomes, ...raceNames];
+/** The same of what named instances make of the events of their peers, and of adoptions. */
+const peerOutcomes: readonly string[] = Object.entries(choreography.events).flatMap(([type, spec]) =>
+  Object.entries('peers' in spec ? spec.peers : {}).flatMap(([service, outcomes]) =>
+    (outcomes as readonly string[]).map((outcome) => `${service}: ${type} -> ${outcome}`),
+  ),
+);
+
+export function outcomesAndRacesOf(withInstances: boolean): readonly string[] {
+  const among = withInstances ? [...peerOutcomes, ...instanceRaceNames] : [];
+  return [...new Set([...declaredOutcomes, ...raceNames, ...among])];
+}
 
 export function faultsOf(kinds: readonly FaultKind[], withInstances = false): string[] {
   return kinds.filter((kind) => withInstances || !instanceFaults.has(kind)).flatMap(faultNames);
@@ -50,17 +60,18 @@ export function faultsOf(kinds: readonly FaultKind[], withInstances = false): st
 const leftToExplorations: ReadonlySet<string> = new Set(['order-service: payment.failed -> ended']);
 
 /** What must come about in runs that are large enough, and has not. */
-export function missed(...[counts, kinds]: Parameters<typeof neverReached>): string[] {
-  return neverReached(counts, kinds).filter((name) => !leftToExplorations.has(name));
+export function missed(...args: Parameters<typeof neverReached>): string[] {
+  return neverReached(...args).filter((name) => !leftToExplorations.has(name));
 }
 
 /** What has not come about, in counts that may come from several runs with these kinds of faults. */
 export function neverReached(
   counts: { readonly faults: ReadonlyMap<string, number>; readonly races: ReadonlyMap<string, number> },
   kinds: readonly FaultKind[] = allFaults,
+  withInstances = false,
 ): string[] {
   return [
-    ...faultsOf(kinds).filter((name) => !counts.faults.get(name)),
-    ...outcomesAndRaces.filter((name) => !counts.races.get(name)),
+    ...faultsOf(kinds, withInstances).filter((name) => !counts.faults.get(name)),
+    ...outcomesAndRacesOf(withInstances).filter((name) => !counts.races.get(name)),
   ];
 }

@@ -24,6 +24,15 @@ export const raceNames = [
   'several events in one message',
 ];
 
+/** The same where order-service has several instances. */
+export const instanceRaceNames = [
+  'read at an instance that knows the version it brings',
+  'read that waits for its Saga-Minimum-Version',
+  'cancelled at an instance that does not decide',
+  'two instances accepted one key',
+  'an open order was adopted',
+];
+
 /** Counts the outcomes of all reactions, as `service: event -> outcome`. */
 export function countOutcomes(services: readonly SimService[], counter: Counter): void {
   for (const service of services) {
@@ -72,6 +81,10 @@ export function namedRaces(
         `SELECT count(*) FROM payments JOIN accounts USING (user_id)
          WHERE status = 'failed' AND reason = 'insufficient_funds' AND balance = amount - 1 AND user_id LIKE 'edge-%'`,
       ),
+    ],
+    [
+      'two instances accepted one key',
+      count(payment, "SELECT count(*) FROM payments WHERE reason = 'duplicate_request'"),
     ],
     [
       'paid and reserved, then withdrawn',

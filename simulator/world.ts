@@ -22,7 +22,7 @@ import { peerReader } from './environment/sim-peers.ts';
 import { FailpointSignal, SimService } from './environment/sim-service.ts';
 import type { SimServices } from './environment/sim-services.ts';
 import { isHandled } from './handled.ts';
-import { adopt, Instances, instanceNames, type OrderService } from './instances.ts';
+import { adopt, Instances, instanceNames, type OrderService, openOrdersOf } from './instances.ts';
 import { Losses } from './losses.ts';
 import { ShopModel } from './model/shop-model.ts';
 import type { Mutant } from './mutants/mutant.ts';
@@ -155,7 +155,7 @@ export class World {
       hook: mutant?.statements?.(name),
       wrapBus: mutant?.bus && ((bus) => mutant.bus?.(bus, name, this.random) ?? bus),
       transition: (what) => this.model.logs[name].transition(what),
-      peers: (process) => this.#peers(process, name, instance),
+      peers: (process) => this.#peers(process, memberOf(name, instance), mutant),
       opened: (database) => mutant?.opened?.(database, name),
       journals: (process) => this.#journals(process, mutant),
       retentionMs: mutant?.retentionMs,
@@ -172,17 +172,20 @@ export class World {
     return Object.fromEntries(
       readable.map((service) => {
         const reader = journalReader(this.schedule, random, process, () => service);
-        return [service.member, mutant?.journal?.(reader) ?? reader];
+        return [service.member, mutant?.journal?.(reader, service.member) ?? reader];
       }),
     );
   }
 
   /** The other instances whose addresses are known when a process starts. */
-  #peers(process: Owner, name: ServiceName, instance: string | undefined) {
+  #peers(process: Owner, member: string, mutant: Mutant | undefined) {
     const random = this.random.stream('peers');
-    const others = this.instances.known.filter(({ member }) => member !== memberOf(name, instance));
+    const others = this.instances.known.filter((other) => other.member !== member);
     return Object.fromEntries(
-      others.map((other) => [other.member, peerReader(this.schedule, random, process, () => other)]),
+      others.map((other) => {
+        const reader = peerReader(this.schedule, random, process, () => other);
+        return [other.member, mutant?.peer?.(reader) ?? reader];
+      }),
     );
   }
 
@@ -196,6 +199,7 @@ export class World {
     const hasTakenOver = by.node?.parts.store.instances.deciderOf(gone.member) === by.member;
     if (!hasTakenOver) return adopt(by, gone, () => again());
     this.instances.adopted.set(gone, by);
+    this.races.add('an open order was adopted', openOrdersOf(gone, by));
     for (const service of this.allServices) {
       this.schedule.after(random.below(5_000), () => service.crash('new settings'));
     }

@@ -155,9 +155,8 @@ function exhaustedCopies({ queues }: Evidence): Counter {
 function hasItsBytes({ service, messageId, body }: DeadLetter, { published, poisonBodies, lost }: Evidence): boolean {
   const known = published.get(messageId)?.body ?? poisonBodies.get(messageId);
   if (known?.equals(body)) return true;
-  // Copies from peers are as they were stored: without a place in a journal.
-  if (instanceOf(service) !== undefined && known && isDeepStrictEqual(withoutPlace(known), withoutPlace(body)))
-    return true;
+  // Copies from peers are as they were stored: without their trace, or a place in a journal.
+  if (instanceOf(service) !== undefined && known && isDeepStrictEqual(asStored(known), asStored(body))) return true;
   if (body[0] !== openBracket) return false;
   const events = JSON.parse(body.toString()) as { readonly id: string; readonly subject: string }[];
   return events.every(
@@ -165,8 +164,8 @@ function hasItsBytes({ service, messageId, body }: DeadLetter, { published, pois
     (event) => lost.has(event.subject) || published.get(event.id)?.body.equals(Buffer.from(JSON.stringify(event))),
   );
 }
-function withoutPlace(body: Buffer): unknown {
-  const { sequence: _, ...event } = JSON.parse(body.toString()) as Record<string, unknown>;
+function asStored(body: Buffer): unknown {
+  const { sequence: _, traceparent: __, ...event } = JSON.parse(body.toString()) as Record<string, unknown>;
   return event;
 }
 

@@ -148,6 +148,16 @@ export function around(bus: Bus, changes: Partial<Bus>): Bus {
   };
 }
 
+/** What an instance answers its peers is different. */
+export function peersAnswering(change: (path: string, answer: unknown) => unknown): Planting {
+  return {
+    peer: (real) => ({
+      get: (path, query, done) =>
+        real.get(path, query, (answer) => done(answer instanceof Error ? answer : change(path, answer))),
+    }),
+  };
+}
+
 /** What a consumer is told about a publisher's journal is different. */
 export function reading(change: (real: JournalReader) => Partial<JournalReader>): Planting {
   return {

@@ -155,17 +155,21 @@ export class Customers {
     const { races, history, schedule } = this.#options;
     this.#requests.open += 1;
     let before: string = 'unknown';
+    let passedOn = false;
     this.#requests.submit(
       () => this.#gateway(),
       { what: 'cancel order', orderId },
       (tx, parts) => {
         refuseUnlessReady(parts);
         const { store } = parts;
-        before = store.order(orderId)?.status ?? 'unknown';
+        const order = store.order(orderId);
+        before = order?.status ?? 'unknown';
+        passedOn = order?.status === 'pending' && !store.instances.decides(order.origin);
         return cancelOrder(store, tx, orderId);
       },
       (answer) => {
         this.#requests.open -= 1;
+        if (passedOn) races.add('cancelled at an instance that does not decide');
         if (answer === 'unanswered' || (answer instanceof Error && !(answer instanceof ProblemError))) return;
         const status = answer instanceof ProblemError ? String(answer.status) : answer.status;
         races.add(`cancel while ${before}: ${status === 'cancelling' || status === 'cancelled' ? 'accepted' : status}`);
