@@ -21,6 +21,7 @@ export function endFaults({ faults, broker, brokenReactions, restarts, allServic
   broker.block(false);
   // What waits for something unknown holds its place for two minutes: one place would take hours.
   broker.widenPrefetch();
+  broker.deliverDuplicates();
   brokenReactions.repairAll();
   restarts.reset();
   for (const service of allServices) {

@@ -80,7 +80,11 @@ export const instanceMutants: readonly Mutant[] = [
     'P5',
     'copies-of-one-page',
     'an instance that has lost its database copies the first page of what a peer knows',
-    amongThree(peersAnswering((_path, answer) => ({ ...(answer as object), next: undefined }))),
+    {
+      // A page holds 500 events.
+      orders: 700,
+      ...amongThree(peersAnswering((_path, answer) => ({ ...(answer as object), next: undefined }))),
+    },
   ),
   planted(
     'P5',
@@ -94,14 +98,14 @@ export const instanceMutants: readonly Mutant[] = [
   ),
   planted(
     'P2',
-    'cancellation-not-passed-on',
-    'a cancellation at another instance is recorded and not acted upon',
+    'cancellation-decided-by-all',
+    'every instance withdraws an order when a customer cancels it elsewhere',
     amongThree(
       peerReaction('order.cancel-requested', (real, store) => (event, at) => {
         const order = store.order(event.subject);
-        if (!order || !store.instances.decides(order.origin)) return real(event, at);
-        store.addFact(event as never);
-        return 'noted';
+        if (order?.status !== 'pending') return real(event, at);
+        const { orderId, userId } = order;
+        return { type: 'order.withdrawn', data: { orderId, userId, reason: 'customer' } };
       }),
     ),
   ),
@@ -117,9 +121,16 @@ export const instanceMutants: readonly Mutant[] = [
     'P2',
     'own-past-not-looked-at',
     'an instance that has its own orders back does not look at those that are open',
-    amongThree(
-      sql("UPDATE orders SET due_at_ms = ? WHERE coalesce(origin, 'order-service') = ?", 'WHERE', 'WHERE 0 AND'),
-    ),
+    {
+      ...amongThree(
+        sql("UPDATE orders SET due_at_ms = ? WHERE coalesce(origin, 'order-service') = ?", 'WHERE', 'WHERE 0 AND'),
+      ),
+      ...parts('order-service', (real) => {
+        const { orders } = (real as unknown as OrderParts).store.instances.postponed;
+        orders.add = () => orders;
+        return real;
+      }),
+    },
   ),
   planted(
     'P3',
