@@ -58,10 +58,12 @@ export function faultsOf(kinds: readonly FaultKind[], withInstances = false): st
 
 /** So rare that no number of orders brings it about for sure. The explorations of one order do, and their tests say so. */
 const leftToExplorations: ReadonlySet<string> = new Set(['order-service: payment.failed -> ended']);
+/** Among instances, some need an adoption at just the right moment: what did not come about is printed, and fails nothing. */
+const leftToChance: ReadonlySet<string> = new Set(peerOutcomes.filter((name) => !declaredOutcomes.includes(name)));
 
 /** What must come about in runs that are large enough, and has not. */
 export function missed(...args: Parameters<typeof neverReached>): string[] {
-  return neverReached(...args).filter((name) => !leftToExplorations.has(name));
+  return neverReached(...args).filter((name) => !leftToExplorations.has(name) && !leftToChance.has(name));
 }
 
 /** What has not come about, in counts that may come from several runs with these kinds of faults. */

@@ -6,6 +6,7 @@ import { simulateAll } from '../../simulator/parallel.ts';
 import { commandOf, countsTable, duration, sum, summary, violationsText } from '../../simulator/report.ts';
 import type { RunResult } from '../../simulator/run.ts';
 import { shrink } from '../../simulator/shrink.ts';
+import { KeptResults } from './kept-results.ts';
 import type { Settings } from './settings.ts';
 
 /** Returns the exit code. */
@@ -49,10 +50,14 @@ function instancesFor({ instances }: Settings, seed: number): number {
 
 async function runAll(settings: Settings, signal: AbortSignal): Promise<RunResult[]> {
   const { orders, faults, seeds, workers } = settings;
-  const results: RunResult[] = [];
+  const kept = new KeptResults(settings.results);
+  const requests = seedsOf(settings).map((seed) => ({ seed, orders, faults, instances: instancesFor(settings, seed) }));
+  const results = requests.flatMap((request) => kept.of(request) ?? []);
+  if (results.length > 0) console.log(`${results.length} of ${seeds} runs are in ${settings.results}`);
   await simulateAll(
-    seedsOf(settings).map((seed) => ({ seed, orders, faults, instances: instancesFor(settings, seed) })),
-    (result) => {
+    requests.filter((request) => !kept.of(request)),
+    (result, request) => {
+      kept.keep(request, result);
       results.push(result);
       console.log(`${seeds > 1 ? `[${results.length}/${seeds}] ` : ''}${summary(result)}`);
     },

@@ -13,6 +13,8 @@ export interface Settings {
   /** Named instances of order-service in each run; undefined: it depends on the seed. */
   readonly instances: number | undefined;
   readonly workers: number | undefined;
+  /** A file with the results of the runs so far: those that are in it are not run again. */
+  readonly results: string | undefined;
 }
 
 export const usage = `npm run simulate -- [options]
@@ -23,6 +25,7 @@ export const usage = `npm run simulate -- [options]
   --seeds N       runs this many seeds, from --seed on (default 1)
   --instances N   order-service runs as so many named instances, 0 to 3 (default: it depends on the seed)
   --workers N     runs at a time (default: one per core)
+  --results FILE  keeps the result of each run in this file; a command that was stopped goes on with the others
   --mutants       plants one bug after another; each must be found
   --exhaustive    every order of events, duplicate, crash and cancellation of one order
   --help
@@ -45,6 +48,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
     mode: mutants ? 'mutants' : exhaustive ? 'exhaustive' : 'seeds',
     seed: integer('--seed', values.seed, 1, 0),
     orders: integer('--orders', values.orders, mutants ? 400 : 10_000, 1),
+    results: values.results,
     seeds: integer('--seeds', values.seeds, mutants ? 20 : 1, 1),
     workers: values.workers === undefined ? undefined : integer('--workers', values.workers, 1, 1),
     instances:
@@ -63,6 +67,7 @@ function parse(args: readonly string[]) {
         faults: { type: 'string' },
         seeds: { type: 'string' },
         workers: { type: 'string' },
+        results: { type: 'string' },
         instances: { type: 'string' },
         mutants: { type: 'boolean' },
         exhaustive: { type: 'boolean' },
