@@ -97,7 +97,7 @@ export const instanceMutants: readonly Mutant[] = [
     ),
   ),
   planted(
-    'P2',
+    'P5',
     'cancellation-decided-by-all',
     'every instance withdraws an order when a customer cancels it elsewhere',
     amongThree(
@@ -116,21 +116,6 @@ export const instanceMutants: readonly Mutant[] = [
     amongThree(
       instancesSaying((own) => ({ decides: (origin = 'order-service') => own.ready && origin === own.member })),
     ),
-  ),
-  planted(
-    'P2',
-    'own-past-not-looked-at',
-    'an instance that has its own orders back does not look at those that are open',
-    {
-      ...amongThree(
-        sql("UPDATE orders SET due_at_ms = ? WHERE coalesce(origin, 'order-service') = ?", 'WHERE', 'WHERE 0 AND'),
-      ),
-      ...parts('order-service', (real) => {
-        const { orders } = (real as unknown as OrderParts).store.instances.postponed;
-        orders.add = () => orders;
-        return real;
-      }),
-    },
   ),
   planted(
     'P3',

@@ -60,8 +60,12 @@ export class Customers {
     // Now and then a client uses a key again that belongs to another request.
     const number = random.chance(0.01) ? Math.max(1, this.placed - 1) : this.placed;
     const key = random.chance(0.5) ? `key-${number}` : undefined;
-    this.#requests.open += 1;
-    this.#attempt({ request, key, tie, number: 1 });
+    // A client that is in a hurry repeats its request before it has an answer: two instances may get it.
+    const hurries = this.#options.instances.named && key !== undefined && random.chance(0.1);
+    for (let times = hurries ? 2 : 1; times > 0; times--) {
+      this.#requests.open += 1;
+      this.#attempt({ request, key, tie, number: 1 });
+    }
   }
 
   /** Some customers say which price they have seen; it may have changed since. */
@@ -138,6 +142,7 @@ export class Customers {
     const { orderId, total } = order;
     history.add(schedule.nowMs, 'client', `order accepted: ${total}`, orderId, 'order-service');
     if (!this.#answers.orderAccepted(order, tie, key)) return;
+    if (this.#options.instances.named) this.#lookElsewhere(orderId);
     if (tie || !faults.on('cancel') || !random.chance(0.15)) return;
     const times = random.chance(0.3) ? 2 : 1;
     for (let i = 0; i < times; i++) {
@@ -149,6 +154,14 @@ export class Customers {
         this.cancel(orderId);
       });
     }
+  }
+
+  /** Reads its own write at once, at whatever instance: the answer has brought a version. */
+  #lookElsewhere(orderId: string): void {
+    const { random, schedule } = this.#options;
+    const known = this.#answers.accepted.get(orderId);
+    if (known) known.seen ??= { status: 'pending', version: 'order.placed' };
+    if (random.chance(0.3)) schedule.after(random.below(5), () => this.look(orderId));
   }
 
   cancel(orderId: string): void {
@@ -201,6 +214,8 @@ export class Customers {
     if (!node || !known || node.parts.notReady() !== undefined) return;
     const { store } = node.parts;
     const status = store.order(orderId)?.status;
+    if (status === undefined && instances.named && known.seen)
+      return races.add('read that waits for its Saga-Minimum-Version');
     if (status === undefined) return this.#unknown('P1', orderId, 'was accepted, and does not exist any more');
     const version = latestVersion(store, orderId);
     if (!instances.named) {
