@@ -6,11 +6,11 @@ import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
 import type { FaultKind } from './environment/faults.ts';
+import { isReady, type OrderService } from './environment/instances.ts';
 import { poisonKinds, poisonOf } from './environment/poison.ts';
 import type { Random } from './environment/random.ts';
 import type { SimDatabase } from './environment/sim-database.ts';
 import type { SimService } from './environment/sim-service.ts';
-import { isReady, type OrderService } from './instances.ts';
 import type { World } from './world.ts';
 
 interface Episode {

@@ -1,10 +1,10 @@
 // Quiet: the faults have stopped, everything broken is repaired, and all work must end in time.
 import { queueOf } from '../shared/contract/topology.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { isReady } from './environment/instances.ts';
 import { finalStatuses } from './environment/saga-event.ts';
 import { epochMs } from './environment/sim-clock.ts';
 import type { Violation } from './environment/violation.ts';
-import { isReady } from './instances.ts';
 import type { World } from './world.ts';
 
 /** From the end of the faults, or from the last deadline if that is later: three rounds of reconciliation. */

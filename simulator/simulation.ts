@@ -2,9 +2,9 @@
 // stop, the system must become quiet, and the promises are checked; then everything comes again, and nothing may change.
 import { checkPromises } from './checks/check-promises.ts';
 import { sequenceDiagram } from './environment/history.ts';
+import { isReady } from './environment/instances.ts';
 import type { Violation } from './environment/violation.ts';
 import { type PlannedEpisode, planEpisodes } from './episodes.ts';
-import { isReady } from './instances.ts';
 import { becomeQuiet, endFaults } from './quiet.ts';
 import { countOutcomes, namedRaces } from './races.ts';
 import { replayEverything } from './replay.ts';

@@ -4,10 +4,10 @@ import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { DeadLetter } from '../environment/dead-letters.ts';
+import type { Instances } from '../environment/instances.ts';
 import type { Poison } from '../environment/poison.ts';
 import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Violation } from '../environment/violation.ts';
-import type { Instances } from '../instances.ts';
 import type { Answers } from '../workload/answers.ts';
 
 /** A database that was put back, and the consumers that had compared more of its journal than it holds since. */

@@ -1,7 +1,7 @@
 // `npm run simulate`: runs seeds, prints what came about and what did not, and makes the first failure small.
 import { faultsOf, missed, neverReached, ordersForEverything, outcomesAndRacesOf } from '../../simulator/coverage.ts';
 import { allFaults, type FaultKind } from '../../simulator/environment/faults.ts';
-import { instancesOfSeed } from '../../simulator/instances.ts';
+import { instancesOfSeed } from '../../simulator/environment/instances.ts';
 import { simulateAll } from '../../simulator/parallel.ts';
 import { commandOf, countsTable, duration, sum, summary, violationsText } from '../../simulator/report.ts';
 import type { RunResult } from '../../simulator/run.ts';

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from '../../local/usage-error.ts';
 import { type FaultKind, faultKinds, parseFaults } from '../../simulator/environment/faults.ts';
-import { instancesMax } from '../../simulator/instances.ts';
+import { instancesMax } from '../../simulator/environment/instances.ts';
 
 export interface Settings {
   readonly mode: 'seeds' | 'mutants' | 'exhaustive';

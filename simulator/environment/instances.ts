@@ -1,8 +1,8 @@
 // The instances of order-service in a run: which there are, which take part by now, and who has adopted whom.
-import { instanceRoutes } from '../order-service/instance-routes.ts';
-import type { OrderParts } from '../order-service/service.ts';
-import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
-import type { SimService } from './environment/sim-service.ts';
+import { instanceRoutes } from '../../order-service/instance-routes.ts';
+import type { OrderParts } from '../../order-service/service.ts';
+import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
+import type { SimService } from './sim-service.ts';
 
 export type OrderService = SimService<OrderParts>;
 
