@@ -1,5 +1,6 @@
 // Tables and SQL of inventory-service. Every change of a stock is a movement, written with it.
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { DeletedOrders, deletedOrdersSchema } from '../shared/runtime/storage/deleted-orders.ts';
 import type { OrderLine, Reservation, Shortfall } from './reservation.ts';
 
 export const migrations = [
@@ -41,6 +42,7 @@ export const migrations = [
     adopted_by TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  deletedOrdersSchema,
 ] as const;
 
 export interface Product {
@@ -76,6 +78,9 @@ interface ReservationRow {
 export type MovementKind = 'set' | 'restock' | 'reserve' | 'release';
 
 export class InventoryStore {
+  readonly deleted: DeletedOrders;
+  readonly #deleteReservation;
+  readonly #deleteMovements;
   readonly #product;
   readonly #products;
   readonly #putProduct;
@@ -90,6 +95,11 @@ export class InventoryStore {
   readonly #totals;
 
   constructor(db: Database) {
+    this.deleted = new DeletedOrders(db);
+    this.#deleteReservation = db.prepare('DELETE FROM reservations WHERE order_id = ?');
+    this.#deleteMovements = db
+      .prepare<[string], number>('DELETE FROM movements WHERE order_id = ? RETURNING qty')
+      .pluck();
     this.#adopt = db.prepare('INSERT OR IGNORE INTO adopted_instances (instance, adopted_by) VALUES (?, ?)');
     this.#isAdopted = db.prepare<[string], number>('SELECT 1 FROM adopted_instances WHERE instance = ?').pluck();
     this.#product = db.prepare<[string], ProductRow>('SELECT * FROM products WHERE product_id = ?');
@@ -116,13 +126,7 @@ export class InventoryStore {
       `INSERT INTO reservations (order_id, status, items, shortages, updated_at_ms) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
     );
-    this.#totals = db.prepare<[], Totals>(
-      `SELECT (SELECT count(*) FROM products) AS products,
-              (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
-              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock')) AS broughtIn,
-              (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
-              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`,
-    );
+    this.#totals = db.prepare<[], Totals>(totalsSql);
   }
 
   product(productId: string): Product | undefined {
@@ -181,6 +185,18 @@ export class InventoryStore {
     this.#putReservation.run(orderId, status, items, shortages, atMs);
   }
 
+  /** Deletes reservations of orders that have ended, with their movements. */
+  deleteReservations(orderIds: readonly string[], placedBeforeMs: number): number {
+    let count = 0;
+    let moved = 0;
+    for (const orderId of orderIds) {
+      count += this.#deleteReservation.run(orderId).changes;
+      for (const qty of this.#deleteMovements.all(orderId)) moved += qty;
+    }
+    this.deleted.note(placedBeforeMs, moved);
+    return count;
+  }
+
   /** From now on, this instance of order-service decides nothing. */
   adopt(instance: string, by: string): void {
     this.#adopt.run(instance, by);
@@ -196,6 +212,15 @@ export class InventoryStore {
     return totals;
   }
 }
+
+/** Reads whole tables: Totals. Units that went to orders which are deleted count as never brought in. */
+export const totalsSql = `
+  SELECT (SELECT count(*) FROM products) AS products,
+         (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
+         (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock'))
+           + (SELECT amount FROM deleted_orders) AS broughtIn,
+         (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
+         (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`;
 
 /** Sums over all products, in units. They balance when stock = broughtIn - reserved + released. */
 export interface Totals {

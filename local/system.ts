@@ -40,6 +40,7 @@ export interface SystemOptions {
 /** Settings that a run of its own does not take over from the user's environment: the services' defaults hold. */
 export const defaultSettings: Readonly<Record<string, string>> = {
   HOST: '127.0.0.1',
+  HEALTH_PORT: '',
   LOG_LEVEL: 'info',
   PREFETCH: '',
   EVENT_BATCH_MAX: '',
@@ -124,7 +125,8 @@ export class System {
         amqpUrl: broker.url,
         dataDir: options.dataDir,
         port,
-        env: { ...addresses, ...options.env },
+        // One port cannot be that of several services.
+        env: { HEALTH_PORT: '', ...addresses, ...options.env },
         onLine: (line) => options.onLine?.(service, line, memberOf(service, instance)),
       });
     const processes = serviceNames.flatMap((service) =>

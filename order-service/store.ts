@@ -2,6 +2,7 @@
 import type { EventType } from '../shared/contract/choreography.ts';
 import { type CloudEvent, dataSchemaOf } from '../shared/contract/cloud-event.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { DeletedOrders, deletedOrdersSchema } from '../shared/runtime/storage/deleted-orders.ts';
 import { Instances, instancesSchema, unnamed } from './instances.ts';
 import type { Fact, FactTypes, Order, OrderItem, OrderStatus, Reason } from './order.ts';
 
@@ -100,6 +101,7 @@ export const migrations = [
   END;
   ${instancesSchema}
   `,
+  deletedOrdersSchema,
 ] as const;
 
 /** When an order is due that has to be looked at, whatever its deadline is. */
@@ -160,6 +162,7 @@ export interface CopyPage {
 
 export class OrderStore {
   readonly instances: Instances;
+  readonly deleted: DeletedOrders;
   readonly #insert;
   readonly #order;
   readonly #orders;
@@ -184,15 +187,14 @@ export class OrderStore {
   readonly #orderWithKey;
   readonly #putKey;
   readonly #pruneKeys;
-  readonly #ordersByOrigin;
   readonly #entry;
   readonly #entries;
   readonly #putEntry;
-  readonly #totals;
 
   /** @param member `order-service.a` for a named instance; left out: there are no other instances */
   constructor(db: Database, member?: string) {
     this.instances = new Instances(db, member);
+    this.deleted = new DeletedOrders(db);
     this.#insert = db.prepare(
       `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id, due_at_ms, origin)
        VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
@@ -257,11 +259,6 @@ export class OrderStore {
     this.#pruneKeys = db.prepare(
       'DELETE FROM order_keys WHERE key IN (SELECT key FROM order_keys WHERE at_ms <= ? ORDER BY at_ms LIMIT 2)',
     );
-    this.#ordersByOrigin = db.prepare<[], { origin: string; orders: number; open: number }>(
-      `SELECT coalesce(origin, 'order-service') AS origin, count(*) AS orders,
-              sum(status IN ('pending', 'cancelling')) AS open
-       FROM orders GROUP BY origin ORDER BY origin`,
-    );
     this.#factTypes = db.prepare<[string], EventType>('SELECT type FROM facts WHERE order_id = ?').pluck();
     this.#facts = db.prepare<[string], FactRow>('SELECT * FROM facts WHERE order_id = ? ORDER BY time, event_id');
     this.#entry = db.prepare<[string], CatalogueRow>('SELECT * FROM catalogue WHERE product_id = ?');
@@ -273,9 +270,6 @@ export class OrderStore {
        ON CONFLICT (product_id) DO UPDATE SET
          name = excluded.name, unit_price = excluded.unit_price, available = excluded.available, version = excluded.version
        WHERE excluded.version > catalogue.version`,
-    );
-    this.#totals = db.prepare<[], { status: OrderStatus; orders: number; total: number }>(
-      'SELECT status, count(*) AS orders, sum(total) AS total FROM orders GROUP BY status',
     );
   }
 
@@ -324,6 +318,7 @@ export class OrderStore {
     let next = before ? before.previous_order_id : this.#lastOf.get(userId);
     while (next && orders.length < limit) {
       const row = this.#order.get(next);
+      if (!row && this.deleted.includes(next)) break;
       if (!row) throw new Error(`order ${next} of ${userId} is not stored`);
       orders.push(toOrder(row));
       next = row.previous_order_id;
@@ -418,11 +413,6 @@ export class OrderStore {
     return row && { orderId: row.order_id, request: row.request.toString('hex') };
   }
 
-  /** Number of the orders by the instance that accepted them. Reads the whole table. */
-  ordersByOrigin(): { readonly origin: string; readonly orders: number; readonly open: number }[] {
-    return this.#ordersByOrigin.all();
-  }
-
   factTypes(orderId: string): FactTypes {
     return new Set(this.#factTypes.all(orderId));
   }
@@ -445,18 +435,6 @@ export class OrderStore {
   /** Keeps the entry unless a version as new is known. False: it was outdated. */
   putEntry({ productId, name, unitPrice, available, version }: CatalogueEntry): boolean {
     return this.#putEntry.run(productId, name, unitPrice, available ? 1 : 0, version).changes === 1;
-  }
-
-  /** Number and total of the orders, by status. Reads the whole table. */
-  totals(): Record<OrderStatus, { orders: number; total: number }> {
-    const totals: Record<OrderStatus, { orders: number; total: number }> = {
-      pending: { orders: 0, total: 0 },
-      cancelling: { orders: 0, total: 0 },
-      confirmed: { orders: 0, total: 0 },
-      cancelled: { orders: 0, total: 0 },
-    };
-    for (const { status, orders, total } of this.#totals.all()) totals[status] = { orders, total };
-    return totals;
   }
 }
 

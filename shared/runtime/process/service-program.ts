@@ -5,9 +5,10 @@ import { canHavePeers, consumedBy } from '../../contract/language.ts';
 import { memberOf, serviceOf } from '../../contract/members.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
+import { deletionRoute } from '../http/deletion-route.ts';
 import { erasureRoute } from '../http/erasure-route.ts';
 import { eventsRoutes } from '../http/events-routes.ts';
-import { healthRoutes } from '../http/health.ts';
+import { type HealthSources, healthRoutes, readinessOf } from '../http/health.ts';
 import { createHttpServer } from '../http/http-app.ts';
 import { IdempotencyKeys } from '../http/idempotency.ts';
 import { JournalClient } from '../http/journal-client.ts';
@@ -16,8 +17,9 @@ import { metricsRoute } from '../http/metrics/metrics-route.ts';
 import { addServiceMetrics } from '../http/metrics/service-metrics.ts';
 import { openApiDocument } from '../http/openapi.ts';
 import { type ProblemError, unavailable } from '../http/problem.ts';
-import type { Route } from '../http/route.ts';
+import type { HttpAnswer, Route } from '../http/route.ts';
 import type { MeasuredBus } from '../messaging/bus.ts';
+import type { Tracing } from '../messaging/tracing.ts';
 import { eraseFromJournal } from '../node/erasure.ts';
 import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
 import { ServiceNode } from '../node/service-node.ts';
@@ -45,6 +47,8 @@ export interface ProgramEnvironment {
   readonly log: Log;
   /** Aborted when the service is to stop: requests that change something are refused from then on. */
   readonly stopping: AbortSignal;
+  /** Left out: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly hit?: HitFailpoint;
 }
 
@@ -52,12 +56,14 @@ export interface AssembledService<P extends ServiceParts> {
   readonly node: ServiceNode<P>;
   /** Not listening yet. */
   readonly server: Server;
+  /** The answer to GET /readyz. */
+  readonly readiness: () => HttpAnswer;
   readonly document: Record<string, unknown>;
 }
 
 export function assembleService<P extends ServiceParts>(
   program: ServiceProgram<P>,
-  { settings, db, bus, clock, log, stopping, hit }: ProgramEnvironment,
+  { settings, db, bus, clock, log, stopping, tracing, hit }: ProgramEnvironment,
 ): AssembledService<P> {
   const { definition, description } = program;
   const { name } = definition;
@@ -72,6 +78,7 @@ export function assembleService<P extends ServiceParts>(
     reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
     retentionMs: settings.JOURNAL_RETENTION_MS,
     journals,
+    tracing,
     ...(settings.INSTANCE === undefined ? {} : { instance: settings.INSTANCE, peers: peersAmong(journals, name) }),
     ...(hit ? { hit } : {}),
   });
@@ -81,22 +88,25 @@ export function assembleService<P extends ServiceParts>(
   const metrics = new MetricRegistry();
   addServiceMetrics(metrics, { node, contract: definition.contract, bus, clock, outboxMax: settings.OUTBOX_MAX });
   program.addMetrics?.(metrics, node, clock);
+  const health: HealthSources = {
+    service: name,
+    outboxMax: settings.OUTBOX_MAX,
+    storageError: () => node.commit.lastError,
+    relay: () => node.relay.status(),
+    bus: () => bus.status(),
+    reconciliation: () => node.reconciliation.status(),
+    putBack: () => node.putBack,
+    stopping: () => stopping.aborted,
+    instance: settings.INSTANCE,
+    strangers: () => node.strangers(),
+    notReady: () => program.notReady?.(node),
+  };
   const shared = [
-    ...healthRoutes({
-      service: name,
-      outboxMax: settings.OUTBOX_MAX,
-      storageError: () => node.commit.lastError,
-      relay: () => node.relay.status(),
-      bus: () => bus.status(),
-      reconciliation: () => node.reconciliation.status(),
-      putBack: () => node.putBack,
-      stopping: () => stopping.aborted,
-      instance: settings.INSTANCE,
-      strangers: () => node.strangers(),
-      notReady: () => program.notReady?.(node),
-    }),
+    ...healthRoutes(health),
     ...eventsRoutes({ journal: node.journal, queries: node.journalQueries }),
     metricsRoute(metrics),
+    // Reconciliation may ask for events as long as the journal has them, and a day is for clocks and pauses.
+    deletionRoute(node, settings.JOURNAL_RETENTION_MS + 86_400_000),
     erasureRoute(node, [...(node.parts.erasing ?? []), eraseFromJournal(db)]),
   ];
   const document = openApiDocument(name, description, [...own, ...shared]);
@@ -106,6 +116,7 @@ export function assembleService<P extends ServiceParts>(
     prefixes: [`/${name}`],
     clock,
     log,
+    tracing,
     stopping,
     transact: (command, cause) => node.transact(command, cause),
     keys: new IdempotencyKeys(db),
@@ -114,7 +125,7 @@ export function assembleService<P extends ServiceParts>(
       return outboxFull(node.relay.waiting, settings.OUTBOX_MAX);
     },
   });
-  return { node, server, document };
+  return { node, server, readiness: () => readinessOf(health), document };
 }
 
 /** @throws SettingsError for an instance of a service that has none, or among named instances for one without a name */

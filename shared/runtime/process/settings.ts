@@ -30,6 +30,11 @@ const ServiceSettings = z.object({
     .default('amqp://localhost:5672'),
   /** TCP port of the HTTP interface; 0: any free one, which the log names. */
   PORT: integer(0, 65_535),
+  /**
+   * TCP port on which probes are answered as well, by a thread of its own: a flood of connections to PORT cannot keep them from
+   * their answers. Left out: on PORT only.
+   */
+  HEALTH_PORT: integer(0, 65_535).optional(),
   /** Address to listen on. */
   HOST: z.string().min(1).default('127.0.0.1'),
   /** The service's own SQLite file. */
