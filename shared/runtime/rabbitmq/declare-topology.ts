@@ -31,11 +31,18 @@ export async function declareTopology(
   );
 }
 
+interface KeeperOptions {
+  readonly topology: Topology;
+  readonly log: Log;
+  /** Left out: the system's. */
+  readonly clock?: Clock | undefined;
+}
+
 /** Uses a channel of its own: one that the broker closes, since a declaration is refused, takes nothing else with it. */
 export class TopologyKeeper {
   readonly #topology: Topology;
   readonly #log: Log;
-  readonly #clock: Clock = systemClock;
+  readonly #clock: Clock;
   readonly #declared: (queues: ReadonlyMap<string, QueueState>) => void;
   #connection: ChannelModel | undefined;
   #channel: Promise<Channel> | undefined;
@@ -43,10 +50,14 @@ export class TopologyKeeper {
   #soon: Timer | undefined;
 
   /** @param declared called after each declaration with what each queue is like */
-  constructor(topology: Topology, log: Log, declared: (queues: ReadonlyMap<string, QueueState>) => void) {
+  constructor(
+    { topology, log, clock = systemClock }: KeeperOptions,
+    declared: (queues: ReadonlyMap<string, QueueState>) => void,
+  ) {
     this.#declared = declared;
     this.#topology = topology;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Works over this connection from now on, until `detach`. The topology was just declared on it. */
