@@ -2,11 +2,9 @@
 // Every answer is held against the service's own OpenAPI document.
 import { request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { inventoryRoutes } from '../../inventory-service/routes.ts';
-import { inventoryService } from '../../inventory-service/service.ts';
+import { inventoryProgram } from '../../inventory-service/program.ts';
 import { orderProgram } from '../../order-service/program.ts';
-import { paymentRoutes } from '../../payment-service/routes.ts';
-import { paymentService } from '../../payment-service/service.ts';
+import { paymentProgram } from '../../payment-service/program.ts';
 import type { AnyEvent, DataOf, ServiceName } from '../../shared/contract/choreography.ts';
 import { type Clock, systemClock } from '../../shared/runtime/environment/clock.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
@@ -197,19 +195,11 @@ export function serveOrders(options?: ServeOptions): Promise<Served> {
 }
 
 export function servePayments(options?: ServeOptions): Promise<Served> {
-  return serve(
-    'payment-service',
-    { definition: paymentService, description: 'For tests.', routes: paymentRoutes },
-    options,
-  );
+  return serve('payment-service', paymentProgram, options);
 }
 
 export function serveInventory(options?: ServeOptions): Promise<Served> {
-  return serve(
-    'inventory-service',
-    { definition: inventoryService, description: 'For tests.', routes: inventoryRoutes },
-    options,
-  );
+  return serve('inventory-service', inventoryProgram, options);
 }
 
 async function serve<P extends ServiceParts>(

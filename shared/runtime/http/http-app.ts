@@ -16,7 +16,7 @@ import { check, ProblemError, unavailable } from './problem.ts';
 import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
 
 /** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
-const requestsMax = 5_000;
+const requestsMaxDefault = 5_000;
 /** Longest `Prefer: wait=N` that is honoured. */
 export const waitMsMax = 30_000;
 
@@ -33,6 +33,8 @@ export interface HttpOptions {
   readonly keys: IdempotencyKeys;
   /** Asked before each request that changes something. @returns why it can't be taken on now, if so */
   readonly refuse: () => ProblemError | undefined;
+  /** Most requests being worked on at once. Left out: 5,000. */
+  readonly requestsMax?: number;
 }
 
 /** What is being worked on. */
@@ -84,6 +86,7 @@ export function createApp(options: HttpOptions): Koa {
 function register(router: Router, route: Route, prefix: string, options: HttpOptions, load: Load): void {
   router.register(prefix + route.path, [route.method], async (ctx) => {
     if (route.unlimited) return answer(ctx, await respond(ctx, route, prefix, options, load));
+    const { requestsMax = requestsMaxDefault } = options;
     if (load.requests >= requestsMax) {
       throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
     }
@@ -174,8 +177,6 @@ function toProblem(error: unknown, log: RateLimitedLog, requestId: string): Prob
     log.write('warn', { requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
     return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
-  if (error instanceof URIError)
-    return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');
   if ((error as NodeJS.ErrnoException).code === 'ERR_INVALID_URL')
     return new ProblemError(400, 'invalid-request', 'the target of the request is not a valid URL');
   log.write(
