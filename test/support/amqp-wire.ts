@@ -30,6 +30,7 @@ interface Codec {
   parseFrame(bytes: Buffer, max: number): { readonly rest: Buffer } | false;
   decodeFrame(frame: unknown): Frame;
   makeBodyFrame(channel: number, payload: Buffer): Buffer;
+  readonly HEARTBEAT_BUF: Buffer;
 }
 
 interface Definitions {
@@ -99,6 +100,9 @@ export class MethodReader {
     this.#read({ ...method, content: { properties, body: bytes } });
   }
 }
+
+/** A sign of life. */
+export const heartbeat = codec.HEARTBEAT_BUF;
 
 /** The bytes of a method, and of its message if it carries one. */
 export function encode({ name, channel, fields, content }: Method): Buffer {

@@ -3,8 +3,11 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Content, encode, type Fields, type Method, MethodReader } from './amqp-wire.ts';
+import { type Content, encode, type Fields, heartbeat, type Method, MethodReader } from './amqp-wire.ts';
 import { eventually } from './wait.ts';
+
+/** The client gives a connection up that has been silent for twice the ten seconds it asks for. */
+const heartbeatMs = 3_000;
 
 /** What the broker answers to a method, unless the test has it do otherwise. */
 const answers: Readonly<Record<string, (broker: ScriptedBroker, method: Method) => readonly [string, Fields]>> = {
@@ -142,6 +145,7 @@ export class PeerConnection {
   open = true;
   #name = '';
   #deliveryTag = 0;
+  #heartbeats: NodeJS.Timeout | undefined;
 
   constructor(broker: ScriptedBroker, socket: Socket) {
     this.#broker = broker;
@@ -240,13 +244,9 @@ export class PeerConnection {
     this.#socket.destroy();
   }
 
-  /** It stays connected, and reads nothing any more. */
-  freeze(): void {
-    this.#socket.pause();
-  }
-
   ended(): void {
     this.open = false;
+    clearInterval(this.#heartbeats);
   }
 
   send(name: string, channel: number, fields: Fields, content?: Content): void {
@@ -289,6 +289,7 @@ export class PeerConnection {
       return;
     }
     if (name === 'ConnectionOpen') {
+      this.#heartbeats = setInterval(() => this.#socket.writable && this.#socket.write(heartbeat), heartbeatMs).unref();
       this.#broker.connections.push(this);
       return this.send('ConnectionOpenOk', 0, {});
     }
