@@ -83,6 +83,21 @@ describe('the connections of a bus', () => {
     });
   }
 
+  it('leave no timer behind when they are made again and again', async () => {
+    on = await BusOnScript.connected();
+    const { pending } = on.clock;
+    for (let round = 1; round <= 5; round += 1) {
+      on.publisher().cut();
+      on.consumer().cut();
+      await on.advanceUntil(
+        'both to be set up again',
+        () => on.began === round + 1 && on.bus.traffic().reconnects.publisher === round,
+        100,
+      );
+    }
+    expect(on.clock.pending).to.equal(pending);
+  });
+
   it('are ended at once by a stop while the broker is away', async () => {
     on = await BusOnScript.begin();
     on.broker.leave();

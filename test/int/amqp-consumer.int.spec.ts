@@ -130,10 +130,11 @@ describe('a message that was delivered over AMQP', () => {
     const deliveries = await deliver(3);
     deliveries[1]?.reject();
     deliveries[0]?.ack();
+    deliveries[2]?.ack();
     const { fields } = await on.consumer().method('BasicReject');
     expect(fields).to.include({ deliveryTag: 2, requeue: false });
     await acked(1);
-    expect(acksOf(on)).to.deep.equal(['1+']);
+    expect(acksOf(on), 'the broker waits for its neighbours only').to.deep.equal(['3+']);
   });
 
   it('is acked before an orderly end: none comes again', async () => {
@@ -218,6 +219,28 @@ describe('a consumer that gets nothing any more, over a connection that looks he
       expect(on.bus.traffic().reconnects).to.deep.equal({ publisher: 0, consumer: 1 });
     });
   }
+
+  it('is looked at again 200 ms after the broker has listed none, not five seconds later', async () => {
+    const before = on.consumer();
+    on.broker.setQueue(service, { consumerCount: 0 });
+    on.clock.advance(5_000);
+    await on.quiet();
+    expect(before.open, 'after one look').to.equal(true);
+    on.clock.advance(200);
+    await eventually('the connection to be given up', () => !before.open);
+  });
+
+  it('is left alone while messages come now and then, though others wait', async () => {
+    on.broker.setQueue(service, { messageCount: 5 });
+    for (let count = 1; count <= 12; count += 1) {
+      on.consumer().deliver('one of many');
+      (await on.delivered(count))[count - 1]?.ack();
+      await eventually('its ack', () => acksOf(on).length === count);
+      on.clock.advance(5_000);
+      await on.quiet();
+    }
+    expect(on.bus.traffic().reconnects.consumer).to.equal(0);
+  });
 
   it('is left alone while its prefetch is full: then none can come', async () => {
     on.broker.setQueue(service, { messageCount: 5 });

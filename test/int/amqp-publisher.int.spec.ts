@@ -218,6 +218,8 @@ describe('a broker that takes messages and confirms none', () => {
     on.clock.advance(7_000);
     expect(await on.answered('m-1')).to.deep.equal(['lost']);
     expect(on.bus.status().confirmsNothing).to.equal(true);
+    expect(await on.answered(on.publish()), 'without a connection').to.deep.equal(['lost']);
+    expect(on.bus.status().confirmsNothing, 'that is no confirm').to.equal(true);
     await on.advanceUntil('the publisher to be back', () => on.bus.canPublish(), 100);
     expect(on.bus.status().confirmsNothing, 'connected, and nothing confirmed').to.equal(true);
     const again = on.publish();
