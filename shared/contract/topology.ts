@@ -77,6 +77,18 @@ export function topologyFor(member: string, contract: Choreography, instances: I
   };
 }
 
+/** What the member consumes from: its queues, their bindings, and the exchanges that these name. */
+export function ownPart({ exchanges, queues, bindings }: Topology, member: string): Topology {
+  const names = [queueOf(member), deadLetterQueueOf(member)];
+  const own = bindings.filter(({ queue }) => names.includes(queue));
+  const used = new Set([exchangeOf(member), ...own.map(({ exchange }) => exchange)]);
+  return {
+    exchanges: exchanges.filter(({ name }) => used.has(name)),
+    queues: queues.filter(({ name }) => names.includes(name)),
+    bindings: own,
+  };
+}
+
 /** Those who react to an event: of its own service, only named instances do. */
 function subscribersOf({ by, reactions, peers = {} }: EventSpec, instances: InstanceNames): string[] {
   const services = new Set([...Object.keys(reactions), ...Object.keys(peers)]);

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { choreography } from '../../shared/contract/choreography.ts';
 import type { Choreography } from '../../shared/contract/language.ts';
-import { type Topology, topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
+import { ownPart, type Topology, topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
 
 const exchanges = [
   { name: 'order.events', type: 'topic' },
@@ -102,6 +102,18 @@ describe('the topology at the broker', () => {
       expect(bindingLines(topology)).to.deep.equal(bindings);
     });
   }
+
+  it('a part of it is what payment-service consumes from', () => {
+    const own = ownPart(topologyFor('payment-service', choreography), 'payment-service');
+    expect(own.exchanges.map(({ name }) => name)).to.deep.equal([
+      'order.events',
+      'payment.events',
+      'inventory.events',
+      'dead-letters',
+    ]);
+    expect(own.queues).to.deep.equal(queues.slice(2, 4));
+    expect(bindingLines(own)).to.deep.equal(bindings.filter((line) => /payment-service(\.dead-letters)?$/.test(line)));
+  });
 
   describe('with a service that only subscribes to the end', () => {
     const contract: Choreography = {

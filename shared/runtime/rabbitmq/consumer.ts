@@ -13,7 +13,7 @@ import { QueueOwner } from './queue-owner.ts';
  * How long an ack waits for others to leave with. The broker writes each ack to its log; what a crash returns in between is
  * recognised.
  */
-const ackDelayMs = 20;
+const ackDelayMs = 100;
 /** So many leave at once, or a quarter of what may be unacked: the broker must not run out of what it may deliver. */
 const acksAtOnce = 32;
 

@@ -1,12 +1,14 @@
 // Declares exchanges, queues and bindings, and keeps declaring them: what somebody deletes is back within seconds.
 import type { Channel, ChannelModel } from 'amqplib';
-import type { Topology } from '../../contract/topology.ts';
+import { ownPart, type Topology } from '../../contract/topology.ts';
 import { type Clock, systemClock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { QueueState } from './consumer-watch.ts';
 
 /** A binding that is missing shows nowhere as long as another queue takes the message, so all are declared again regularly. */
 const redeclareMs = 5_000;
+/** Every so many times also what others consume from: they declare it themselves while they run. */
+const wholeEvery = 6;
 /** After something that hints at a gap, such as an unroutable message: sooner, but not for every one of them. */
 const redeclareSoonMs = 200;
 
@@ -32,6 +34,9 @@ export async function declareTopology(
 }
 
 interface KeeperOptions {
+  /** The service, or the named instance of it. */
+  readonly service: string;
+  /** What it declares when it connects. */
   readonly topology: Topology;
   readonly log: Log;
   /** Left out: the system's. */
@@ -41,6 +46,7 @@ interface KeeperOptions {
 /** Uses a channel of its own: one that the broker closes, since a declaration is refused, takes nothing else with it. */
 export class TopologyKeeper {
   readonly #topology: Topology;
+  readonly #own: Topology;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #declared: (queues: ReadonlyMap<string, QueueState>) => void;
@@ -48,14 +54,16 @@ export class TopologyKeeper {
   #channel: Promise<Channel> | undefined;
   #timer: Timer | undefined;
   #soon: Timer | undefined;
+  #times = 0;
 
-  /** @param declared called after each declaration with what each queue is like */
+  /** @param declared called after each declaration with what each of the service's queues is like */
   constructor(
-    { topology, log, clock = systemClock }: KeeperOptions,
+    { service, topology, log, clock = systemClock }: KeeperOptions,
     declared: (queues: ReadonlyMap<string, QueueState>) => void,
   ) {
     this.#declared = declared;
     this.#topology = topology;
+    this.#own = ownPart(topology, service);
     this.#log = log;
     this.#clock = clock;
   }
@@ -78,7 +86,7 @@ export class TopologyKeeper {
   declareSoon(): void {
     this.#soon ??= this.#clock.after(redeclareSoonMs, () => {
       this.#soon = undefined;
-      void this.#declare();
+      void this.#declare(this.#topology);
     });
   }
 
@@ -95,16 +103,17 @@ export class TopologyKeeper {
   #later(): void {
     this.#timer?.cancel();
     this.#timer = this.#clock.after(redeclareMs, () => {
-      void this.#declare().then(() => {
+      this.#times += 1;
+      void this.#declare(this.#times % wholeEvery === 0 ? this.#topology : this.#own).then(() => {
         if (this.#connection) this.#later();
       });
     });
   }
 
-  async #declare(): Promise<void> {
+  async #declare(topology: Topology): Promise<void> {
     try {
       const channel = await this.#open();
-      if (channel) this.#declared(await declareTopology(channel, this.#topology));
+      if (channel) this.#declared(await declareTopology(channel, topology));
     } catch (error) {
       if (!this.#connection) return;
       this.#log.error({ error: String(error) }, 'the topology could not be declared again: it is retried');
