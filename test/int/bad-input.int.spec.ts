@@ -366,6 +366,15 @@ describe('P10: bad input', () => {
         }
     });
 
+    it('is a target that is no URL: later versions of Node throw at it, and the answer is no 500', async () => {
+      for (const target of ['http://', 'http://a:b/', 'http://%/orders', 'http://[', '//', '*']) {
+        const answer = await orders.raw(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`, target);
+        expect(answer, target)
+          .to.match(/^HTTP\/1\.1 (400|404) /)
+          .and.include('application/problem+json');
+      }
+    });
+
     it('is a field in the query that nobody knows, or one twice', async () => {
       await refused(orders, 'GET', '/orders?userId=ann&admin=1', {}, 400, 'invalid-request');
       await refused(orders, 'GET', '/orders?userId=ann&userId=bob', {}, 400, 'invalid-request');

@@ -61,6 +61,12 @@ describe('a service that is asked to stop', function () {
       expect(consumer.all('BasicQos').map(({ fields }) => fields['prefetchCount'])).to.deep.equal([7]);
       await putProduct('one');
       await publisher.messages(1);
+      publisher.confirm(1);
+      await eventually(
+        'the outbox to be empty',
+        () => http<{ outbox: { waiting: number } }>('GET', `${service.url}/readyz`),
+        ({ body }) => body.outbox.waiting === 0,
+      );
       const locker = new Sqlite(service.databasePath);
       locker.exec('BEGIN EXCLUSIVE');
       consumer.deliver(encodeEvent(eventOf('payment.completed')).toString(), {
@@ -69,13 +75,13 @@ describe('a service that is asked to stop', function () {
       await logged('the database cannot be written now');
       service.signal(signal);
       await cancelled();
-      // Not asked to hurry: it waits for the lock, and then for the confirms.
+      // Not asked to hurry: it waits for the lock, and then for the confirm of what follows from the event.
       locker.exec('ROLLBACK');
       locker.close();
       await consumer.method('BasicAck');
       await publisher.messages(2);
       expect(service.running, 'while the broker has confirmed nothing').to.equal(true);
-      publisher.confirm(2, true);
+      publisher.confirm(2);
       await service.ended();
       expect(service.endedBy).to.equal('exit code 0');
       expect(consumer.has('ConnectionClose') && publisher.has('ConnectionClose'), 'an orderly end').to.equal(true);

@@ -298,6 +298,6 @@ export class PeerConnection {
       this.published.push({ tag: this.published.length + 1, fields, ...method.content });
     }
     this.#broker.answer(this, method);
-    if (name === 'ConnectionClose') this.#socket.end();
+    if (name === 'ConnectionClose' && !this.#broker.mute.has(name)) this.#socket.end();
   }
 }
