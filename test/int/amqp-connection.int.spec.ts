@@ -36,6 +36,10 @@ describe('the connections of a bus', () => {
     }
     expect(on.broker.attempts, 'two connections, every 5 s at most').to.be.within(40, 110);
     expect(on.bus.status().lastError).to.be.a('string').and.not.empty;
+    expect(
+      on.lines.filter(({ level }) => level === 'error'),
+      'errors in the log of something that is only away',
+    ).to.deep.equal([]);
     on.broker.present = true;
     on.clock.advance(5_000);
     await on.connected();
