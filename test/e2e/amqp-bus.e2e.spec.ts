@@ -95,7 +95,7 @@ describe('a RabbitMQ that is short of something', () => {
     bus.start({ delivered: (delivery) => void got.push(delivery), publishingChanged() {} });
     await eventually('both connections', () => bus.canPublish() && bus.status().consumer === 'connected');
   }
-  afterEach(() => bus.stop());
+  afterEach(() => bus?.stop());
 
   const publish = (messageId: string, to: { exchange: string; routingKey: string } = route) =>
     new Promise<PublishOutcome>((resolve) =>

@@ -5,6 +5,8 @@ import { basename, dirname } from 'node:path';
 
 /** Files of these kinds take seconds or minutes each; those of the others are run together. */
 const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
+/** So many of the shorter end-to-end tests share a run, and with it a broker: to start one takes 6 to 8 s. */
+const filesPerBroker = 4;
 /** The first run waits most of its time, the other computes: so they are in each other's way the least. */
 const kindsByRun = [
   ['e2e', 'browser', 'sim', 'int', 'unit'],
@@ -65,12 +67,17 @@ export async function runSideBySide(command: readonly string[], files: readonly 
 
 function groupsOf(files: readonly string[]): string[][] {
   const groups = new Map<string, string[]>();
+  let sharing = 0;
   for (const file of files) {
-    const key = oneByOne.test(file) ? file : dirname(file);
+    let key = oneByOne.test(file) ? file : dirname(file);
+    if (kindOf(file) === 'e2e' && !longest.includes(nameOf(file))) {
+      key = `e2e ${Math.floor(sharing / filesPerBroker)}`;
+      sharing += 1;
+    }
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
   const rank = ([file = '']: readonly string[]) => {
-    const at = longest.indexOf(basename(file).split('.')[0] ?? '');
+    const at = longest.indexOf(nameOf(file));
     return at === -1 ? longest.length : at;
   };
   return [...groups.values()].sort((a, b) => rank(a) - rank(b));
@@ -79,15 +86,27 @@ function groupsOf(files: readonly string[]): string[][] {
 /** Takes the next group of the first kind that is left; what is of no such kind comes last. */
 function takeNext(left: string[][], kinds: readonly string[]): string[] | undefined {
   for (const kind of kinds) {
-    const at = left.findIndex(([file = '']) => file.split('/')[2] === kind);
+    const at = left.findIndex(([file = '']) => kindOf(file) === kind);
     if (at !== -1) return left.splice(at, 1)[0];
   }
   return left.shift();
 }
 
+/** `e2e` for dist/test/e2e/saga.e2e.spec.js. */
+function kindOf(file: string): string {
+  return file.split('/')[2] ?? '';
+}
+
+/** `saga` for the same. */
+function nameOf(file: string): string {
+  return basename(file).split('.')[0] ?? '';
+}
+
 function titleOf(group: readonly string[]): string {
   const [file = ''] = group;
-  return (group.length === 1 ? file : dirname(file)).replace(/^dist\//, '').replace(/\.js$/, '.ts');
+  if (group.length === 1) return file.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+  const folder = dirname(file).replace(/^dist\//, '');
+  return group.length > filesPerBroker ? folder : `${folder}: ${group.map(nameOf).join(', ')}`;
 }
 
 /** Mocha's own account of them, from `N failing` on; of a run that broke off before, how it ended. */
