@@ -134,7 +134,7 @@ describe('messages on their way when the connection ends', () => {
     expect(await on.answered(on.publish())).to.deep.equal(['lost']);
   });
 
-  it('forget what had come back: the same message is confirmed over the next connection', async () => {
+  it('leave nothing of what had come back: the same message is confirmed over the next connection', async () => {
     on.publish();
     const publisher = on.publisher();
     const [first] = await publisher.messages(1);

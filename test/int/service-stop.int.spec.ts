@@ -75,7 +75,7 @@ describe('a service that is asked to stop', function () {
       await logged('the database cannot be written now');
       service.signal(signal);
       await cancelled();
-      // Not asked to hurry: it waits for the lock, and then for the confirm of what follows from the event.
+      // It waits for the lock, and then for the confirm of what follows from the event.
       locker.exec('ROLLBACK');
       locker.close();
       await consumer.method('BasicAck');
@@ -133,7 +133,7 @@ describe('a service that is asked to stop', function () {
     ['SIGINT', 'exit code 130'],
     ['SIGTERM', 'exit code 0'],
   ] as const) {
-    it(`that gets ${second} as well ends with ${endedBy}: only Ctrl-C has it hurry`, async () => {
+    it(`ends with ${endedBy} when ${second} follows: only Ctrl-C cuts the stop short`, async () => {
       await start({ SHUTDOWN_MS: '600000' });
       await putProduct('one');
       await open('publisher').messages(1);
