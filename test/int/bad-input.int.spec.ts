@@ -41,7 +41,11 @@ describe('P10: bad input', () => {
 
   // Nothing of all this is stored, so one set of services takes all of it.
   before(async () => {
-    [orders, payments, inventory] = await Promise.all([serveOrders(), servePayments(), serveInventory()]);
+    [orders, payments, inventory] = await Promise.all([
+      serveOrders({ impatient: true }),
+      servePayments(),
+      serveInventory(),
+    ]);
     await orders.consumeProduct();
     await payments.put('/accounts/ann', { balance: 100 });
     await inventory.put(`/products/${productId}`, { name: 'Berlin', unitPrice: 1500, stock: 10 });
