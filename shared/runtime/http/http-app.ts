@@ -7,13 +7,15 @@ import Koa from 'koa';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { RateLimitedLog } from '../environment/rate-limited-log.ts';
-import { type Cause, newCause, type Transaction } from '../messaging/unit-of-work.ts';
+import { type Tracing, traceIdOf } from '../messaging/tracing.ts';
+import type { Cause, Transaction } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
 import { readJson } from './http-body.ts';
 import { type IdempotencyKeys, parseIdempotencyKey } from './idempotency.ts';
 import { OpenRequests } from './open-requests.ts';
 import { check, ProblemError, unavailable } from './problem.ts';
 import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
+import { causeOf } from './trace-headers.ts';
 
 /** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
 const requestsMaxDefault = 5_000;
@@ -26,6 +28,8 @@ export interface HttpOptions {
   readonly prefixes?: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Left out: requests are not traced. */
+  readonly tracing?: Tracing | undefined;
   /** Aborted when the service stops: who waits is answered at once, and connections end with their answer. */
   readonly stopping: AbortSignal;
   /** Runs a command in one transaction, and resolves when it is on disk. */
@@ -72,7 +76,9 @@ export function createApp(options: HttpOptions): Koa {
       await next();
       if (ctx.body === undefined && ctx.status >= 400) throw noSuchRoute(ctx);
     } catch (error) {
-      answerProblem(ctx, toProblem(error, log, requestId), requestId);
+      const trace = ctx.state['traceparent'] as string | undefined;
+      const ids = { requestId, ...(trace === undefined ? {} : { trace_id: traceIdOf(trace) }) };
+      answerProblem(ctx, toProblem(error, log, ids), requestId);
     }
   });
   const router = new Router({ strict: false });
@@ -84,15 +90,21 @@ export function createApp(options: HttpOptions): Koa {
 }
 
 function register(router: Router, route: Route, prefix: string, options: HttpOptions, load: Load): void {
-  router.register(prefix + route.path, [route.method], async (ctx) => {
-    if (route.unlimited) return answer(ctx, await respond(ctx, route, prefix, options, load));
+  const { clock, tracing } = options;
+  const path = prefix + route.path;
+  router.register(path, [route.method], async (ctx) => {
+    // Probes and readers of the journal come all the time: a span for each would only hide the others.
+    const traced = route.unlimited ? undefined : tracing;
+    const cause = causeOf(ctx, { method: route.method, path }, { clock, tracing: traced });
+    ctx.state['traceparent'] = cause.traceparent;
+    if (route.unlimited) return answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
     const { requestsMax = requestsMaxDefault } = options;
     if (load.requests >= requestsMax) {
       throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
     }
     load.requests += 1;
     try {
-      answer(ctx, await respond(ctx, route, prefix, options, load));
+      answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
     } finally {
       load.requests -= 1;
     }
@@ -101,12 +113,11 @@ function register(router: Router, route: Route, prefix: string, options: HttpOpt
 
 async function respond(
   ctx: Koa.Context,
-  route: Route,
-  prefix: string,
+  { route, prefix, cause }: { readonly route: Route; readonly prefix: string; readonly cause: Cause },
   options: HttpOptions,
   { waiting }: Load,
 ): Promise<HttpAnswer> {
-  const { clock, refuse, stopping } = options;
+  const { refuse, stopping } = options;
   const refused = 'command' in route ? refuse() : undefined;
   if (refused) throw refused;
   const waitMs = route.waits || route.versioned ? parseWait(ctx.get('prefer')) : undefined;
@@ -116,7 +127,7 @@ async function respond(
     params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
     query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
     body: route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
-    cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
+    cause,
     waitMs,
     prefix,
     accept: ctx.get('accept'),
@@ -171,23 +182,28 @@ function noSuchRoute(ctx: Koa.Context): ProblemError {
   return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
 }
 
-function toProblem(error: unknown, log: RateLimitedLog, requestId: string): ProblemError {
+interface RequestIds {
+  readonly requestId: string;
+  readonly trace_id?: string;
+}
+
+function toProblem(error: unknown, log: RateLimitedLog, ids: RequestIds): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isTransient(error)) {
-    log.write('warn', { requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
+    log.write('warn', { ...ids, error: String(error) }, 'a request was refused: the database cannot be written now');
     return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
   if ((error as NodeJS.ErrnoException).code === 'ERR_INVALID_URL')
     return new ProblemError(400, 'invalid-request', 'the target of the request is not a valid URL');
   log.write(
     'error',
-    { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    { ...ids, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
     'a request failed',
   );
   return new ProblemError(
     500,
     'internal-error',
-    `something is wrong on our side; nothing was stored; the log has request ${requestId}`,
+    `something is wrong on our side; nothing was stored; the log has request ${ids.requestId}`,
   );
 }
 
@@ -212,10 +228,6 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
 
 function acceptedRequestId(header: string): string | undefined {
   return /^[A-Za-z0-9._-]{1,100}$/.test(header) ? header : undefined;
-}
-
-function acceptedTraceparent(header: string): string | undefined {
-  return /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) ? header : undefined;
 }
 
 /** `Prefer: wait=N` (RFC 7240), N in seconds; what can't be read is no preference. */

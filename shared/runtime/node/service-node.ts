@@ -12,7 +12,9 @@ import { OutboxRelay } from '../messaging/outbox-relay.ts';
 import type { PeerReader } from '../messaging/peer-reader.ts';
 import { Reconciliation } from '../messaging/reconciliation.ts';
 import { SuspectMessages } from '../messaging/suspect-messages.ts';
+import type { Tracing } from '../messaging/tracing.ts';
 import { type Cause, type Moment, newCause, type Transaction, UnitsOfWork } from '../messaging/unit-of-work.ts';
+import { UnitTraces } from '../messaging/unit-traces.ts';
 import type { Database } from '../storage/database.ts';
 import { GroupCommit, type HitFailpoint, type Lane, type Result } from '../storage/group-commit.ts';
 import { Inbox } from '../storage/inbox.ts';
@@ -40,6 +42,8 @@ export interface NodeEnvironment {
   readonly retentionMs?: number;
   /** Most events in one message; see event-batch.ts. Default 1. */
   readonly batchMax?: number;
+  /** Left out: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly hit?: HitFailpoint;
 }
 
@@ -67,15 +71,14 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
 
   constructor(definition: ServiceDefinition<P>, env: NodeEnvironment) {
     const { contract, name } = definition;
-    const { db, bus, clock, log, hit } = env;
+    const { db, bus, clock, log, tracing, hit } = env;
     this.name = name;
     this.member = memberOf(name, env.instance);
     this.#env = env;
     const isNamed = env.instance !== undefined;
     this.parts = definition.build(db, isNamed ? this.member : undefined);
-    const { parts, member } = this;
     this.journal = new Journal(db);
-    const { journal } = this;
+    const { parts, member, journal } = this;
     this.commit = new GroupCommit(db, clock, hit);
     const { commit } = this;
     const outbox = new Outbox(db, journal, clock.newId());
@@ -89,7 +92,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       mandatory: (type) => hasSubscribers(contract.events[type], isNamed),
     });
     const published = parts.published?.bind(parts);
-    this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, published });
+    const traces = tracing && new UnitTraces({ tracing, contract, service: name, db, commit });
+    this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, traces, published });
     const publishers = publishersFor(member, contract, env.journals ?? {});
     const inbox = new Inbox(
       db,
@@ -106,6 +110,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       suspects: new SuspectMessages({ suspects: new Suspects(db), commit, clock }),
       clock,
       log,
+      tracing,
       hit,
       subjectUnknown: () => this.reconciliation.request(),
     });

@@ -14,8 +14,10 @@ import { type Database, openDatabase, UnusableDatabaseError } from '../storage/d
 import { bytesOf, checkedAtOpenBytesMax } from '../storage/integrity.ts';
 import { findDamageInBackground } from '../storage/integrity-thread.ts';
 import { journalIdOf } from '../storage/journal.ts';
+import type { ProcessTracing } from '../tracing/otlp-tracing.ts';
 import { assembleService, type ServiceProgram } from './service-program.ts';
 import { instanceNames, readSettings, type Settings, SettingsError } from './settings.ts';
+import { startTracing } from './start-tracing.ts';
 
 /** Exit code of a start that a person must repair first: wrong settings, damaged database, port taken. */
 const cannotStart = 78;
@@ -59,6 +61,7 @@ async function start<P extends ServiceParts>(
       log.flush(() => process.exit(cannotStart));
     },
   });
+  const traces = await startTracing(process.env, member, log, systemClock);
   const stopping = new AbortController();
   const { node, server } = assembleService(program, {
     settings,
@@ -67,6 +70,7 @@ async function start<P extends ServiceParts>(
     clock: systemClock,
     log,
     stopping: stopping.signal,
+    tracing: traces?.tracing,
   });
   await listen(server, settings);
   node.start();
@@ -77,7 +81,7 @@ async function start<P extends ServiceParts>(
   process.send?.({ listening: port }, () => {});
 
   stopOnSignals(stopping, log, settings.SHUTDOWN_MS, {
-    shutDown: () => shutDown(server, bus, node),
+    shutDown: () => shutDown(server, bus, node, traces),
     exit: (message) => exit(node, db, log, message),
   });
 }
@@ -125,7 +129,7 @@ function stopOnSignals(
   if (process.send && !process.connected) stop('disconnect');
 }
 
-async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promise<void> {
+async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode, traces?: ProcessTracing): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   await bus.stopConsuming();
@@ -136,6 +140,7 @@ async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promis
   await node.relay.mark.write();
   node.stop();
   await bus.stop();
+  await traces?.stop();
 }
 
 async function until(condition: () => boolean): Promise<void> {

@@ -18,6 +18,7 @@ import { openApiDocument } from '../http/openapi.ts';
 import { type ProblemError, unavailable } from '../http/problem.ts';
 import type { Route } from '../http/route.ts';
 import type { MeasuredBus } from '../messaging/bus.ts';
+import type { Tracing } from '../messaging/tracing.ts';
 import { eraseFromJournal } from '../node/erasure.ts';
 import type { ServiceDefinition, ServiceParts } from '../node/service.ts';
 import { ServiceNode } from '../node/service-node.ts';
@@ -45,6 +46,8 @@ export interface ProgramEnvironment {
   readonly log: Log;
   /** Aborted when the service is to stop: requests that change something are refused from then on. */
   readonly stopping: AbortSignal;
+  /** Left out: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly hit?: HitFailpoint;
 }
 
@@ -57,7 +60,7 @@ export interface AssembledService<P extends ServiceParts> {
 
 export function assembleService<P extends ServiceParts>(
   program: ServiceProgram<P>,
-  { settings, db, bus, clock, log, stopping, hit }: ProgramEnvironment,
+  { settings, db, bus, clock, log, stopping, tracing, hit }: ProgramEnvironment,
 ): AssembledService<P> {
   const { definition, description } = program;
   const { name } = definition;
@@ -72,6 +75,7 @@ export function assembleService<P extends ServiceParts>(
     reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
     retentionMs: settings.JOURNAL_RETENTION_MS,
     journals,
+    tracing,
     ...(settings.INSTANCE === undefined ? {} : { instance: settings.INSTANCE, peers: peersAmong(journals, name) }),
     ...(hit ? { hit } : {}),
   });
@@ -106,6 +110,7 @@ export function assembleService<P extends ServiceParts>(
     prefixes: [`/${name}`],
     clock,
     log,
+    tracing,
     stopping,
     transact: (command, cause) => node.transact(command, cause),
     keys: new IdempotencyKeys(db),
