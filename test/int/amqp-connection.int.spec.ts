@@ -174,11 +174,9 @@ describe('attempts to connect', () => {
   const urlOf = (at: Server) => `amqp://127.0.0.1:${(at.address() as AddressInfo).port}`;
   const url = () => urlOf(server);
 
-  /** The error is there when the attempt is over, and the next one is arranged for. */
-  const over = async (count: number): Promise<void> => {
-    await eventually(`attempt ${count}`, () => attempts === count);
-    for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setTimeout(resolve, 3));
-  };
+  /** So many attempts have been made, and the next one is arranged for: the clock has nothing else to wait for. */
+  const over = (count: number, made = () => attempts) =>
+    eventually(`attempt ${count} to be over`, () => made() === count && clock.pending > 0);
 
   it('come later and later, each between half of its delay and the whole of it, up to 5 s, and never end', async () => {
     connect(url());
@@ -219,10 +217,7 @@ describe('attempts to connect', () => {
     try {
       broker.present = false;
       const made = connect(broker.url);
-      const tried = async (count: number) => {
-        await eventually(`attempt ${count}`, () => broker.attempts === count);
-        for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setTimeout(resolve, 3));
-      };
+      const tried = (count: number) => over(count, () => broker.attempts);
       for (let count = 1; count <= 5; count += 1) {
         await tried(count);
         if (count === 5) broker.present = true;
