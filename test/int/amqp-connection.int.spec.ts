@@ -209,7 +209,9 @@ describe('attempts to connect', () => {
       await over(before + 1);
     }
     second.close();
-    expect(tried).to.deep.equal(Array.from({ length: 7 }, (_, index) => (index % 2 === 0 ? 'first' : 'second')));
+    expect(tried).to.have.lengthOf(7);
+    // It begins with any of them, so that many services do not all begin with the same.
+    expect(tried.filter((one, index) => one === tried[index - 1])).to.deep.equal([]);
   });
 
   it('come at once again after a connection that has lasted for more than 10 s', async () => {
