@@ -33,6 +33,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
   return {
     'payment.completed': (event) => {
       const known = store.order(event.subject);
+      if (!known && store.deleted.includes(event.subject)) return 'noted';
       const before = known ?? recoverOrder(store, event);
       const change = addFact(store, event, before);
       if (before) agree(event, before);
@@ -42,7 +43,9 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
 
     /** Nothing was taken, so nothing has to be given back. */
     'payment.failed': (event) => {
-      const change = addFact(store, event, store.order(event.subject) ?? recoverOrder(store, event));
+      const known = store.order(event.subject);
+      if (!known && store.deleted.includes(event.subject)) return 'ended';
+      const change = addFact(store, event, known ?? recoverOrder(store, event));
       if (typeof change === 'string') return change;
       // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
       if (change.before === 'cancelled') return 'ended';
@@ -70,7 +73,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     'inventory.released': cancelOrWait,
     'inventory.voided': cancelOrWait,
 
-    'product.updated': ({ data }) => (store.putEntry(data) ? 'noted' : 'outdated'),
+    'product.updated': ({ data, time }) => (store.catalogue.putEntry({ ...data, asOf: time }) ? 'noted' : 'outdated'),
   };
 }
 
@@ -89,6 +92,7 @@ interface Change {
  */
 function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change | 'waits' | 'noted' {
   const { instances } = store;
+  if (!before && store.deleted.includes(event.subject)) return 'noted';
   if (!before && !instances.named) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
   store.addFact(event);
   if (!before) return 'waits';
@@ -105,8 +109,9 @@ function addFact(store: OrderStore, event: SagaEvent, before = store.order(event
 
 /** Adds an event of another instance to the facts about its order. */
 export function noteFact(store: OrderStore, event: SagaEvent): 'waits' | 'noted' {
-  store.addFact(event);
   const order = store.order(event.subject);
+  if (!order && store.deleted.includes(event.subject)) return 'noted';
+  store.addFact(event);
   if (!order) return 'waits';
   refreshStatus(store, order);
   return 'noted';

@@ -84,6 +84,7 @@ export class World {
       races,
       history,
       model,
+      hybrid: this.random.stream('catalogue').chance(0.5),
       beforeOrder,
       given,
     });

@@ -1,4 +1,7 @@
 // A soak: customers order all the time, and faults of all kinds strike at random. In the end everything must be accounted for.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { serviceNames } from '../../services.ts';
@@ -7,6 +10,7 @@ import { takeDeadLetters } from '../losses/broker-losses.ts';
 import { type AuditResult, settled } from '../losses/healing.ts';
 import { mustSend } from '../losses/http.ts';
 import { Stage } from '../losses/stage.ts';
+import { failpointKills, mortalServices } from './failpoint-kills.ts';
 import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts';
 import { Random } from './random.ts';
 import { Samples } from './samples.ts';
@@ -25,6 +29,8 @@ export interface SoakOptions {
   readonly ordersPerS: number;
   /** A file system of its own for one database, which may be made too small. Left out: that fault does not occur. */
   readonly smallDisk?: string | undefined;
+  /** Instead of faults at random: each service dies so many times at each failpoint, one after the other. */
+  readonly failpointKills?: number | undefined;
   readonly progress: (line: string) => void;
 }
 
@@ -64,12 +70,14 @@ export interface Account {
 }
 
 export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {
-  const { minutes, seed, ordersPerS, smallDisk, progress } = options;
+  const { minutes, seed, ordersPerS, smallDisk, failpointKills: kills, progress } = options;
   const random = new Random(seed);
+  const folder = mkdtempSync(join(tmpdir(), 'saga-failpoints-'));
   const stage = await Stage.start({
     broker,
     env: { LOG_LEVEL: 'error' },
     ...(smallDisk === undefined ? {} : { dataDirs: { [smallDiskService]: smallDisk } }),
+    ...(kills === undefined ? {} : mortalServices(folder)),
   });
   const shoppers = new Shoppers(stage.urls, new Random(seed + 1));
   const samples = new Samples(stage);
@@ -79,7 +87,11 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
     samples.start();
     shoppers.start(ordersPerS);
     await delay(warmUpMs);
-    const strikes = await strikeUntil(startedAtMs + minutes * 60_000, { stage, shoppers, random, smallDisk, progress });
+    const scene = { stage, shoppers, random, progress };
+    const strikes =
+      kills === undefined
+        ? await strikeUntil(startedAtMs + minutes * 60_000, faultsFor(smallDisk), scene)
+        : await strikeEach(failpointKills(folder, kills), scene);
     progress('no more faults, no more orders: everything must end');
     await shoppers.stop(healMsMax);
     const audited = await settled(stage, healMsMax);
@@ -95,39 +107,50 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
     samples.stop();
     shoppers.leave();
     await stage.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-interface Scene extends Pick<SoakOptions, 'smallDisk' | 'progress'> {
+interface Scene extends Pick<SoakOptions, 'progress'> {
   readonly stage: Stage;
   readonly shoppers: Shoppers;
   readonly random: Random;
 }
 
-async function strikeUntil(endMs: number, { stage, shoppers, random, smallDisk, progress }: Scene): Promise<Strike[]> {
+async function strikeUntil(endMs: number, faults: readonly Fault[], scene: Scene): Promise<Strike[]> {
+  const { random } = scene;
   const strikes: Strike[] = [];
-  const faults = faultsFor(smallDisk);
   let bag: Fault[] = [];
   while (performance.now() < endMs) {
     // Each kind once, in a new order each time.
     if (bag.length === 0) bag = random.shuffled(faults);
     const fault = bag.pop();
     if (!fault) throw new Error('there are no faults');
-    const strike: Strike = { kind: fault.kind, fromMs: performance.now(), untilMs: Number.NaN };
-    strikes.push(strike);
-    await fault.inflict(stage, random).catch((error: unknown) => {
-      strike.failure = String(error);
-    });
-    strike.untilMs = performance.now();
-    const mixed = random.chance(mixes);
-    if (!mixed) await recovered(shoppers, strike.untilMs);
-    const seconds = ((performance.now() - strike.fromMs) / 1_000).toFixed(1);
-    progress(
-      `${fault.kind}: ${seconds} s${mixed ? ', the next at once' : ''}${strike.failure ? `; ${strike.failure}` : ''}`,
-    );
+    strikes.push(await strike(fault, random.chance(mixes), scene));
     await delay(random.between(500, 3_000));
   }
   return strikes;
+}
+
+async function strikeEach(faults: readonly Fault[], scene: Scene): Promise<Strike[]> {
+  const strikes: Strike[] = [];
+  for (const fault of faults) strikes.push(await strike(fault, false, scene));
+  return strikes;
+}
+
+/** @param mixed what was wanted before need not have ended */
+async function strike(fault: Fault, mixed: boolean, { stage, shoppers, random, progress }: Scene): Promise<Strike> {
+  const struck: Strike = { kind: fault.kind, fromMs: performance.now(), untilMs: Number.NaN };
+  await fault.inflict(stage, random).catch((error: unknown) => {
+    struck.failure = String(error);
+  });
+  struck.untilMs = performance.now();
+  if (!mixed) await recovered(shoppers, struck.untilMs);
+  const seconds = ((performance.now() - struck.fromMs) / 1_000).toFixed(1);
+  progress(
+    `${fault.kind}: ${seconds} s${mixed ? ', the next at once' : ''}${struck.failure ? `; ${struck.failure}` : ''}`,
+  );
+  return struck;
 }
 
 async function recovered({ purchases }: Shoppers, beforeMs: number): Promise<void> {

@@ -21,6 +21,7 @@ interface Product {
   stock: number;
   available: boolean;
   version: number;
+  updatedAt: string;
   /** Oldest first. */
   readonly movements: Movement[];
 }
@@ -103,12 +104,13 @@ export class InventoryModel implements ServiceModel {
   #put(asked: Extract<Asked, { what: 'put product' }>, nowMs: number): Due {
     const { productId, name, unitPrice } = asked;
     const before = this.#products.get(productId);
-    const product = before ?? { name, unitPrice, stock: 0, available: true, version: 0, movements: [] };
+    const updatedAt = new Date(nowMs).toISOString();
+    const product = before ?? { name, unitPrice, stock: 0, available: true, version: 0, updatedAt, movements: [] };
     this.#products.set(productId, product);
     const available = asked.available ?? product.available;
     const changed =
       !before || product.name !== name || product.unitPrice !== unitPrice || product.available !== available;
-    Object.assign(product, { name, unitPrice, available, version: product.version + (changed ? 1 : 0) });
+    if (changed) Object.assign(product, { name, unitPrice, available, version: product.version + 1, updatedAt });
     const difference = (asked.stock ?? product.stock) - product.stock;
     if (difference !== 0) this.#move(productId, 'set', difference, null, nowMs);
     const { version } = product;
@@ -141,7 +143,7 @@ export class InventoryModel implements ServiceModel {
       ]);
     yield* rowDifferences('P4', 'its reservation', rows, this.#reservations);
     const products = db.prepare<[], Omit<Shown, 'available'> & { available: number }>(
-      'SELECT product_id AS productId, name, unit_price AS unitPrice, stock, available, version FROM products',
+      'SELECT product_id AS productId, name, unit_price AS unitPrice, stock, available, version, updated_at AS updatedAt FROM products',
     );
     const found = products
       .all()
@@ -161,8 +163,8 @@ export class InventoryModel implements ServiceModel {
 type Shown = { readonly productId: string } & Omit<Product, 'movements'>;
 
 /** As staff see it. */
-function shown(productId: string, { name, unitPrice, stock, available, version }: Product): Shown {
-  return { productId, name, unitPrice, stock, available, version };
+function shown(productId: string, { name, unitPrice, stock, available, version, updatedAt }: Product): Shown {
+  return { productId, name, unitPrice, stock, available, version, updatedAt };
 }
 
 /** Newest first. */

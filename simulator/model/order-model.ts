@@ -56,6 +56,7 @@ interface Entry {
   readonly unitPrice: number;
   readonly available: boolean;
   readonly version: number;
+  readonly asOf?: string | undefined;
 }
 
 type SagaEvent = Exclude<AnyEvent, { type: 'product.updated' }>;
@@ -86,6 +87,10 @@ export class OrderModel implements ServiceModel {
 
   request(asked: Asked, at: At, got: Answer): Due {
     if (asked.what === 'cancel order') return this.#cancel(asked.orderId, at);
+    if (asked.what === 'keep product') {
+      this.#noteProduct(asked);
+      return answered(undefined);
+    }
     if (asked.what !== 'place order') throw new Error(`order-service does not ${asked.what}`);
     // Keys of one customer are not those of another.
     const key = asked.key === undefined ? undefined : `${asked.userId} ${asked.key}`;
@@ -102,6 +107,7 @@ export class OrderModel implements ServiceModel {
     const items: Line[] = [];
     for (const { productId, qty, unitPrice: seen } of asked.items) {
       const entry = this.#catalogue.get(productId);
+      if (!entry && asked.unavailable.includes(productId)) return refused(503, 'catalogue-unavailable');
       if (!entry) return refused(422, 'unknown-product');
       if (!entry.available) return refused(422, 'product-unavailable');
       if (seen !== undefined && seen !== entry.unitPrice) return refused(409, 'price-changed');
@@ -205,12 +211,23 @@ export class OrderModel implements ServiceModel {
 
   react(event: AnyEvent, at: At): Due | Inability {
     if (event.type === 'product.updated') {
-      const { productId, name, unitPrice, available, version } = event.data;
-      if (version <= (this.#catalogue.get(productId)?.version ?? 0)) return silent('outdated');
-      this.#catalogue.set(productId, { name, unitPrice, available, version });
-      return silent('noted');
+      return silent(this.#noteProduct({ ...event.data, asOf: event.time }) ? 'noted' : 'outdated');
     }
     return this.#aboutOrder(event, at);
+  }
+
+  /** The newer version counts, whoever it comes from. */
+  #noteProduct({
+    productId,
+    name,
+    unitPrice,
+    available,
+    version,
+    asOf,
+  }: Entry & { readonly productId: string }): boolean {
+    if (version <= (this.#catalogue.get(productId)?.version ?? 0)) return false;
+    this.#catalogue.set(productId, { name, unitPrice, available, version, asOf });
+    return true;
   }
 
   #aboutOrder(event: SagaEvent, at: At): Due | Inability {
@@ -295,13 +312,13 @@ export class OrderModel implements ServiceModel {
       must,
     );
     const catalogue = db.prepare<[], { productId: string; available: number } & Omit<Entry, 'available'>>(
-      'SELECT product_id AS productId, name, unit_price AS unitPrice, available, version FROM catalogue',
+      'SELECT product_id AS productId, name, unit_price AS unitPrice, available, version, as_of AS asOf FROM catalogue',
     );
     const entries = catalogue
       .all()
-      .map(({ productId, name, unitPrice, available, version }): [string, Entry] => [
+      .map(({ productId, name, unitPrice, available, version, asOf }): [string, Entry] => [
         productId,
-        { name, unitPrice, available: available === 1, version },
+        { name, unitPrice, available: available === 1, version, asOf },
       ]);
     yield* rowDifferences('P5', 'its entry in the catalogue', entries, this.#catalogue);
   }

@@ -7,6 +7,7 @@ import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts
 import { isTransient } from '../../shared/runtime/storage/database.ts';
 import type { PromiseId } from '../environment/violation.ts';
 import type { Answers } from './answers.ts';
+import { MissingProducts, type Answers as ProductAnswers } from './missing-products.ts';
 import type { Requests } from './requests.ts';
 import { drawBasket, drawDeadlineMs, drawQuantity, drawUser } from './shop.ts';
 import type { WorkloadOptions } from './workload-options.ts';
@@ -34,6 +35,7 @@ export class Customers {
   readonly #requests: Requests;
   readonly #answers: Answers;
   readonly #prices: ReadonlyMap<string, number>;
+  readonly #missing: MissingProducts;
   placed = 0;
 
   /** @param prices what customers take for the prices */
@@ -42,6 +44,7 @@ export class Customers {
     this.#options = options;
     this.#requests = requests;
     this.#answers = answers;
+    this.#missing = new MissingProducts(options, requests);
   }
 
   place(wish: Wish = {}): void {
@@ -69,11 +72,17 @@ export class Customers {
   }
 
   #attempt(attempt: Attempt): void {
+    const productIds = attempt.request.items.map(({ productId }) => productId);
+    this.#missing.ask(productIds, (answers) => this.#submit(attempt, answers));
+  }
+
+  #submit(attempt: Attempt, products: ProductAnswers): void {
     const { request, key, tie } = attempt;
+    const unavailable = [...products.keys()].filter((productId) => products.get(productId) === 'unavailable');
     this.#requests.submit(
       this.#options.services['order-service'],
-      { what: 'place order', ...request, key },
-      (tx, { store }) => this.#place(store, tx, key, request),
+      { what: 'place order', ...request, key, unavailable },
+      (tx, { store }) => this.#place(store, tx, key, request, products),
       (answer) => {
         if (this.#repeated(attempt, answer)) return;
         if (answer === 'unanswered') this.#answers.unansweredRequests += 1;
@@ -84,8 +93,15 @@ export class Customers {
   }
 
   /** As the route does it. */
-  #place(store: OrderStore, tx: Transaction, key: string | undefined, request: OrderRequest): Order {
-    const place = () => placeOrder(store, tx, request);
+  #place(
+    store: OrderStore,
+    tx: Transaction,
+    key: string | undefined,
+    request: OrderRequest,
+    products: ProductAnswers,
+  ): Order {
+    const lookUp = (productId: string) => store.catalogue.entry(productId) ?? products.get(productId) ?? 'unknown';
+    const place = () => placeOrder(store, tx, request, lookUp);
     if (key === undefined) return place();
     const keys = this.#options.services['order-service'].idempotencyKeys;
     const scope = { operation: 'placeOrder', owner: request.userId };

@@ -17,6 +17,8 @@ export interface WorkloadOptions {
   readonly races: Counter;
   readonly history: History;
   readonly model: ShopModel;
+  /** Whether order-service asks for products that its copy of the catalogue lacks, as with CATALOGUE=hybrid. */
+  readonly hybrid: boolean;
   /** What a command is given as its transaction; only for planted bugs. */
   readonly given?: ((tx: Transaction, service: ServiceName) => Transaction) | undefined;
   /** Called before order number `index` is placed. */

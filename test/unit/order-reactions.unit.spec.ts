@@ -240,11 +240,11 @@ describe('the catalogue of order-service', () => {
     known
       .when('product.updated', at(1, 1000))
       .isSilent('outdated')
-      .leaving(({ store }) => expect(store.entry(berlin.productId)?.unitPrice).to.equal(2000));
+      .leaving(({ store }) => expect(store.catalogue.entry(berlin.productId)?.unitPrice).to.equal(2000));
     known
       .when('product.updated', at(3, 3000))
       .isSilent('noted')
-      .leaving(({ store }) => expect(store.entry(berlin.productId)?.unitPrice).to.equal(3000));
+      .leaving(({ store }) => expect(store.catalogue.entry(berlin.productId)?.unitPrice).to.equal(3000));
   });
 
   it('does not take the same version twice', () => {
@@ -252,7 +252,7 @@ describe('the catalogue of order-service', () => {
       .consumed('product.updated', at(1, 1000))
       .when('product.updated', at(1, 9999))
       .isSilent('outdated')
-      .leaving(({ store }) => expect(store.entry(berlin.productId)?.unitPrice).to.equal(1000));
+      .leaving(({ store }) => expect(store.catalogue.entry(berlin.productId)?.unitPrice).to.equal(1000));
   });
 
   it('ends at the same entry for every order of arrival', () => {
@@ -261,7 +261,7 @@ describe('the catalogue of order-service', () => {
       fc.property(fc.shuffledSubarray(updates, { minLength: 5 }), (arrivals) => {
         const known = given(orderService);
         for (const update of arrivals) known.consumed('product.updated', update);
-        expect(known.parts.store.entry(berlin.productId)).to.deep.equal(updates[4]);
+        expect(known.parts.store.catalogue.entry(berlin.productId)).to.include(updates[4]);
       }),
       { numRuns: 30 },
     );

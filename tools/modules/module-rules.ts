@@ -101,6 +101,10 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   'services.ts': { owns: 'The list of the services', mayImport: [...serviceNames, ...contract, ...runtime('node')] },
 
   'examples/shipping': service('The example of a service after the saga, with its own contract'),
+  'examples/split-databases': {
+    owns: 'The example of what goes wrong without synchronisation',
+    mayImport: [...serviceNames, ...wholeContract, ...wholeRuntime],
+  },
   'examples/loyalty': service('The example of a service inside the saga, with its own contract'),
 
   'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: runtime('environment') },

@@ -10,6 +10,7 @@ import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { type Tracing, traceIdOf } from '../messaging/tracing.ts';
 import type { Cause, Transaction } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
+import { Admission } from './admission.ts';
 import { readJson } from './http-body.ts';
 import { type IdempotencyKeys, parseIdempotencyKey } from './idempotency.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -41,27 +42,58 @@ export interface HttpOptions {
   readonly requestsMax?: number;
 }
 
+/**
+ * Most connections, otherwise and under overload; a further one is closed at once. Each costs memory for as long as it is open,
+ * and each may send the next request as soon as one was refused.
+ */
+const connectionsMax = 10_000;
+const connectionsMaxOverloaded = 500;
+
 /** What is being worked on. */
 interface Load {
   requests: number;
   readonly waiting: OpenRequests;
+  readonly admission: Admission;
 }
 
 /** An HTTP server, not yet listening. It closes idle connections and those that are too slow. */
 export function createHttpServer(options: HttpOptions): Server {
   const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 });
   server.keepAliveTimeout = 65_000;
-  const handle = createApp(options).callback();
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => void handle(request, response));
+  server.maxConnections = connectionsMax;
+  const admission = new Admission(options.clock);
+  const handle = createApp(options, admission).callback();
+  const unlimited = unlimitedPaths(options);
+  let connections = 0;
+  server.on('connection', (socket: Socket) => {
+    connections += 1;
+    socket.once('close', () => {
+      connections -= 1;
+    });
+  });
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { method, url = '' } = request;
+    const isLimited = !unlimited.has(url.split('?', 1)[0] ?? '');
+    const refused = isLimited && admission.refuses(method !== 'GET' && method !== 'HEAD');
+    server.maxConnections = admission.overloaded ? connectionsMaxOverloaded : connectionsMax;
+    if (refused) answerOverload(response, options.clock, connections > server.maxConnections);
+    else void handle(request, response);
+  });
   server.on('clientError', answerBrokenRequest);
   return server;
 }
 
-export function createApp(options: HttpOptions): Koa {
+/** Probes and streams are answered under any load. */
+function unlimitedPaths({ routes, prefixes = [] }: HttpOptions): ReadonlySet<string> {
+  const paths = routes.flatMap(({ unlimited, path }) => (unlimited ? [path] : []));
+  return new Set(['', ...prefixes].flatMap((prefix) => paths.map((path) => prefix + path)));
+}
+
+function createApp(options: HttpOptions, admission: Admission): Koa {
   const { routes, prefixes = [], clock, stopping } = options;
   const log = new RateLimitedLog(options.log, clock);
   const app = new Koa();
-  const load: Load = { requests: 0, waiting: new OpenRequests(stopping) };
+  const load: Load = { requests: 0, waiting: new OpenRequests(stopping), admission };
   app.on('error', (error: NodeJS.ErrnoException) => {
     // The client of a live tail ends it by going away.
     if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
@@ -115,7 +147,7 @@ async function respond(
   ctx: Koa.Context,
   { route, prefix, cause }: { readonly route: Route; readonly prefix: string; readonly cause: Cause },
   options: HttpOptions,
-  { waiting }: Load,
+  { waiting, admission }: Load,
 ): Promise<HttpAnswer> {
   const { refuse, stopping } = options;
   const refused = 'command' in route ? refuse() : undefined;
@@ -137,22 +169,27 @@ async function respond(
     signal: waitMs === undefined && !route.unlimited ? stopping : waiting.signalOf(ctx.res),
   };
   if (!('command' in route)) return route.handle(request);
-  const committed = await options.transact((tx) => run(tx, route, request, key, options.keys), request.cause);
+  const preparing = route.prepare?.(request);
+  const prepared: unknown = preparing && (await preparing);
+  const committed = await admission.during(
+    options.transact((tx) => run(tx, route, request, prepared, key, options.keys), request.cause),
+  );
   return route.afterwards ? route.afterwards(committed, request) : committed;
 }
 
 function run(
   tx: Transaction,
-  route: CommandRoute<unknown, unknown, unknown>,
+  route: CommandRoute<unknown, unknown, unknown, unknown>,
   request: HttpRequest<unknown, unknown, unknown>,
+  prepared: unknown,
   key: string | undefined,
   keys: IdempotencyKeys,
 ): HttpAnswer {
   const { idempotent } = route;
-  if (key === undefined || !idempotent) return route.command(tx, request);
+  if (key === undefined || !idempotent) return route.command(tx, request, prepared);
   const asked = idempotent.request?.(request) ?? { ...(request.params as object), ...(request.body as object) };
   const scope = { operation: idempotent.operation ?? route.operationId, owner: idempotent.owner(request) };
-  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request));
+  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request, prepared));
 }
 
 function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
@@ -213,6 +250,22 @@ function answerProblem(ctx: Koa.Context, problem: ProblemError, requestId: strin
   ctx.body = jsonText({ ...problem.toJSON(), requestId });
   ctx.type = 'application/problem+json';
 }
+
+/** Before anything is made of the request: under overload, most of the answers are this one. */
+function answerOverload(response: ServerResponse, clock: Clock, closing: boolean): void {
+  const requestId = clock.newId();
+  const body = jsonText({ ...tooMuch.toJSON(), requestId });
+  response.writeHead(503, {
+    ...tooMuch.headers,
+    ...(closing ? { connection: 'close' } : {}),
+    'x-request-id': requestId,
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+const tooMuch = unavailable('overloaded', 'more requests come than can be worked on; nothing was stored; try again', 1);
 
 /** What never became a request: Node's parser refused it. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {

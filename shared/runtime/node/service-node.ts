@@ -21,6 +21,7 @@ import { Inbox } from '../storage/inbox.ts';
 import { Journal } from '../storage/journal.ts';
 import { Outbox } from '../storage/outbox.ts';
 import { Suspects } from '../storage/suspects.ts';
+import { TableReads } from '../storage/table-reads.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Retention } from './retention.ts';
 import type { Joining, JoiningTools, ServiceDefinition, ServiceParts } from './service.ts';
@@ -59,6 +60,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly handler: EventHandler;
   readonly commit: GroupCommit;
   readonly reconciliation: Reconciliation;
+  /** For what reads whole tables. */
+  readonly tableReads: TableReads;
   /** Answers what other services ask of this one's journal. */
   readonly journalQueries: JournalQueries;
   readonly #env: NodeEnvironment;
@@ -78,9 +81,9 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     const isNamed = env.instance !== undefined;
     this.parts = definition.build(db, isNamed ? this.member : undefined);
     this.journal = new Journal(db);
-    const { parts, member, journal } = this;
+    this.tableReads = new TableReads(db);
     this.commit = new GroupCommit(db, clock, hit);
-    const { commit } = this;
+    const { parts, member, journal, commit } = this;
     const outbox = new Outbox(db, journal, clock.newId());
     this.relay = new OutboxRelay({
       ...env,
@@ -95,10 +98,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     const traces = tracing && new UnitTraces({ tracing, contract, service: name, db, commit });
     this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, traces, published });
     const publishers = publishersFor(member, contract, env.journals ?? {});
-    const inbox = new Inbox(
-      db,
-      publishers.map(({ source }) => source),
-    );
+    const sources = publishers.map(({ source }) => source);
+    const inbox = new Inbox(db, sources);
     this.#inbox = inbox;
     this.handler = new EventHandler({
       contract,
