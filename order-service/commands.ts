@@ -175,7 +175,9 @@ function meetPending(store: OrderStore, tx: Tx, order: Order, dueAtMs: number): 
  * the last fact would have given it: whoever has decided the same has published the same event.
  */
 function endAsKnown(store: OrderStore, tx: Tx, order: Order): Order {
-  if (hasEnded(order.status) || !store.instances.decides(order.origin)) return order;
+  const { named } = store.instances;
+  // Alone, it has always drawn the conclusion with the fact.
+  if (!named || hasEnded(order.status) || !store.instances.decides(order.origin)) return order;
   const { orderId, userId, total } = order;
   const known = refreshStatus(store, order);
   const last = store.facts(orderId).findLast(({ type }) => type === 'inventory.reserved' || isFailure(type));

@@ -38,8 +38,7 @@ export function instanceRoutes(node: ServiceNode<OrderParts>, addresses: Address
 }
 
 function instancesRoute({ parts, tableReads }: ServiceNode<OrderParts>, addresses: Addresses): Route {
-  const { store } = parts;
-  const { instances } = store;
+  const { instances } = parts.store;
   return route({
     method: 'GET',
     path: paths.instances,
@@ -50,21 +49,22 @@ function instancesRoute({ parts, tableReads }: ServiceNode<OrderParts>, addresse
     answers: { 200: { description: 'The instances.', schema: InstancesAnswer } },
     handle: async ({ query }) => {
       const counted = query.count === 'true' ? await ordersByOrigin(tableReads) : undefined;
-      const notReady = parts.notReady();
       const orders = counted?.map((count) => ({ ...count, decider: instances.deciderOf(count.origin) }));
-      return {
-        status: 200,
-        body: {
-          member: instances.member,
-          ready: notReady === undefined,
-          ...(notReady === undefined ? {} : { notReady }),
-          addresses,
-          adoptions: instances.adoptions(),
-          ...(orders ? { orders } : {}),
-        },
-      };
+      return { status: 200, body: { ...itselfAndOthers(parts, addresses), ...(orders ? { orders } : {}) } };
     },
   });
+}
+
+/** What an instance knows of itself and of the others, without counting orders. */
+export function itselfAndOthers({ store: { instances }, notReady }: OrderParts, addresses: Addresses) {
+  const why = notReady();
+  return {
+    member: instances.member,
+    ready: why === undefined,
+    ...(why === undefined ? {} : { notReady: why }),
+    addresses,
+    adoptions: instances.adoptions(),
+  };
 }
 
 function adoptionRoute(store: OrderStore, peers: readonly string[], notReady: () => string | undefined): Route {

@@ -1,7 +1,7 @@
 // What order-service does when something happens elsewhere. The screen to read first.
 // Every event becomes a fact about its order; what follows is read off the set of facts.
 import { z } from 'zod';
-import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/contract/choreography.ts';
+import { type AnyEvent, type Emission, type EventOf, type EventType, emit } from '../shared/contract/choreography.ts';
 import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { Money, Name, PassedLine } from '../shared/contract/event-data.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
@@ -63,7 +63,12 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       if (typeof change === 'string') return change;
       const { order, before } = change;
       if (order.status !== 'confirmed') return 'withdrawn';
-      if (before === 'confirmed') throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      if (before === 'confirmed') {
+        // An instance that has lost its database may get its own decision back before what had led to it.
+        const { instances } = store;
+        if (instances.named && store.fact(order.orderId, event.type)?.eventId === event.id) return 'noted';
+        throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      }
       return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
     },
 
@@ -159,8 +164,9 @@ function lines(items: readonly { readonly productId: string; readonly qty: numbe
  * @throws ContradictoryEventError when it is not
  */
 export function checkRepeated(store: OrderStore, event: CloudEvent): void {
-  const fact = store.facts(event.subject).find(({ eventId }) => eventId === event.id);
-  if (!fact) return;
+  // One of its type, if any; looking at all facts would cost more than the event itself.
+  const fact = store.fact(event.subject, event.type as EventType);
+  if (fact?.eventId !== event.id) return;
   const [then, now] = [Deal.parse(fact.data), Deal.parse(event.data)];
   const differs =
     isOther(then.userId, now.userId) ||

@@ -132,7 +132,8 @@ function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome, 
     command(tx: Transaction, request: HttpRequest<P, unknown, B>, answers?: Answers): HttpAnswer {
       const wanted = wantedOf(request);
       const { idempotencyKey, prefix } = request;
-      const idempotency = store.instances.named && idempotencyKey ? hashesOf(idempotencyKey, wanted) : undefined;
+      const idempotency =
+        store.instances.named && idempotencyKey ? hashesOf(wanted.userId, idempotencyKey, wanted) : undefined;
       const before = idempotency && placedBefore(store, tx, idempotency);
       if (before) return acceptedAnswer(store, before, prefix);
       const deadlineMs = wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS;

@@ -46,13 +46,31 @@ interface Reservation {
 }
 
 export class InventoryModel implements ServiceModel {
-  readonly tables = ['products', 'movements', 'reservations'];
-  readonly #products = new Map<string, Product>();
-  readonly #reservations = new Map<string, Reservation>();
+  readonly tables = ['products', 'movements', 'reservations', 'adopted_instances'];
+  #products = new Map<string, Product>();
+  #reservations = new Map<string, Reservation>();
+  #adopted = new Map<string, string>();
+
+  copy(): InventoryModel {
+    const copy = new InventoryModel();
+    const products = [...this.#products].map(([productId, product]): [string, Product] => [
+      productId,
+      { ...product, movements: [...product.movements] },
+    ]);
+    copy.#products = new Map(products);
+    copy.#reservations = new Map(this.#reservations);
+    copy.#adopted = new Map(this.#adopted);
+    return copy;
+  }
 
   react(event: AnyEvent, { nowMs }: At): Due | Inability {
     if (event.type === 'payment.completed') return this.#paid(event.data, nowMs);
-    if (event.type === 'order.withdrawn') return this.#withdrawn(event.data, nowMs);
+    if (event.type === 'order.withdrawn')
+      return this.#adopted.has(event.source) ? silent('overruled') : this.#withdrawn(event.data, nowMs);
+    if (event.type === 'instance.adopted') {
+      if (!this.#adopted.has(event.data.instance)) this.#adopted.set(event.data.instance, event.data.by);
+      return silent('noted');
+    }
     return silent('not for inventory-service');
   }
 
@@ -131,6 +149,8 @@ export class InventoryModel implements ServiceModel {
   }
 
   *differences(db: Database): Generator<Violation> {
+    const adopted = db.prepare<[], [string, string]>('SELECT instance, adopted_by FROM adopted_instances').raw().all();
+    yield* rowDifferences('P2', 'who has adopted this instance', adopted, this.#adopted);
     const reservations = db.prepare<
       [],
       { orderId: string; status: string; items: string | null; shortages: string | null }

@@ -40,8 +40,8 @@ interface Order {
   reserved: boolean;
   paymentClosed: boolean;
   inventoryClosed: boolean;
-  /** Why payment-service refused it, or that there was not enough in stock. */
-  refusal: string | undefined;
+  /** What others have said of it: of several events of one type, the earliest. */
+  readonly said: Map<string, Said>;
   dueAtMs: number | undefined;
   asks: number;
   /** By the clock of the run. */
@@ -49,6 +49,12 @@ interface Order {
   /** By the clock that its deadline goes by. */
   readonly firstDueAtMs: number;
   leftPendingAtMs: number | undefined;
+}
+
+interface Said {
+  readonly time: string;
+  readonly id: string;
+  readonly data: { readonly reason?: string; readonly because?: string };
 }
 
 interface Entry {
@@ -63,11 +69,23 @@ type SagaEvent = Exclude<AnyEvent, { type: 'product.updated' }>;
 
 export class OrderModel implements ServiceModel {
   readonly tables = ['orders', 'facts', 'catalogue', 'customers', 'ended_orders'];
-  readonly #orders = new Map<string, Order>();
-  readonly #ordersOf = new Map<string, string[]>();
-  readonly #facts = new Set<string>();
-  readonly #catalogue = new Map<string, Entry>();
-  readonly #answers = new Map<string, { readonly request: string; readonly answer: unknown }>();
+  #orders = new Map<string, Order>();
+  #ordersOf = new Map<string, string[]>();
+  #facts = new Set<string>();
+  #catalogue = new Map<string, Entry>();
+  #answers = new Map<string, { readonly request: string; readonly answer: unknown }>();
+
+  copy(): OrderModel {
+    const copy = new OrderModel();
+    copy.#orders = new Map(
+      [...this.#orders].map(([orderId, order]) => [orderId, { ...order, said: new Map(order.said) }]),
+    );
+    copy.#ordersOf = new Map([...this.#ordersOf].map(([userId, orderIds]) => [userId, [...orderIds]]));
+    copy.#facts = new Set(this.#facts);
+    copy.#catalogue = new Map(this.#catalogue);
+    copy.#answers = new Map(this.#answers);
+    return copy;
+  }
 
   statusOf(orderId: string): Status | undefined {
     return this.#orders.get(orderId)?.status;
@@ -141,7 +159,7 @@ export class OrderModel implements ServiceModel {
       reserved: false,
       paymentClosed: false,
       inventoryClosed: false,
-      refusal: undefined,
+      said: new Map(),
       dueAtMs,
       asks: 0,
       knownAtMs: atMs,
@@ -270,22 +288,22 @@ export class OrderModel implements ServiceModel {
     return this.#add(placed, at);
   }
 
-  #note(order: Order, { type, data, subject }: SagaEvent): void {
+  #note(order: Order, { type, data, subject, time, id }: SagaEvent): void {
     this.#facts.add(`${subject} ${type}`);
+    const known = order.said.get(type);
+    if (!known || time < known.time || (time === known.time && id < known.id))
+      order.said.set(type, { time, id, data: data as Said['data'] });
     if (type === 'inventory.reserved') order.reserved = true;
     if (type === 'payment.failed' || type === 'payment.refunded' || type === 'payment.voided')
       order.paymentClosed = true;
     if (type === 'payment.failed' || type === 'inventory.rejected') order.inventoryClosed = true;
     if (type === 'inventory.released' || type === 'inventory.voided') order.inventoryClosed = true;
-    if (type === 'payment.failed') order.refusal = data.reason;
-    const noStock =
-      type === 'inventory.rejected' || (type === 'payment.refunded' && data.because === 'inventory.rejected');
-    if (noStock) order.refusal ??= 'out_of_stock';
   }
 
   /** Its status and its reason follow from what is known of it, in whatever order that has come. */
   #settle(order: Order, { atMs }: At): void {
-    const { withdrawn, paymentClosed, inventoryClosed, refusal, reserved } = order;
+    const { withdrawn, paymentClosed, inventoryClosed, reserved } = order;
+    const refusal = refusalOf(order);
     const givenUp = withdrawn !== undefined || paymentClosed || inventoryClosed;
     if (givenUp) {
       order.status = paymentClosed && inventoryClosed ? 'cancelled' : 'cancelling';
@@ -388,6 +406,14 @@ interface OrderRow {
 
 const orderRows = `SELECT order_id AS orderId, user_id AS userId, status, reason, items, total, placed_at_ms AS placedAtMs,
   deadline_at_ms AS deadlineAtMs, due_at_ms AS dueAtMs, asks FROM orders`;
+
+/** Why payment-service refused it, or that there was not enough in stock. */
+function refusalOf({ said }: Order): string | undefined {
+  const failed = said.get('payment.failed');
+  if (failed) return failed.data.reason;
+  const noStock = said.has('inventory.rejected') || said.get('payment.refunded')?.data.because === 'inventory.rejected';
+  return noStock ? 'out_of_stock' : undefined;
+}
 
 function totalOf(items: readonly Line[]): number {
   return items.reduce((sum, { qty, unitPrice }) => sum + qty * unitPrice, 0);

@@ -3,6 +3,7 @@ import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import type { Counter, Faults } from '../environment/faults.ts';
 import type { History } from '../environment/history.ts';
+import type { Instances } from '../environment/instances.ts';
 import type { Random } from '../environment/random.ts';
 import type { Schedule } from '../environment/schedule.ts';
 import type { SimServices } from '../environment/sim-services.ts';
@@ -11,6 +12,7 @@ import type { ShopModel } from '../model/shop-model.ts';
 export interface WorkloadOptions {
   readonly orders: number;
   readonly services: SimServices;
+  readonly instances: Instances;
   readonly schedule: Schedule;
   readonly random: Random;
   readonly faults: Faults;

@@ -49,8 +49,8 @@ export class Workload {
     beforeOrder(index);
     this.#placeOrders(index);
     this.#besides();
-    // Mostly busy, now and then nobody for a long time; together about eight hours.
-    const pauseMs = random.chance(0.02) ? random.waiting((8 * hourMs) / (orders * 0.02)) : random.waiting(4);
+    // Mostly busy, now and then nobody for a long time; together about three hours.
+    const pauseMs = random.chance(0.02) ? random.waiting((3 * hourMs) / (orders * 0.02)) : random.waiting(4);
     schedule.after(pauseMs, () => this.#next());
   }
 

@@ -113,7 +113,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       log,
       tracing,
       hit,
-      subjectUnknown: () => this.reconciliation.request(),
+      subjectUnknown: () => this.reconciliation.requestSoon(),
     });
     this.reconciliation = new Reconciliation({
       service: member,
