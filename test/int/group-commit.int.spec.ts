@@ -7,6 +7,7 @@ import {
   type Failpoint,
   GroupCommit,
   type GroupParticipant,
+  type Lane,
   type Result,
 } from '../../shared/runtime/storage/group-commit.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
@@ -61,6 +62,7 @@ function expectTransientErrors(results: Map<number, Result<unknown>>, count: num
   for (const result of results.values()) {
     if (result.ok) expect.fail('one was called back as stored');
     expect(result.error).to.be.instanceOf(TransientError);
+    expect((result.error as TransientError).cause, 'what SQLite has said').to.be.instanceOf(Error);
   }
 }
 
@@ -81,6 +83,7 @@ describe('a group commit', () => {
   });
 
   it('reports the size and the duration of each group that is on disk, and of no other', () => {
+    const beforeMs = performance.now();
     const { db, clock, submit, commit } = open();
     const groups: { readonly size: number; readonly durationMs: number }[] = [];
     const end = commit.onWritten((group) => groups.push(group));
@@ -96,7 +99,8 @@ describe('a group commit', () => {
     submit(6);
     clock.turn();
     expect(groups.map(({ size }) => size)).to.deep.equal([3, 1]);
-    for (const { durationMs } of groups) expect(durationMs).to.be.greaterThan(0);
+    for (const { durationMs } of groups)
+      expect(durationMs).to.be.within(Number.MIN_VALUE, performance.now() - beforeMs);
   });
 
   it('ends after the work with which it has taken 50 ms, and leaves the others, in order, to the next one', () => {
@@ -207,6 +211,27 @@ describe('a group commit', () => {
     run(6, true);
     clock.turn();
     expect(runs).to.deep.equal([5, 6]);
+  });
+
+  it('has savepoints in 32 groups from the one in which a work has failed, and in the next none', () => {
+    const { clock, submit } = open();
+    let runs = 0;
+    const fail = (n: number) =>
+      submit(n, () => {
+        runs += 1;
+        throw new Error('undone');
+      });
+    fail(0);
+    clock.turn();
+    expect(runs, 'without, then with savepoints').to.equal(2);
+    for (let group = 2; group <= 32; group += 1) {
+      fail(group);
+      clock.turn();
+    }
+    expect(runs).to.equal(2 + 31);
+    fail(33);
+    clock.turn();
+    expect(runs).to.equal(2 + 31 + 2);
   });
 
   it('runs nothing and calls nobody back after it was closed', () => {
@@ -339,6 +364,13 @@ describe('the lanes of a group commit', () => {
     expect(first).to.deep.equal([255, 1]);
   });
 
+  it('are followed by a group of the rest, though nothing but requests waits', () => {
+    expect(lanesOf(300, 0)).to.deep.equal([
+      [256, 0],
+      [44, 0],
+    ]);
+  });
+
   it('share a group half and half when both are full', () => {
     expect(lanesOf(300, 300)).to.deep.equal([
       [128, 128],
@@ -348,7 +380,136 @@ describe('the lanes of a group commit', () => {
   });
 });
 
+describe('a note in a group commit', () => {
+  function withNotes() {
+    const opened = open();
+    const groups: string[][] = [];
+    opened.commit.join({ begin: () => groups.push([]), committed() {}, rolledBack() {} });
+    const put = (lane: Lane, count = 1) => {
+      for (let n = 0; n < count; n += 1)
+        opened.commit.submit(
+          () => groups.at(-1)?.push(lane),
+          () => {},
+          lane,
+        );
+    };
+    const sizes = () =>
+      groups.map((group) => (['note', 'request', 'event'] as const).map((lane) => count(group, lane)));
+    return { ...opened, groups, put, sizes };
+  }
+
+  function count(group: readonly string[], lane: Lane): number {
+    return group.filter((one) => one === lane).length;
+  }
+
+  it('waits 25 ms for a group, and is then one by itself, with the notes that came meanwhile', () => {
+    const { clock, commit, put, groups } = withNotes();
+    put('note');
+    clock.advance(10);
+    put('note');
+    clock.advance(14);
+    expect(groups).to.deep.equal([]);
+    expect(commit.idle).to.equal(false);
+    clock.advance(1);
+    expect(groups).to.deep.equal([['note', 'note']]);
+    expect(commit.idle).to.equal(true);
+    clock.advance(1_000);
+    expect(groups).to.have.lengthOf(1);
+  });
+
+  it('joins the next group, ahead of what it has waited for, and the next note waits as long again', () => {
+    const { clock, put, groups } = withNotes();
+    put('note');
+    clock.advance(20);
+    put('event');
+    clock.turn();
+    expect(groups).to.deep.equal([['note', 'event']]);
+    put('note');
+    clock.advance(24);
+    expect(groups).to.have.lengthOf(1);
+    clock.advance(1);
+    expect(groups).to.deep.equal([['note', 'event'], ['note']]);
+  });
+
+  it('joins a group that is due already without waiting', () => {
+    const { clock, put, groups } = withNotes();
+    put('event');
+    put('note');
+    clock.turn();
+    expect(groups).to.deep.equal([['note', 'event']]);
+  });
+
+  it('has a quarter of a full group, and whatever the others leave', () => {
+    const full = withNotes();
+    full.put('note', 100);
+    full.put('request', 300);
+    full.put('event', 300);
+    full.clock.turn();
+    expect(full.sizes()).to.deep.equal([
+      [64, 96, 96],
+      [36, 110, 110],
+      [0, 94, 94],
+    ]);
+    const roomy = withNotes();
+    roomy.put('note', 300);
+    roomy.put('request', 5);
+    roomy.put('event', 5);
+    roomy.clock.turn();
+    expect(roomy.sizes()).to.deep.equal([[246, 5, 5]]);
+    roomy.clock.advance(25);
+    expect(roomy.sizes().at(-1), 'the rest, once it has waited').to.deep.equal([54, 0, 0]);
+  });
+
+  it('is not run after the close', () => {
+    const { clock, commit, put, groups } = withNotes();
+    put('note');
+    commit.close();
+    put('note');
+    clock.advance(1_000);
+    expect(groups).to.deep.equal([]);
+  });
+});
+
 describe('a work that always meets a transient error', () => {
+  function failTimes(failures: number, { commit, clock }: Pick<ReturnType<typeof open>, 'commit' | 'clock'>): void {
+    for (let failure = 0; failure < failures; failure += 1) {
+      commit.submit(
+        () => {
+          throw new TransientError('for now');
+        },
+        () => {},
+      );
+      clock.turn();
+    }
+  }
+
+  function sizesAfter(failures: number): number[] {
+    const opened = open();
+    const sizes: number[] = [];
+    opened.commit.onWritten(({ size }) => sizes.push(size));
+    failTimes(failures, opened);
+    for (const n of [1, 2, 3]) opened.submit(n);
+    opened.clock.turn();
+    return sizes;
+  }
+
+  it('leaves groups whole when two have failed, and is looked for one by one when three have', () => {
+    expect(sizesAfter(2)).to.deep.equal([3]);
+    expect(sizesAfter(3)).to.deep.equal([1, 1, 1]);
+  });
+
+  it('is forgiven by a whole group that is written, though more waits', () => {
+    const opened = open();
+    failTimes(2, opened);
+    for (let n = 1; n <= 256; n += 1) opened.submit(n);
+    failTimes(1, opened);
+    const sizes: number[] = [];
+    opened.commit.onWritten(({ size }) => sizes.push(size));
+    for (const n of [301, 302, 303]) opened.submit(n);
+    opened.clock.turn();
+    expect(sizes).to.deep.equal([3]);
+  });
+
   it('does not hold up the others for longer than three groups, however often all of them are submitted again', () => {
     const { db, clock, commit } = open();
     const insert = db.prepare('INSERT INTO numbers (n) VALUES (?)');
@@ -405,7 +566,7 @@ describe('a group commit while another process holds the lock', () => {
     const opened = open(path);
     const other = new Sqlite(path);
     other.exec('BEGIN IMMEDIATE');
-    return { ...opened, other };
+    return { ...opened, other, path };
   }
 
   it('waits without blocking, and stores everything in order once the lock is released', () => {
@@ -425,7 +586,7 @@ describe('a group commit while another process holds the lock', () => {
   });
 
   it('gives up after a second and a half and not one millisecond earlier, on all that waits by then', () => {
-    const { db, clock, results, submit, commit, other } = locked();
+    const { path, db, clock, results, submit, commit, other } = locked();
     for (let n = 1; n <= 300; n += 1) submit(n);
     clock.advance(1_499);
     expect(results.size, 'called back before').to.equal(0);
@@ -441,7 +602,27 @@ describe('a group commit while another process holds the lock', () => {
     clock.turn();
     expect(stored(db)).to.deep.equal([302]);
     expect(commit.lastError).to.equal(undefined);
+
+    const third = new Sqlite(path);
+    third.exec('BEGIN IMMEDIATE');
+    submit(303);
+    clock.advance(700);
+    third.exec('COMMIT');
+    third.close();
+    clock.advance(15);
+    expect(results.get(303)?.ok, 'the next lock is waited for again').to.equal(true);
     db.close();
+  });
+
+  it('is not tried again after the close', () => {
+    const { db, clock, results, submit, commit, other } = locked();
+    submit(1);
+    clock.turn();
+    commit.close();
+    other.exec('COMMIT');
+    clock.advance(1_000);
+    expect(stored(db)).to.deep.equal([]);
+    expect(results.size).to.equal(0);
   });
 
   it('tries every 15 milliseconds, not in every turn of the event loop, also when more work arrives', () => {
