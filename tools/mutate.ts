@@ -69,7 +69,7 @@ async function mutate(jobs: readonly Job[], fresh: boolean): Promise<void> {
   for (const [index, { source, folder }] of jobs.entries()) {
     console.log(`\n${index + 1} of ${jobs.length}: ${source}`);
     if (fresh) rmSync(resultsFile(source), { force: true });
-    await runStryker(source, specsOf(folder));
+    await runStryker(source, specsOf(folder, source));
   }
 }
 

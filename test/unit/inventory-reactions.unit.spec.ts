@@ -221,14 +221,43 @@ describe('a product', () => {
       .leaving(stockIs({ berlin: 7 }));
   });
 
+  it('is announced as not for sale, and stays so when it is changed without a word about that', () => {
+    const known = given(inventoryService).has(({ store }, tx) => void putProduct(store, tx, 'berlin', berlin));
+    known
+      .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { ...berlin, available: false }))
+      .publishes('product.updated', { productId: 'berlin', ...berlin, available: false, version: 2 });
+    known
+      .whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { ...berlin, name: 'West Berlin' }))
+      .publishes('product.updated', {
+        productId: 'berlin',
+        ...berlin,
+        name: 'West Berlin',
+        available: false,
+        version: 3,
+      });
+  });
+
+  it('has the stock that was set last, more or less or the same', () => {
+    const known = withStock({ berlin: 5 });
+    const set = (stock: number) =>
+      known.whenAsked(({ store }, tx) => putProduct(store, tx, 'berlin', { name: 'berlin', unitPrice: 100, stock }));
+    set(7).leaving(stockIs({ berlin: 7 }));
+    set(2).leaving(stockIs({ berlin: 2 }));
+    set(2).leaving(stockIs({ berlin: 2 }));
+  });
+
   it('can be restocked up to the bound and not one further', () => {
     const known = withStock({ berlin: quantityMax - 1 });
     known
       .whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1))
       .publishesNothing()
       .leaving(stockIs({ berlin: quantityMax }));
-    known.whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1)).refuses(422, 'stock-too-high');
-    known.whenAsked(({ store }, tx) => restock(store, tx, 'lisbon', 1)).refuses(404, 'no-such-product');
+    known
+      .whenAsked(({ store }, tx) => restock(store, tx, 'berlin', 1))
+      .refuses(422, 'stock-too-high', { productId: 'berlin', stock: quantityMax });
+    known
+      .whenAsked(({ store }, tx) => restock(store, tx, 'lisbon', 1))
+      .refuses(404, 'no-such-product', { productId: 'lisbon' });
   });
 
   it('cannot go below zero, or be set aside twice for an order, whatever the code above asks', () => {

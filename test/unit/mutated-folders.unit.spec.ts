@@ -9,9 +9,11 @@ describe('npm run mutate', () => {
     it(`finds the sources and the specs of ${folder.folder}`, () => {
       expect(sourcesOf(folder)).to.not.be.empty;
       for (const name of folder.without) expect(existsSync(`${folder.folder}/${name}`), name).to.equal(true);
-      for (const spec of specsOf(folder)) {
-        const source = spec.replace('dist/', '').replace('.js', '.ts');
-        expect(existsSync(source), source).to.equal(true);
+      for (const name of Object.keys(folder.ownSpecs ?? {}))
+        expect(sourcesOf(folder)).to.include(`${folder.folder}/${name}`);
+      for (const compiled of sourcesOf(folder).flatMap((source) => specsOf(folder, source))) {
+        const spec = compiled.replace('dist/', '').replace('.js', '.ts');
+        expect(existsSync(spec), spec).to.equal(true);
       }
     });
 
