@@ -14,7 +14,8 @@ import { resultsFile } from './mutate/results.ts';
 const usage = `npm run mutate -- [options] [FILE or FOLDER …]
 
 Without files: all of them, which takes hours. A run that was interrupted continues where it was: results are kept for
-each file, in data/mutate/, and a mutant is tried again only when its source or a test that runs it has changed.
+each file, in data/mutate/, and a mutant is tried again only when its source or a test that runs it has changed. Mutants
+of code that runs once, when its module is loaded, keep their results until --fresh.
 
   --fresh      takes no earlier results
   --report     prints the results there are, and runs nothing

@@ -413,8 +413,12 @@ describe('a note in a group commit', () => {
     clock.advance(1);
     expect(groups).to.deep.equal([['note', 'note']]);
     expect(commit.idle).to.equal(true);
+    clock.advance(5);
+    put('note');
+    clock.advance(24);
+    expect(groups, 'the next note waits as long').to.have.lengthOf(1);
     clock.advance(1_000);
-    expect(groups).to.have.lengthOf(1);
+    expect(groups).to.have.lengthOf(2);
   });
 
   it('joins the next group, ahead of what it has waited for, and the next note waits as long again', () => {

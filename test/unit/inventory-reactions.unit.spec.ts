@@ -246,6 +246,18 @@ describe('a product', () => {
     set(2).leaving(stockIs({ berlin: 2 }));
   });
 
+  it('is listed from the lowest id on, and after the one that is named', () => {
+    const { store } = withStock({ berlin: 1, '0': 1, A: 1 }).parts;
+    expect(store.products(10).map(({ productId }) => productId)).to.deep.equal(['0', 'A', 'berlin']);
+    expect(store.products(1, '0').map(({ productId }) => productId)).to.deep.equal(['A']);
+  });
+
+  it('must exist for anything to be moved', () => {
+    given(inventoryService)
+      .whenAsked(({ store }, tx) => store.move('berlin', 'restock', 1, null, tx.nowMs))
+      .throws(/no product/);
+  });
+
   it('can be restocked up to the bound and not one further', () => {
     const known = withStock({ berlin: quantityMax - 1 });
     known

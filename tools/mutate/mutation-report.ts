@@ -5,7 +5,7 @@ import { type Counts, type FileResult, readResult, scoreOf, sum } from './result
 const columns = ['killed', 'survived', 'no coverage', 'timeout', 'score'];
 const nameWidth = 48;
 
-/** @returns whether each folder of which every file has results keeps its score */
+/** @returns whether each folder keeps its score in those of its files that have results */
 export function printReport(folders: readonly MutatedFolder[]): boolean {
   const results = folders.map((folder) => ({ folder, files: resultsIn(folder) }));
   console.log(`\n${row('', columns)}`);
@@ -30,15 +30,12 @@ function printSurvivors({ source, survivors }: FileResult): void {
 }
 
 function keepsScore(folder: MutatedFolder, files: readonly FileResult[]): boolean {
-  const sources = sourcesOf(folder).length;
   const score = scoreOf(sum(files));
-  const text = `${folder.folder}: ${score.toFixed(1)} % found, at least ${folder.scoreMin} % wanted`;
-  if (files.length < sources) {
-    console.log(`${text}; not held to it, since only ${files.length} of ${sources} files have results`);
-    return true;
-  }
   const kept = score >= folder.scoreMin;
-  console.log(kept ? text : `${text}: TOO FEW`);
+  const measured = `in ${files.length} of ${sourcesOf(folder).length} files`;
+  console.log(
+    `${folder.folder}: ${score.toFixed(1)} % found ${measured}, ${folder.scoreMin} % wanted${kept ? '' : ': TOO FEW'}`,
+  );
   return kept;
 }
 
