@@ -7,7 +7,10 @@ const nameWidth = 48;
 
 /** @returns whether each folder keeps its score in those of its files that have results */
 export function printReport(folders: readonly MutatedFolder[]): boolean {
-  const results = folders.map((folder) => ({ folder, files: resultsIn(folder) }));
+  const results = folders
+    .map((folder) => ({ folder, files: resultsIn(folder) }))
+    .filter(({ files }) => files.length > 0);
+  if (results.length === 0) console.log('There are no results of these sources as they are now.');
   console.log(`\n${row('', columns)}`);
   for (const { folder, files } of results) {
     for (const file of files) console.log(countsRow(file.source, file));
