@@ -34,7 +34,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
  */
 export async function runInForeground(
   use: (running: Running) => Promise<void>,
-  { orderInstances = 1 }: { readonly orderInstances?: number } = {},
+  { orderInstances = 1, brokerNodes = 1 }: { readonly orderInstances?: number; readonly brokerNodes?: number } = {},
 ): Promise<number> {
   let system: System | undefined;
   const stopping = stopRequests(() => void stopHard(system));
@@ -49,7 +49,7 @@ export async function runInForeground(
       ...further.map(({ name, port }) => ({ port, what: `order-service.${name}` })),
       ...(gatewayPort === undefined ? [] : [{ port: gatewayPort, what: 'the gateway' }]),
     ]);
-    const folders = foldersIn(dataDir);
+    const folders = foldersIn(dataDir, brokerNodes);
     const logs = new ServiceLogs(folders.logs, say, paint);
     say(paint.dim('Looking for a broker …'));
     try {
@@ -58,6 +58,7 @@ export async function runInForeground(
         brokerDir: folders.broker,
         ports,
         orderInstances,
+        brokerNodes,
         ...(gatewayPort === undefined ? {} : { gatewayPort }),
         progress: (line) => say(paint.dim(printable(line))),
         onLine: (_service, line, name) => logs.line(name, line),
@@ -99,9 +100,9 @@ async function supervise(
   use: (running: Running) => Promise<void>,
 ): Promise<void> {
   const { signal } = stopping;
-  const broker = new Supervisor(supervisedBroker(system.broker), say, signal);
+  const broker = supervisedBroker(system.broker).map((node) => new Supervisor(node, say, signal));
   const services = system.processes.map((process) => new Supervisor(supervisedService(process), say, signal));
-  const brokerRun = broker.run();
+  const brokerRuns = broker.map((node) => node.run());
   const serviceRuns = services.map((service) => service.run());
   let livePage: LivePage | undefined;
   const restartServices = async () => {
@@ -119,7 +120,7 @@ async function supervise(
     await using?.catch(() => {});
     await livePage?.stop();
     // Before its stop: a broker that is being started again can be stopped only when that has been given up.
-    await brokerRun;
+    await Promise.all(brokerRuns);
     await system.stop();
     await Promise.all(serviceRuns);
   }
