@@ -9,6 +9,7 @@ import { mustSend } from '../losses/http.ts';
 import { Stage } from '../losses/stage.ts';
 import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts';
 import { Random } from './random.ts';
+import { endTimes, longestPauseMs } from './pauses.ts';
 import { Samples } from './samples.ts';
 import { endOf, type Purchase, Shoppers } from './shoppers.ts';
 import { mayEnd } from './wishes.ts';
@@ -25,6 +26,10 @@ export interface SoakOptions {
   readonly ordersPerS: number;
   /** A file system of its own for one database, which may be made too small. Left out: that fault does not occur. */
   readonly smallDisk?: string | undefined;
+  /** Left out: all kinds. */
+  readonly faults?: readonly Fault[];
+  /** Ends after so many faults, also before the time is over. */
+  readonly strikesMax?: number;
   readonly progress: (line: string) => void;
 }
 
@@ -33,6 +38,8 @@ export interface Strike {
   readonly kind: string;
   readonly fromMs: number;
   untilMs: number;
+  /** Longest time in which no order ended, while the fault lasted. */
+  longestPauseMs?: number;
   /** What went wrong with inflicting it. */
   failure?: string;
 }
@@ -64,7 +71,7 @@ export interface Account {
 }
 
 export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {
-  const { minutes, seed, ordersPerS, smallDisk, progress } = options;
+  const { minutes, seed, ordersPerS, smallDisk } = options;
   const random = new Random(seed);
   const stage = await Stage.start({
     broker,
@@ -79,11 +86,13 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
     samples.start();
     shoppers.start(ordersPerS);
     await delay(warmUpMs);
-    const strikes = await strikeUntil(startedAtMs + minutes * 60_000, { stage, shoppers, random, smallDisk, progress });
-    progress('no more faults, no more orders: everything must end');
+    const strikes = await strikeUntil(startedAtMs + minutes * 60_000, { ...options, stage, shoppers, random });
+    options.progress('no more faults, no more orders: everything must end');
     await shoppers.stop(healMsMax);
     const audited = await settled(stage, healMsMax);
     samples.stop();
+    const ends = await endTimes(stage.urls['order-service']);
+    for (const strike of strikes) strike.longestPauseMs = longestPauseMs(ends, strike.fromMs, strike.untilMs);
     return {
       startedAtMs,
       purchases: shoppers.purchases,
@@ -98,17 +107,18 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
   }
 }
 
-interface Scene extends Pick<SoakOptions, 'smallDisk' | 'progress'> {
+interface Scene extends Pick<SoakOptions, 'smallDisk' | 'faults' | 'strikesMax' | 'progress'> {
   readonly stage: Stage;
   readonly shoppers: Shoppers;
   readonly random: Random;
 }
 
-async function strikeUntil(endMs: number, { stage, shoppers, random, smallDisk, progress }: Scene): Promise<Strike[]> {
+async function strikeUntil(endMs: number, scene: Scene): Promise<Strike[]> {
+  const { stage, shoppers, random, smallDisk, strikesMax = Number.POSITIVE_INFINITY, progress } = scene;
   const strikes: Strike[] = [];
-  const faults = faultsFor(smallDisk);
+  const faults = scene.faults ?? faultsFor(smallDisk);
   let bag: Fault[] = [];
-  while (performance.now() < endMs) {
+  while (performance.now() < endMs && strikes.length < strikesMax) {
     // Each kind once, in a new order each time.
     if (bag.length === 0) bag = random.shuffled(faults);
     const fault = bag.pop();
