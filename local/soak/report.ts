@@ -85,7 +85,9 @@ function recoveryTable({ strikes, purchases }: SoakResult): string[] {
       const some = strikes.filter((strike) => strike.kind === kind);
       const known = some.map((strike) => recoveryMs(strike, purchases) ?? Number.POSITIVE_INFINITY);
       const pauses = some.map(({ longestPauseMs = Number.POSITIVE_INFINITY }) => longestPauseMs);
-      const [both, pause] = [known, pauses].map((times) => `${seconds(median(times))} | ${seconds(Math.max(...times))}`);
+      const [both, pause] = [known, pauses].map(
+        (times) => `${seconds(median(times))} | ${seconds(Math.max(...times))}`,
+      );
       return `| ${kind} | ${known.length} | ${both} | ${pause} |`;
     }),
   ];

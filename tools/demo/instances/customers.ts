@@ -2,7 +2,7 @@
 // the version that came with the answer. Whatever is away, an order is repeated under its key until it is answered.
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { type Client, NoAnswerError } from '../client.ts';
+import { type Answer, type Call, type Client, NoAnswerError } from '../client.ts';
 
 const usersCount = 50;
 /** At most so many orders are placed at the same time: each is among the newest of its user when it is read back. */
@@ -75,7 +75,8 @@ export class Customers {
     // One in ten is cancelled, wherever the request ends up; it may be too late for that.
     if (number % 10 === 3) {
       const url = `${gatewayUrl}/order-service/orders/${orderId}/cancel`;
-      await this.#repeat(`the cancellation of ${orderId} to be answered`, () => ({ method: 'POST', url }));
+      const answered = (status: number) => isDone(status) || status === 409;
+      await this.#repeat(`the cancellation of ${orderId} to be answered`, () => ({ method: 'POST', url }), answered);
     }
   }
 
@@ -95,18 +96,21 @@ export class Customers {
     return urls[Math.floor(Math.random() * urls.length)] ?? this.#options.gatewayUrl;
   }
 
-  /** Until there is an answer that is not the fault of whoever was asked. */
-  async #repeat(what: string, request: () => Parameters<Client['call']>[0]) {
+  async #repeat(what: string, request: () => Call, good: (status: number) => boolean = isDone): Promise<Answer> {
     const { client, signal } = this.#options;
     for (const endMs = performance.now() + answerMsMax; ; await delay(retryMs, undefined, { signal })) {
       const answer = await client.call(request()).catch((error: unknown) => {
         if (error instanceof NoAnswerError) return error;
         throw error;
       });
-      if (!(answer instanceof NoAnswerError) && (answer.status < 400 || answer.status === 409)) return answer;
+      if (!(answer instanceof NoAnswerError) && good(answer.status)) return answer;
       const seen = answer instanceof Error ? answer.message : `${answer.status} ${answer.text.slice(0, 300)}`;
       if (performance.now() > endMs) throw new Error(`waited ${answerMsMax / 1_000} s for ${what}: ${seen}`);
       this.repeated += 1;
     }
   }
+}
+
+function isDone(status: number): boolean {
+  return status < 300;
 }

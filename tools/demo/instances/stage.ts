@@ -38,11 +38,7 @@ export class InstanceStage {
   }
 
   /** Resolves when all instances that are there from the beginning, and the others, listen. */
-  static async start(
-    instances: number,
-    progress: (line: string) => void,
-    signal: AbortSignal,
-  ): Promise<InstanceStage> {
+  static async start(instances: number, progress: (line: string) => void, signal: AbortSignal): Promise<InstanceStage> {
     const place = await placeFor(instances + 1);
     const broker = await startBroker({ progress, signal }).catch(async (error: unknown) => {
       await removePlace(place);
