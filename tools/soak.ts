@@ -5,7 +5,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBroker } from '../local/broker/start-broker.ts';
-import { smallDiskKiB } from '../local/soak/faults.ts';
+import { nodeKills, smallDiskKiB } from '../local/soak/faults.ts';
 import { pictureOf } from '../local/soak/picture.ts';
 import { failuresOf, reportOf } from '../local/soak/report.ts';
 import { soak } from '../local/soak/soak.ts';
@@ -19,7 +19,8 @@ root, on Linux) on a full disk, and poison messages. Then it accounts for every 
   --minutes N    how long faults strike (default 5)
   --seed N       decides which faults come in which order (default 1)
   --rate N       orders a second (default 50)
-  --write        writes the result into docs/reliability.md, and the picture to docs/soak.svg
+  --broker-nodes N   RabbitMQ as a cluster of N nodes (3 or 5); the only fault then is kill -9 of one node after the other
+  --write        writes the result into docs/reliability.md, and the picture to docs/soak.svg; of a cluster, into docs/scaling.md
   --help         this text
 
 Exit code 0: nothing was lost, doubled, stuck or unexpected. 1 otherwise.`;
@@ -28,6 +29,7 @@ interface Options {
   readonly minutes: number;
   readonly seed: number;
   readonly rate: number;
+  readonly brokerNodes: number;
   readonly write: boolean;
 }
 
@@ -37,35 +39,43 @@ function readOptions(): Options | undefined {
       minutes: { type: 'string', default: '5' },
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '50' },
+      'broker-nodes': { type: 'string', default: '1' },
       write: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help) return undefined;
-  const number = (name: 'minutes' | 'seed' | 'rate'): number => {
+  const number = (name: 'minutes' | 'seed' | 'rate' | 'broker-nodes'): number => {
     if (!/^\d{1,9}$/.test(values[name]) || Number(values[name]) === 0)
       throw new Error(`--${name} must be a whole number above 0`);
     return Number(values[name]);
   };
-  return { minutes: number('minutes'), seed: number('seed'), rate: number('rate'), write: values.write };
+  const brokerNodes = number('broker-nodes');
+  if (![1, 3, 5].includes(brokerNodes)) throw new Error('--broker-nodes must be 1, 3 or 5');
+  return { minutes: number('minutes'), seed: number('seed'), rate: number('rate'), brokerNodes, write: values.write };
 }
 
-async function main({ minutes, seed, rate, write }: Options): Promise<void> {
+async function main({ minutes, seed, rate, brokerNodes, write }: Options): Promise<void> {
   // It kills its broker: never that of somebody else.
   delete process.env['AMQP_URL'];
-  const command = `npm run soak -- --minutes ${minutes} --seed ${seed} --rate ${rate}`;
-  const disk = mountSmallDisk();
-  const broker = await startBroker({ progress: (line) => console.error(line) });
+  const cluster = brokerNodes > 1;
+  const nodesOption = cluster ? ` --broker-nodes ${brokerNodes}` : '';
+  const command = `npm run soak -- --minutes ${minutes} --seed ${seed} --rate ${rate}${nodesOption}`;
+  const disk = cluster ? noSmallDisk : mountSmallDisk();
+  const broker = await startBroker({ nodes: brokerNodes, progress: (line) => console.error(line) });
   try {
     const result = await soak(broker, {
       ...{ minutes, seed, ordersPerS: rate, smallDisk: disk.folder },
+      ...(broker.nodes ? { faults: nodeKills(broker.nodes) } : {}),
       progress: (line) => console.error(line),
     });
     const machine = `${cpus().length} processors, Node ${process.version.slice(1)}`;
     const date = new Date().toISOString().slice(0, 10);
-    const report = reportOf(result, { command, machine, broker: broker.description.replace(/,.*/, ''), date });
+    const product = `${broker.description.replace(/,.*/, '')}${cluster ? `, ${brokerNodes} nodes` : ''}`;
+    const report = reportOf(result, { command, machine, broker: product, date });
     console.log(`\n${report}\n`);
-    if (write) writeDocuments(report, pictureOf(result, command));
+    if (write && cluster) writeInto(clusterPage, report);
+    else if (write) writeDocuments(report, pictureOf(result, command));
     const failures = failuresOf(result);
     console.log(failures.length === 0 ? 'passed' : `FAILED\n  ${failures.join('\n  ')}`);
     if (failures.length > 0) process.exitCode = 1;
@@ -75,6 +85,8 @@ async function main({ minutes, seed, rate, write }: Options): Promise<void> {
   }
 }
 
+const noSmallDisk = { folder: undefined, remove: () => {} };
+
 /** A file system in memory whose size can be changed while it is used; without the rights for one, that fault is left out. */
 function mountSmallDisk(): { readonly folder: string | undefined; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'saga-soak-'));
@@ -83,7 +95,7 @@ function mountSmallDisk(): { readonly folder: string | undefined; remove(): void
   } catch {
     rmSync(folder, { recursive: true, force: true });
     console.error('no disk is going to be full: that needs root on Linux');
-    return { folder: undefined, remove: () => {} };
+    return noSmallDisk;
   }
   return {
     folder,
@@ -95,15 +107,21 @@ function mountSmallDisk(): { readonly folder: string | undefined; remove(): void
 }
 
 const page = 'docs/reliability.md';
+const clusterPage = 'docs/scaling.md';
 const [begin, end] = ['<!-- soak:begin -->', '<!-- soak:end -->'];
 
 function writeDocuments(report: string, picture: string): void {
-  const text = readFileSync(page, 'utf8');
-  const [from, until] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || until < from) throw new Error(`${page} has no place for the result: ${begin} … ${end}`);
-  writeFileSync(page, `${text.slice(0, from + begin.length)}\n\n${report}\n\n${text.slice(until)}`);
+  writeInto(page, report);
   writeFileSync('docs/soak.svg', picture);
-  console.log(`written: ${page}, docs/soak.svg`);
+  console.log('written: docs/soak.svg');
+}
+
+function writeInto(file: string, report: string): void {
+  const text = readFileSync(file, 'utf8');
+  const [from, until] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || until < from) throw new Error(`${file} has no place for the result: ${begin} … ${end}`);
+  writeFileSync(file, `${text.slice(0, from + begin.length)}\n\n${report}\n\n${text.slice(until)}`);
+  console.log(`written: ${file}`);
 }
 
 try {
