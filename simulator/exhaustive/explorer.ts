@@ -1,8 +1,9 @@
 // One order, and every way in which it can go: every order of deliveries, every crash at every failpoint, a
 // cancellation and a deadline between any two steps, a duplicate of everything in every state. Enumerated, not sampled;
 // states that are equal are visited once.
-import { serviceNames } from '../../services.ts';
+import { type PerService, perService, serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
+import type { Database } from '../../shared/runtime/storage/database.ts';
 import { isSagaEvent } from '../environment/saga-event.ts';
 import type { Violation } from '../environment/violation.ts';
 import type { Mutant } from '../mutants/mutant.ts';
@@ -30,8 +31,14 @@ export interface Exploration {
   readonly violations: readonly FoundViolation[];
 }
 
-export function explore(scenario: Scenario, budget: Budget = fullBudget, mutant?: Mutant): Exploration {
-  return new Explorer(scenario, budget, mutant).run();
+/** @param onEnd called with the databases in each state that has nothing left to deliver */
+export function explore(
+  scenario: Scenario,
+  budget: Budget = fullBudget,
+  mutant?: Mutant,
+  onEnd?: (databases: PerService<Database>) => void,
+): Exploration {
+  return new Explorer(scenario, budget, mutant, onEnd).run();
 }
 
 interface Visit {
@@ -57,6 +64,7 @@ class Explorer {
   readonly #keys: StateKeys;
   readonly #visits = new Map<string, Visit>();
   readonly #violations: FoundViolation[] = [];
+  readonly #onEnd: ((databases: PerService<Database>) => void) | undefined;
   readonly #ends: Record<string, number> = {};
   readonly #handledSets = new Set<string>();
   /** Duplicates that are known to change nothing. */
@@ -64,7 +72,13 @@ class Explorer {
   #steps = 0;
   #duplicates = 0;
 
-  constructor(scenario: Scenario, budget: Budget, mutant: Mutant | undefined) {
+  constructor(
+    scenario: Scenario,
+    budget: Budget,
+    mutant: Mutant | undefined,
+    onEnd: ((databases: PerService<Database>) => void) | undefined,
+  ) {
+    this.#onEnd = onEnd;
     this.#scenario = scenario;
     this.#budget = budget;
     this.#system = new System(mutant);
@@ -178,6 +192,7 @@ class Explorer {
       const status = statusIn(this.#system);
       this.#ends[status] = (this.#ends[status] ?? 0) + 1;
       this.#noteHandledSets(state);
+      this.#onEnd?.(perService((name) => this.#system.hosts[name].database.db));
       const { cancels, deadline } = this.#budget;
       const untouched = state.cancels === cancels && state.deadline === deadline;
       violations.push(...checkFinalState(this.#system, state, this.#scenario, untouched));
