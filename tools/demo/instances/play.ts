@@ -12,8 +12,8 @@ import { Customers, poorUser, productId, soldOutId, users } from './customers.ts
 import type { InstanceStage } from './stage.ts';
 
 const progressEveryMs = 2_000;
-const readyMsMax = 120_000;
-const quietMsMax = 180_000;
+const readyMsMax = 600_000;
+const quietMsMax = 300_000;
 const lookAgainMs = 200;
 const [price, riches] = [1_500, 1_000_000_000];
 /** Shares of all orders at which something happens. */
