@@ -8,10 +8,10 @@ import { type Broker, startBroker } from '../../../local/broker/start-broker.ts'
 import { type Gateway, startGateway } from '../../../local/gateway/gateway.ts';
 import { ServiceLogs } from '../../../local/service-log.ts';
 import { ServiceProcess } from '../../../local/service-process.ts';
-import { defaultSettings } from '../../../local/system.ts';
+import { defaultSettings, serviceAddresses } from '../../../local/system.ts';
 import { paintFor } from '../../../local/terminal.ts';
+import { perService } from '../../../services.ts';
 import { memberOf } from '../../../shared/contract/members.ts';
-import { urlSettingOf } from '../../../shared/runtime/process/settings.ts';
 
 const [order, payment, inventory] = ['order-service', 'payment-service', 'inventory-service'] as const;
 
@@ -139,14 +139,10 @@ function otherProcess(place: Place, amqpUrl: string, service: string, known: rea
 }
 
 function optionsFor({ dataDir, logs, ports }: Place, amqpUrl: string, name: string, known: readonly string[]) {
-  const at = (other: string) => `http://127.0.0.1:${ports.get(other)}`;
-  const env = {
-    ...defaultSettings,
-    [urlSettingOf(order)]: known.map((other) => `${other}=${at(other)}`).join(','),
-    [urlSettingOf(payment)]: at(payment),
-    [urlSettingOf(inventory)]: at(inventory),
-  };
-  return { amqpUrl, dataDir, env, port: ports.get(name) ?? 0, onLine: (line: string) => logs.line(name, line) };
+  const port = (of: string) => ports.get(of) ?? 0;
+  const instances = known.map((other) => ({ name: other, port: port(other) }));
+  const env = { ...defaultSettings, ...serviceAddresses(perService(port), instances) };
+  return { amqpUrl, dataDir, env, port: port(name), onLine: (line: string) => logs.line(name, line) };
 }
 
 async function stopAll(
