@@ -24,7 +24,7 @@ export function putProduct(
   const available = wanted ?? before?.available ?? true;
   if (!before || before.name !== name || before.unitPrice !== unitPrice || before.available !== available) {
     const version = (before?.version ?? 0) + 1;
-    store.putProduct({ productId, name, unitPrice, available, version });
+    store.putProduct({ productId, name, unitPrice, available, version, updatedAt: tx.now });
     tx.publish(emit('product.updated', { productId, name, unitPrice, available, version }));
   }
   const difference = stock === undefined ? 0 : stock - (before?.stock ?? 0);

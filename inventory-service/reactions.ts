@@ -12,7 +12,7 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
     'payment.completed': ({ data: { orderId, items: passed } }, at) => {
       const items = passed.map(({ productId, qty }) => ({ productId, qty }));
       const known = store.reservation(orderId);
-      if (known?.status === 'voided') return 'fenced';
+      if (known?.status === 'voided' || (!known && store.deleted.includes(orderId, at.nowMs))) return 'fenced';
       if (known)
         throw new ContradictoryEventError(`order ${orderId} is paid, but its reservation is ${known.status} already`);
       const shortages = shortagesOf(items, (productId) => store.stockOf(productId));
@@ -30,7 +30,8 @@ export function inventoryReactions(store: InventoryStore): Reactions<'inventory-
       if (store.isAdopted(source)) return 'overruled';
       const known = store.reservation(orderId);
       if (!known) {
-        store.putReservation({ status: 'voided', orderId }, at.nowMs);
+        // Of a deleted order, the fence is that it is deleted.
+        if (!store.deleted.includes(orderId, at.nowMs)) store.putReservation({ status: 'voided', orderId }, at.nowMs);
         return emit('inventory.voided', { orderId });
       }
       if (known.status !== 'reserved') return attempt === undefined ? 'compensated' : recorded(known);

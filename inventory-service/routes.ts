@@ -16,9 +16,10 @@ import { PageLimit, pageOf } from '../shared/runtime/http/page.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
+import type { TableReads } from '../shared/runtime/storage/table-reads.ts';
 import { existing, putProduct, restock } from './commands.ts';
 import type { InventoryParts } from './service.ts';
-import type { InventoryStore } from './store.ts';
+import { type InventoryStore, totalsSql } from './store.ts';
 
 const ProductView = z.object({
   productId: Name,
@@ -27,6 +28,10 @@ const ProductView = z.object({
   stock: z.int().describe('Units that can be reserved for new orders.'),
   available: z.boolean().describe('Whether it is offered for sale.'),
   version: z.int().describe('Counts the changes of name, price and availability.'),
+  updatedAt: z.iso
+    .datetime()
+    .optional()
+    .describe('When it became this version; left out if that was before this was kept.'),
 });
 const PutProduct = z
   .object({
@@ -57,7 +62,7 @@ const ProductPath = z.object({ productId: Name });
 
 export function inventoryRoutes(node: ServiceNode<InventoryParts>): Route[] {
   const { store } = node.parts;
-  return [...productRoutes(store), ...reservationRoutes(store)];
+  return [...productRoutes(store), ...reservationRoutes(store, node.tableReads)];
 }
 
 function productRoutes(store: InventoryStore): Route[] {
@@ -130,7 +135,7 @@ function productRoutes(store: InventoryStore): Route[] {
   ];
 }
 
-function reservationRoutes(store: InventoryStore): Route[] {
+function reservationRoutes(store: InventoryStore, reads: TableReads): Route[] {
   return [
     route({
       method: 'GET',
@@ -183,7 +188,10 @@ function reservationRoutes(store: InventoryStore): Route[] {
       operationId: 'getTotals',
       summary: 'Sums over all products: stock = broughtIn - reserved + released',
       answers: { 200: { description: 'In units.', schema: Totals } },
-      handle: () => ({ status: 200, body: store.totals() }),
+      handle: async () => {
+        const [body] = await reads.all(totalsSql, Totals);
+        return { status: 200, body };
+      },
     }),
   ];
 }

@@ -10,7 +10,7 @@ export interface InventoryParts extends ServiceParts<'inventory-service'> {
   readonly store: InventoryStore;
 }
 
-const [tables, movements, severalOrderInstances] = migrations;
+const [tables, movements, severalOrderInstances, deletedOrders, productTimes] = migrations;
 
 export const inventoryService: ServiceDefinition<'inventory-service', InventoryParts> = {
   contract: choreography,
@@ -23,9 +23,16 @@ export const inventoryService: ServiceDefinition<'inventory-service', InventoryP
     movements,
     runtimeSchema.journal,
     severalOrderInstances,
+    deletedOrders,
+    productTimes,
   ],
   build(db) {
     const store = new InventoryStore(db);
-    return { store, reactions: inventoryReactions(store), repeated: (event) => checkRepeated(store, event) };
+    return {
+      store,
+      reactions: inventoryReactions(store),
+      repeated: (event) => checkRepeated(store, event),
+      deleteOrders: (orderIds, beforeMs) => store.deleteReservations(orderIds, beforeMs),
+    };
   },
 };

@@ -1,5 +1,6 @@
 // Tables and SQL of inventory-service. Every change of a stock is a movement, written with it.
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { DeletedOrders, deletedOrdersSchema } from '../shared/runtime/storage/deleted-orders.ts';
 import type { OrderLine, Reservation, Shortfall } from './reservation.ts';
 
 export const migrations = [
@@ -41,6 +42,9 @@ export const migrations = [
     adopted_by TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  deletedOrdersSchema,
+  // The time in the product.updated of its version, so that an answer and an event give the same; NULL: before this was kept.
+  'ALTER TABLE products ADD COLUMN updated_at TEXT',
 ] as const;
 
 export interface Product {
@@ -54,6 +58,8 @@ export interface Product {
   readonly available: boolean;
   /** Counts the changes of name, price and availability. */
   readonly version: number;
+  /** When it became this version, ISO 8601 UTC; undefined: before this was kept. */
+  readonly updatedAt?: string | undefined;
 }
 
 interface ProductRow {
@@ -63,6 +69,7 @@ interface ProductRow {
   stock: number;
   available: number;
   version: number;
+  updated_at: string | null;
 }
 
 interface ReservationRow {
@@ -76,6 +83,9 @@ interface ReservationRow {
 export type MovementKind = 'set' | 'restock' | 'reserve' | 'release';
 
 export class InventoryStore {
+  readonly deleted: DeletedOrders;
+  readonly #deleteReservation;
+  readonly #deleteMovements;
   readonly #product;
   readonly #products;
   readonly #putProduct;
@@ -90,6 +100,11 @@ export class InventoryStore {
   readonly #totals;
 
   constructor(db: Database) {
+    this.deleted = new DeletedOrders(db);
+    this.#deleteReservation = db.prepare('DELETE FROM reservations WHERE order_id = ?');
+    this.#deleteMovements = db
+      .prepare<[string], number>('DELETE FROM movements WHERE order_id = ? RETURNING qty')
+      .pluck();
     this.#adopt = db.prepare('INSERT OR IGNORE INTO adopted_instances (instance, adopted_by) VALUES (?, ?)');
     this.#isAdopted = db.prepare<[string], number>('SELECT 1 FROM adopted_instances WHERE instance = ?').pluck();
     this.#product = db.prepare<[string], ProductRow>('SELECT * FROM products WHERE product_id = ?');
@@ -97,9 +112,10 @@ export class InventoryStore {
       'SELECT * FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?',
     );
     this.#putProduct = db.prepare(
-      `INSERT INTO products (product_id, name, unit_price, stock, available, version) VALUES (?, ?, ?, 0, ?, ?)
+      `INSERT INTO products (product_id, name, unit_price, stock, available, version, updated_at) VALUES (?, ?, ?, 0, ?, ?, ?)
        ON CONFLICT (product_id) DO UPDATE SET
-         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available, version = excluded.version`,
+         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available,
+         version = excluded.version, updated_at = excluded.updated_at`,
     );
     this.#stock = db.prepare<[string], number>('SELECT stock FROM products WHERE product_id = ?').pluck();
     this.#move = db
@@ -116,13 +132,7 @@ export class InventoryStore {
       `INSERT INTO reservations (order_id, status, items, shortages, updated_at_ms) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
     );
-    this.#totals = db.prepare<[], Totals>(
-      `SELECT (SELECT count(*) FROM products) AS products,
-              (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
-              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock')) AS broughtIn,
-              (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
-              (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`,
-    );
+    this.#totals = db.prepare<[], Totals>(totalsSql);
   }
 
   product(productId: string): Product | undefined {
@@ -137,8 +147,8 @@ export class InventoryStore {
 
   /** Creates the product with nothing in stock, or changes what the catalogue says of it. */
   putProduct(product: Omit<Product, 'stock'>): void {
-    const { productId, name, unitPrice, available, version } = product;
-    this.#putProduct.run(productId, name, unitPrice, available ? 1 : 0, version);
+    const { productId, name, unitPrice, available, version, updatedAt = null } = product;
+    this.#putProduct.run(productId, name, unitPrice, available ? 1 : 0, version, updatedAt);
   }
 
   stockOf(productId: string): number | undefined {
@@ -181,6 +191,18 @@ export class InventoryStore {
     this.#putReservation.run(orderId, status, items, shortages, atMs);
   }
 
+  /** Deletes reservations of orders that have ended, with their movements. */
+  deleteReservations(orderIds: readonly string[], placedBeforeMs: number): number {
+    let count = 0;
+    let moved = 0;
+    for (const orderId of orderIds) {
+      count += this.#deleteReservation.run(orderId).changes;
+      for (const qty of this.#deleteMovements.all(orderId)) moved += qty;
+    }
+    this.deleted.note(placedBeforeMs, moved);
+    return count;
+  }
+
   /** From now on, this instance of order-service decides nothing. */
   adopt(instance: string, by: string): void {
     this.#adopt.run(instance, by);
@@ -196,6 +218,15 @@ export class InventoryStore {
     return totals;
   }
 }
+
+/** Reads whole tables: Totals. Units that went to orders which are deleted count as never brought in. */
+export const totalsSql = `
+  SELECT (SELECT count(*) FROM products) AS products,
+         (SELECT coalesce(sum(stock), 0) FROM products) AS stock,
+         (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind IN ('set', 'restock'))
+           + (SELECT amount FROM deleted_orders) AS broughtIn,
+         (SELECT coalesce(-sum(qty), 0) FROM movements WHERE kind = 'reserve') AS reserved,
+         (SELECT coalesce(sum(qty), 0) FROM movements WHERE kind = 'release') AS released`;
 
 /** Sums over all products, in units. They balance when stock = broughtIn - reserved + released. */
 export interface Totals {
@@ -214,6 +245,7 @@ function toProduct(row: ProductRow): Product {
     stock: row.stock,
     available: row.available === 1,
     version: row.version,
+    ...(row.updated_at === null ? {} : { updatedAt: row.updated_at }),
   };
 }
 

@@ -2,13 +2,14 @@
 import { resolve } from 'node:path';
 import { LivePage } from './live-page.ts';
 import { observerPortFrom } from './observer-process.ts';
+import { type OrderDeployment, orderProcesses } from './order-processes.ts';
 import { checkPortsFree, gatewayPortFrom, portsFrom } from './ports.ts';
 import { printable, printableLines } from './printable.ts';
 import { loadSampleData } from './sample-data.ts';
 import { ServiceLogs } from './service-log.ts';
 import { StopRequest, stopRequests } from './stop-request.ts';
 import { Supervisor, supervisedBroker, supervisedService } from './supervise.ts';
-import { checkFolderFree, foldersIn, instancesOf, System } from './system.ts';
+import { checkFolderFree, foldersIn, System } from './system.ts';
 import { type Paint, paintFor } from './terminal.ts';
 
 /** What a command does with the system while it runs. */
@@ -34,7 +35,8 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
  */
 export async function runInForeground(
   use: (running: Running) => Promise<void>,
-  { orderInstances = 1, brokerNodes = 1 }: { readonly orderInstances?: number; readonly brokerNodes?: number } = {},
+  orders: OrderDeployment = {},
+  brokerNodes = 1,
 ): Promise<number> {
   let system: System | undefined;
   const stopping = stopRequests(() => void stopHard(system));
@@ -43,10 +45,10 @@ export async function runInForeground(
     const observerPort = observerPortFrom(process.env);
     const dataDir = resolve(process.env['DATA_DIR'] || 'data');
     checkFolderFree(dataDir);
-    const gatewayPort = orderInstances > 1 ? gatewayPortFrom(process.env) : undefined;
-    const further = instancesOf(ports, orderInstances).slice(1);
+    const further = orderProcesses(ports['order-service'], orders).slice(1);
+    const gatewayPort = further.length > 0 ? gatewayPortFrom(process.env) : undefined;
     await checkPortsFree(ports, process.env['HOST'] || '127.0.0.1', [
-      ...further.map(({ name, port }) => ({ port, what: `order-service.${name}` })),
+      ...further.map(({ label, port }) => ({ port, what: label })),
       ...(gatewayPort === undefined ? [] : [{ port: gatewayPort, what: 'the gateway' }]),
     ]);
     const folders = foldersIn(dataDir, brokerNodes);
@@ -57,7 +59,7 @@ export async function runInForeground(
         dataDir,
         brokerDir: folders.broker,
         ports,
-        orderInstances,
+        orders,
         brokerNodes,
         ...(gatewayPort === undefined ? {} : { gatewayPort }),
         progress: (line) => say(paint.dim(printable(line))),

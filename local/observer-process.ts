@@ -23,7 +23,15 @@ export function observerProcess(
   system: System,
   { dataDir, port, control, env, onLine }: ObserverOptions,
 ): ServiceProcess {
-  const addresses = Object.fromEntries(serviceNames.map((name) => [urlSettingOf(name), system.urls[name]]));
+  const addresses = Object.fromEntries(
+    serviceNames.map((name) => [
+      urlSettingOf(name),
+      system.processes
+        .filter(({ service }) => service === name)
+        .map(({ instance, url }) => (instance === undefined ? url : `${instance}=${url}`))
+        .join(','),
+    ]),
+  );
   return new ServiceProcess({
     service: 'observer',
     amqpUrl: system.broker.url,

@@ -59,6 +59,23 @@ export async function findInstances(urls: readonly string[]): Promise<FoundInsta
   return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 
+/**
+ * Where order-service is: all instances, or the one that has no name.
+ * @throws InstancesError when one of them does not answer
+ */
+export async function orderServiceUrls(url: string): Promise<{ readonly name: string; readonly url: string }[]> {
+  const asked = await fetch(`${url}/instances`, { signal: AbortSignal.timeout(timeoutMs) });
+  if (asked.status === 404) return [{ name: 'order-service', url }];
+  const found = await findInstances([url]);
+  // One that is gone for good has been adopted, and nobody knows where it was.
+  const adopted = new Set(found.flatMap(({ answer }) => answer?.adoptions.map(({ instance }) => instance) ?? []));
+  return found.flatMap(({ name, url: at, answer }) => {
+    if (at !== undefined && answer) return [{ name, url: at }];
+    if (adopted.has(name) || name === 'order-service') return [];
+    throw new InstancesError(`${name} does not answer: start it; one that is gone for good must be adopted first`);
+  });
+}
+
 async function ask(url: string): Promise<InstanceAnswer | undefined> {
   try {
     const response = await fetch(`${url}/instances?count=true`, { signal: AbortSignal.timeout(timeoutMs) });

@@ -12,6 +12,8 @@ export interface ServiceOptions {
   readonly service: string;
   /** Name of a named instance. */
   readonly instance?: string;
+  /** What to call it, where several processes of a service have no names. */
+  readonly label?: string;
   /** Name of its database file; left out: after the service. */
   readonly databaseName?: string;
   /** Its compiled main file, from dist/. Left out: that of the service in the project's folder. */
@@ -59,6 +61,7 @@ export class ServiceProcess {
 
   /** `order-service`, or `order-service.a` for a named instance. */
   get name(): string {
+    if (this.#options.label !== undefined) return this.#options.label;
     return this.instance === undefined ? this.service : `${this.service}.${this.instance}`;
   }
 

@@ -4,12 +4,18 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PerService, perService, serviceNames } from '../services.ts';
 import type { ServiceName } from '../shared/contract/choreography.ts';
-import { memberOf } from '../shared/contract/members.ts';
 import { urlSettingOf } from '../shared/runtime/process/settings.ts';
 import { freePorts } from './broker/free-ports.ts';
 import { type LockFile, LockHeldError, lockHolder, takeLock } from './broker/lock-file.ts';
 import { type Broker, startBroker } from './broker/start-broker.ts';
 import { type Gateway, startGateway } from './gateway/gateway.ts';
+import {
+  type OrderDeployment,
+  type OrderProcess,
+  orderAddresses,
+  orderProcesses,
+  splitLaunch,
+} from './order-processes.ts';
 import { otherPorts, StartError } from './ports.ts';
 import { noteBroker, removeBrokerNote } from './running-broker.ts';
 import { ServiceProcess } from './service-process.ts';
@@ -25,8 +31,8 @@ export interface SystemOptions {
   readonly brokerNodes?: number;
   /** Left out: free ones. They stay the same when a service is started again. */
   readonly ports?: PerService<number>;
-  /** Number of order-service instances, each with a database of its own; 1: order-service has no name. Default 1. */
-  readonly orderInstances?: number;
+  /** The processes of order-service. Left out: one, without a name. */
+  readonly orders?: OrderDeployment;
   /** Port of a gateway before all services. Left out: there is none. */
   readonly gatewayPort?: number;
   /** Settings of all services, over those of the environment. */
@@ -42,6 +48,7 @@ export interface SystemOptions {
 /** Settings that a run of its own does not take over from the user's environment: the services' defaults hold. */
 export const defaultSettings: Readonly<Record<string, string>> = {
   HOST: '127.0.0.1',
+  HEALTH_PORT: '',
   LOG_LEVEL: 'info',
   PREFETCH: '',
   EVENT_BATCH_MAX: '',
@@ -50,6 +57,7 @@ export const defaultSettings: Readonly<Record<string, string>> = {
   ORDER_DEADLINE_MS: '',
   RECONCILE_INTERVAL_MS: '',
   JOURNAL_RETENTION_MS: '',
+  CATALOGUE: '',
 };
 
 export class System {
@@ -60,12 +68,20 @@ export class System {
   readonly processes: readonly ServiceProcess[];
   #gateway: Gateway | undefined;
   readonly #dataDir: string;
+  readonly #orders: readonly OrderProcess[];
   readonly #lock: LockFile;
 
-  private constructor(dataDir: string, broker: Broker, processes: readonly ServiceProcess[], lock: LockFile) {
+  private constructor(
+    dataDir: string,
+    broker: Broker,
+    processes: readonly ServiceProcess[],
+    orders: readonly OrderProcess[],
+    lock: LockFile,
+  ) {
     this.#dataDir = dataDir;
     this.broker = broker;
     this.processes = processes;
+    this.#orders = orders;
     this.services = perService((name) => {
       const process = processes.find(({ service }) => service === name);
       if (!process) throw new Error(`there is no process of ${name}`);
@@ -92,10 +108,14 @@ export class System {
     });
     try {
       options.signal?.throwIfAborted();
-      // All are waited for, also after one failed: what is half started could not be stopped.
-      const started = await Promise.allSettled(system.processes.map((process) => process.start()));
-      options.signal?.throwIfAborted();
-      for (const result of started) if (result.status === 'rejected') throw result.reason;
+      // A database that several share is created by the first of them.
+      const firsts = system.processes.filter((process, index, all) => all.findIndex(sameFile(process)) === index);
+      for (const some of [firsts, system.processes.filter((process) => !firsts.includes(process))]) {
+        // All are waited for, also after one failed: what is half started could not be stopped.
+        const started = await Promise.allSettled(some.map((process) => process.start()));
+        options.signal?.throwIfAborted();
+        for (const result of started) if (result.status === 'rejected') throw result.reason;
+      }
       await system.#startGateway(options);
       return system;
     } catch (error) {
@@ -116,34 +136,51 @@ export class System {
       ...(options.signal ? { signal: options.signal } : {}),
     });
     noteBroker(options.dataDir, broker);
-    const instances = instancesOf(ports, options.orderInstances ?? 1);
-    const addresses = serviceAddresses(ports, instances);
-    const process = (service: ServiceName, port: number, instance?: string, isFirst = true) =>
-      new ServiceProcess({
+    const orders = orderProcesses(ports['order-service'], options.orders);
+    const addresses = serviceAddresses(ports, orders);
+    const process = (service: ServiceName, port: number, order?: OrderProcess) => {
+      const split = options.orders?.splitDatabases ? splitLaunch(service, order) : undefined;
+      return new ServiceProcess({
         service,
-        ...(instance === undefined ? {} : { instance }),
-        // The first instance goes on with the database of an order-service that was alone.
-        ...(isFirst ? {} : { databaseName: memberOf(service, instance) }),
+        ...(split ? { main: split.main } : {}),
+        ...(order ? { label: order.label, databaseName: order.databaseName } : {}),
+        ...(order?.instance === undefined ? {} : { instance: order.instance }),
         amqpUrl: broker.url,
         dataDir: options.dataDir,
         port,
-        env: { ...addresses, ...options.env },
-        onLine: (line) => options.onLine?.(service, line, memberOf(service, instance)),
+        env: {
+          // One port cannot be that of several services.
+          HEALTH_PORT: '',
+          ...addresses,
+          ...options.env,
+          ...split?.env,
+          ...(order?.writes === false ? { ROLE: 'reads' } : {}),
+        },
+        onLine: (line) => options.onLine?.(service, line, order?.label ?? service),
       });
+    };
     const processes = serviceNames.flatMap((service) =>
-      service === 'order-service' && instances.length > 0
-        ? instances.map(({ name, port }, index) => process(service, port, name, index === 0))
+      service === 'order-service'
+        ? orders.map((order) => process(service, order.port, order))
         : [process(service, ports[service])],
     );
-    return new System(options.dataDir, broker, processes, lock);
+    return new System(options.dataDir, broker, processes, orders, lock);
   }
 
   async #startGateway({ gatewayPort, dataDir }: SystemOptions): Promise<void> {
     if (gatewayPort === undefined) return;
-    const urlsOf = (service: ServiceName) =>
-      this.processes.filter((process) => process.service === service).map(({ url }) => url);
-    const upstreams = perService(urlsOf);
-    this.#gateway = await startGateway({ host: '127.0.0.1', port: gatewayPort, upstreams }, join(dataDir, 'gateway'));
+    const upstreams = perService((service) =>
+      service === 'order-service' ? this.#orderUrls(({ writes }) => writes) : [this.urls[service]],
+    );
+    const readers = this.#orders.some(({ writes }) => !writes)
+      ? { 'order-service': this.#orderUrls(({ reads }) => reads) }
+      : {};
+    const options = { host: '127.0.0.1', port: gatewayPort, upstreams, readers };
+    this.#gateway = await startGateway(options, join(dataDir, 'gateway'));
+  }
+
+  #orderUrls(which: (order: OrderProcess) => boolean): string[] {
+    return this.#orders.filter(which).map(({ port }) => `http://127.0.0.1:${port}`);
   }
 
   get urls(): PerService<string> {
@@ -168,31 +205,11 @@ export class System {
 /** Where the services find each other, for reconciliation. */
 export function serviceAddresses(
   ports: PerService<number>,
-  instances: readonly OrderInstance[] = [],
+  orders: readonly Pick<OrderProcess, 'instance' | 'port'>[] = orderProcesses(ports['order-service']),
 ): Record<string, string> {
-  const url = (port: number) => `http://127.0.0.1:${port}`;
-  const addresses = serviceNames.map((name) => [urlSettingOf(name), url(ports[name])]);
-  const named = instances.map(({ name, port }) => `${name}=${url(port)}`).join(',');
-  return { ...Object.fromEntries(addresses), ...(named === '' ? {} : { [urlSettingOf('order-service')]: named }) };
+  const addresses = serviceNames.map((name) => [urlSettingOf(name), `http://127.0.0.1:${ports[name]}`]);
+  return { ...Object.fromEntries(addresses), [urlSettingOf('order-service')]: orderAddresses(orders) };
 }
-
-export interface OrderInstance {
-  readonly name: string;
-  readonly port: number;
-}
-
-/** The instances of order-service: a, b, c …, at ports ten apart. None where there is only one. */
-export function instancesOf(ports: PerService<number>, count: number): OrderInstance[] {
-  if (count === 1) return [];
-  return Array.from({ length: count }, (_, index) => ({
-    name: String.fromCodePoint(0x61 + index),
-    port: ports['order-service'] + index * instancePortStep,
-  }));
-}
-
-/** Most order-service instances on one machine: one for each letter. */
-export const orderInstancesMax = 26;
-const instancePortStep = 10;
 
 /** @throws StartError when another system that runs has that data folder */
 export function checkFolderFree(dataDir: string): void {
@@ -232,4 +249,8 @@ function folderInUse(dataDir: string, holderPid: number): StartError {
 export function foldersIn(dataDir: string, brokerNodes = 1): { readonly broker: string; readonly logs: string } {
   const broker = brokerNodes === 1 ? 'broker' : `broker-${brokerNodes}-nodes`;
   return { broker: join(dataDir, broker), logs: join(dataDir, 'logs') };
+}
+
+function sameFile({ databasePath }: ServiceProcess): (other: ServiceProcess) => boolean {
+  return (other) => other.databasePath === databasePath;
 }

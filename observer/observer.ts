@@ -1,6 +1,7 @@
 // The observer, put together: it reads journals and what services say of themselves, and shows them to open pages.
 import type { Server } from 'node:http';
 import { choreography } from '../shared/contract/choreography.ts';
+import { serviceOf } from '../shared/contract/members.ts';
 import type { Log } from '../shared/runtime/environment/log.ts';
 import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { DeadLetterDesk } from './dead-letters/dead-letter-desk.ts';
@@ -26,6 +27,15 @@ import { Scenarios } from './try/scenarios.ts';
 
 const disagreementsEveryMs = 1_000;
 
+/** In the order of the services; named instances stand where their service does. */
+function addressesIn(urls: ObserverSettings['serviceUrls'], services: readonly string[]): ServiceAddress[] {
+  return services.flatMap((service) =>
+    Object.entries(urls)
+      .filter(([member]) => serviceOf(member) === service)
+      .flatMap(([member, list]) => list.map((url) => ({ service, member, url }))),
+  );
+}
+
 interface Journal {
   readonly address: ServiceAddress;
   readonly tail: JournalTail;
@@ -40,6 +50,7 @@ export class Observer {
   readonly #rates = new Rates(this.#map);
   readonly #disagreements = new Disagreements();
   readonly #sampler = new Sampler();
+  readonly #addresses: readonly ServiceAddress[];
   readonly #journals: readonly Journal[];
   readonly #watch: ServiceWatch;
   readonly #broadcast: Broadcast;
@@ -50,9 +61,8 @@ export class Observer {
   constructor(settings: ObserverSettings, log: Log) {
     this.#settings = settings;
     this.#book = new SagaBook(this.#map, settings.OBSERVER_SAGAS_MAX);
-    const addresses = this.#map.services.flatMap((service) =>
-      (settings.serviceUrls[service] ?? []).map((url) => ({ service, url })),
-    );
+    const addresses = addressesIn(settings.serviceUrls, this.#map.services);
+    this.#addresses = addresses;
     this.#journals = addresses.map((address) => this.#journal(address, log));
     this.#watch = new ServiceWatch(addresses, () => this.#broadcast.pages > 0);
     this.#broadcast = new Broadcast({
@@ -142,7 +152,8 @@ export class Observer {
   }
 
   #detail(saga: Saga): SagaDetail {
-    return sagaDetail(this.#map, saga, this.#orderUrlShown, Date.now());
+    const urls = { order: this.#orderUrlShown, trace: this.#settings.OBSERVER_TRACE_URL };
+    return sagaDetail(this.#map, saga, urls, Date.now());
   }
 
   get #orderUrlShown(): string {
@@ -155,7 +166,7 @@ export class Observer {
   }
 
   #urlOf(service: string): string | undefined {
-    return this.#settings.serviceUrls[service]?.[0];
+    return this.#addresses.find((address) => address.service === service)?.url;
   }
 
   #overview(): Overview {
@@ -185,8 +196,8 @@ export class Observer {
   /** Processes that share a database share its queues, too. */
   #deadLetterCounts(): { service: string; count: number }[] {
     const counts = new Map<string, number>();
-    for (const { service, state } of this.#watch.probes)
-      counts.set(service, Math.max(counts.get(service) ?? 0, state.deadLetters ?? 0));
+    for (const { member, state } of this.#watch.probes)
+      counts.set(member, Math.max(counts.get(member) ?? 0, state.deadLetters ?? 0));
     return [...counts].map(([service, count]) => ({ service, count }));
   }
 
@@ -222,7 +233,12 @@ export class Observer {
 
   #createServer(log: Log): Server {
     const { amqpUrl, OBSERVER_HOSTS } = this.#settings;
-    const desk = amqpUrl === undefined ? undefined : new DeadLetterDesk(amqpUrl, this.#map.services);
+    // Each named instance has a queue of its own.
+    const queues = this.#map.services.flatMap((service) => {
+      const members = this.#addresses.filter((address) => address.service === service).map(({ member }) => member);
+      return members.length > 0 ? [...new Set(members)] : [service];
+    });
+    const desk = amqpUrl === undefined ? undefined : new DeadLetterDesk(amqpUrl, queues);
     const url = (service: string) => this.#urlOf(service) ?? '';
     const scenarios = new Scenarios(
       { order: url('order-service'), payment: url('payment-service'), inventory: url('inventory-service') },

@@ -26,6 +26,11 @@ const OwnSettings = z.object({
     .string()
     .regex(/^https?:\/\/[^\s/?#]+$/, 'must look like http://localhost:3001')
     .optional(),
+  /** Where a saga's trace can be looked at; `{traceId}` stands for its id. */
+  OBSERVER_TRACE_URL: z
+    .string()
+    .regex(/^https?:\/\/[^\s{}]+\{traceId\}[^\s{}]*$/, 'must look like http://localhost:16686/trace/{traceId}')
+    .optional(),
   OBSERVER_CONTROL_URL: z.url().optional(),
   OBSERVER_CONTROL_TOKEN: z.string().optional(),
 });

@@ -148,7 +148,7 @@ export class CatchUp implements Joining {
       (page) => {
         if (page instanceof Error) return done(page);
         this.#submit(
-          () => page.products.map((product) => this.#store.putEntry(product)),
+          () => page.products.map((product) => this.#store.catalogue.putEntry(product)),
           () => {
             if (page.next) this.#copyCatalogue(peer, page.next, done);
             else done(undefined);

@@ -2,8 +2,9 @@
 import { emit } from '../shared/contract/choreography.ts';
 import { moneyMax } from '../shared/contract/event-data.ts';
 import { backoffMs, isoTime } from '../shared/runtime/environment/clock.ts';
-import { ProblemError } from '../shared/runtime/http/problem.ts';
+import { ProblemError, unavailable } from '../shared/runtime/http/problem.ts';
 import type { Transaction } from '../shared/saga.ts';
+import type { CatalogueEntry } from './catalogue-copy.ts';
 import { awaitedBy, hasEnded, isFailure, type Order, type OrderItem } from './order.ts';
 import { refreshStatus } from './reactions.ts';
 import { lookNow, type OrderStore } from './store.ts';
@@ -23,6 +24,13 @@ export interface OrderRequest {
 
 type Tx = Transaction<'order-service'>;
 
+/** What is known of a product: `unavailable` where inventory-service would have to be asked, and could not be. */
+export type Known = CatalogueEntry | 'unknown' | 'unavailable';
+export type LookUp = (productId: string) => Known;
+
+/** A product that could not be asked about may be asked about again after this. */
+const askAgainAfterS = 2;
+
 /** An order that is still being cancelled so long after its withdrawal asks again; each time it waits twice as long. */
 const askAgainMsMin = 10_000;
 const askAgainMsMax = 3_600_000;
@@ -31,11 +39,18 @@ const askAgainPauseMs = 1_000;
 
 /**
  * Accepts an order: it is pending, and the saga begins.
- * @throws ProblemError 400 when the total is too high; 422 for a product that is unknown or not for sale; 409 when a price has changed
+ * @param lookUp where its prices come from. Left out: the copy of the catalogue
+ * @throws ProblemError 400 when the total is too high; 422 for a product that is unknown or not for sale; 409 when a price has changed;
+ *   503 when the price of a product cannot be had now
  */
-export function placeOrder(store: OrderStore, tx: Tx, request: OrderRequest): Order {
+export function placeOrder(
+  store: OrderStore,
+  tx: Tx,
+  request: OrderRequest,
+  lookUp: LookUp = (productId) => store.catalogue.entry(productId) ?? 'unknown',
+): Order {
   const { userId, items: asked, deadlineMs, idempotency } = request;
-  const items = asked.map((line) => priced(store, line));
+  const items = asked.map((line) => priced(lookUp(line.productId), line));
   const total = items.reduce((sum, { qty, unitPrice }) => sum + qty * unitPrice, 0);
   if (total > moneyMax) {
     throw new ProblemError(400, 'order-too-expensive', `the total would be more than ${moneyMax}`);
@@ -52,9 +67,15 @@ export function placeOrder(store: OrderStore, tx: Tx, request: OrderRequest): Or
   return { ...order, status: 'pending', reason: undefined };
 }
 
-function priced(store: OrderStore, { productId, qty, unitPrice: seen }: OrderRequest['items'][number]): OrderItem {
-  const entry = store.entry(productId);
-  if (!entry) {
+function priced(entry: Known, { productId, qty, unitPrice: seen }: OrderRequest['items'][number]): OrderItem {
+  if (entry === 'unavailable') {
+    throw unavailable(
+      'catalogue-unavailable',
+      `inventory-service cannot be asked about '${productId}' now; nothing was stored`,
+      askAgainAfterS,
+    );
+  }
+  if (entry === 'unknown') {
     throw new ProblemError(
       422,
       'unknown-product',
@@ -63,7 +84,10 @@ function priced(store: OrderStore, { productId, qty, unitPrice: seen }: OrderReq
     );
   }
   if (!entry.available) {
-    throw new ProblemError(422, 'product-unavailable', `'${productId}' is not for sale now`, { productId });
+    throw new ProblemError(422, 'product-unavailable', `'${productId}' is not for sale now`, {
+      productId,
+      asOf: entry.asOf,
+    });
   }
   if (seen !== undefined && seen !== entry.unitPrice) {
     throw new ProblemError(
@@ -74,10 +98,16 @@ function priced(store: OrderStore, { productId, qty, unitPrice: seen }: OrderReq
         productId,
         unitPriceSeen: seen,
         unitPrice: entry.unitPrice,
+        asOf: entry.asOf,
       },
     );
   }
   return { productId, qty, unitPrice: entry.unitPrice };
+}
+
+/** Keeps what inventory-service has answered about a product. Of an answer and an event, the newer version counts. */
+export function keepProduct(store: OrderStore, entry: CatalogueEntry): void {
+  store.catalogue.putEntry(entry);
 }
 
 /**
@@ -145,7 +175,9 @@ function meetPending(store: OrderStore, tx: Tx, order: Order, dueAtMs: number): 
  * the last fact would have given it: whoever has decided the same has published the same event.
  */
 function endAsKnown(store: OrderStore, tx: Tx, order: Order): Order {
-  if (hasEnded(order.status) || !store.instances.decides(order.origin)) return order;
+  const { named } = store.instances;
+  // Alone, it has always drawn the conclusion with the fact.
+  if (!named || hasEnded(order.status) || !store.instances.decides(order.origin)) return order;
   const { orderId, userId, total } = order;
   const known = refreshStatus(store, order);
   const last = store.facts(orderId).findLast(({ type }) => type === 'inventory.reserved' || isFailure(type));

@@ -8,7 +8,14 @@ export function eraseCustomer(db: Database): EraseStep {
   const lastOf = db.prepare<[string], string>('SELECT last_order_id FROM customers WHERE user_id = ?').pluck();
   const before = db.prepare<[string], string | null>('SELECT previous_order_id FROM orders WHERE order_id = ?').pluck();
   const openOf = db
-    .prepare<[string], string>('SELECT order_id FROM orders WHERE due_at_ms IS NOT NULL AND user_id = ? LIMIT 1')
+    .prepare<[string, string], string>(
+      `SELECT order_id FROM orders WHERE due_at_ms IS NOT NULL AND user_id = ?
+       UNION ALL
+       -- An order about which another instance decides is not due here.
+       SELECT order_id FROM orders_of_user AS listed JOIN orders USING (order_id)
+       WHERE listed.user_id = ? AND status IN ('pending', 'cancelling')
+       LIMIT 1`,
+    )
     .pluck();
   const rename = db.prepare('UPDATE orders SET user_id = ? WHERE order_id = ?');
   const factsOf = db.prepare<[string], { type: string; data: string }>(
@@ -26,7 +33,7 @@ export function eraseCustomer(db: Database): EraseStep {
 
   return (person) => {
     const { userId, pseudonym } = person;
-    const open = openOf.get(userId);
+    const open = openOf.get(userId, userId);
     if (open !== undefined) throw stillOpen(userId, open);
     let next: string | null | undefined = lastOf.get(userId);
     if (next) begin.run(pseudonym, next);

@@ -12,8 +12,12 @@ export interface RequestHashes {
   readonly request: string;
 }
 
-export function hashesOf(idempotencyKey: string, request: unknown): RequestHashes {
-  return { key: sha256(`placeOrder\n${idempotencyKey}`), request: sha256(JSON.stringify(request)) };
+/** @param userId whose key it is: those of strangers are other keys */
+export function hashesOf(userId: string, idempotencyKey: string, request: unknown): RequestHashes {
+  return {
+    key: sha256(JSON.stringify(['placeOrder', userId, idempotencyKey])),
+    request: sha256(JSON.stringify(request)),
+  };
 }
 
 /**

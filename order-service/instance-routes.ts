@@ -8,6 +8,7 @@ import { ProblemError, unavailable } from '../shared/runtime/http/problem.ts';
 import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { Transaction } from '../shared/saga.ts';
+import { ordersByOrigin } from './order-counts.ts';
 import { CatalogueCopies, FactCopies, InstancesAnswer, paths } from './peer-answers.ts';
 import type { OrderParts } from './service.ts';
 import type { OrderStore } from './store.ts';
@@ -36,9 +37,8 @@ export function instanceRoutes(node: ServiceNode<OrderParts>, addresses: Address
   ];
 }
 
-function instancesRoute({ parts }: ServiceNode<OrderParts>, addresses: Addresses): Route {
-  const { store } = parts;
-  const { instances } = store;
+function instancesRoute({ parts, tableReads }: ServiceNode<OrderParts>, addresses: Addresses): Route {
+  const { instances } = parts.store;
   return route({
     method: 'GET',
     path: paths.instances,
@@ -47,23 +47,24 @@ function instancesRoute({ parts }: ServiceNode<OrderParts>, addresses: Addresses
     query: z.object({ count: z.enum(['true', 'false']).default('false') }).strict(),
     unlimited: true,
     answers: { 200: { description: 'The instances.', schema: InstancesAnswer } },
-    handle: ({ query }) => {
-      const notReady = parts.notReady();
-      const counted = query.count === 'true' ? store.ordersByOrigin() : undefined;
+    handle: async ({ query }) => {
+      const counted = query.count === 'true' ? await ordersByOrigin(tableReads) : undefined;
       const orders = counted?.map((count) => ({ ...count, decider: instances.deciderOf(count.origin) }));
-      return {
-        status: 200,
-        body: {
-          member: instances.member,
-          ready: notReady === undefined,
-          ...(notReady === undefined ? {} : { notReady }),
-          addresses,
-          adoptions: instances.adoptions(),
-          ...(orders ? { orders } : {}),
-        },
-      };
+      return { status: 200, body: { ...itselfAndOthers(parts, addresses), ...(orders ? { orders } : {}) } };
     },
   });
+}
+
+/** What an instance knows of itself and of the others, without counting orders. */
+export function itselfAndOthers({ store: { instances }, notReady }: OrderParts, addresses: Addresses) {
+  const why = notReady();
+  return {
+    member: instances.member,
+    ready: why === undefined,
+    ...(why === undefined ? {} : { notReady: why }),
+    addresses,
+    adoptions: instances.adoptions(),
+  };
 }
 
 function adoptionRoute(store: OrderStore, peers: readonly string[], notReady: () => string | undefined): Route {
@@ -132,7 +133,7 @@ function copyRoutes(store: OrderStore): Route[] {
       unlimited: true,
       answers: { 200: { description: 'A page of products.', schema: CatalogueCopies } },
       handle: ({ query: { limit, after } }) => {
-        const { rows, next } = pageOf(store.entries(limit + 1, after), limit, ({ productId }) => productId);
+        const { rows, next } = pageOf(store.catalogue.entries(limit + 1, after), limit, ({ productId }) => productId);
         return { status: 200, body: { products: rows, ...(next ? { next } : {}) } };
       },
     }),

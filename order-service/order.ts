@@ -1,5 +1,6 @@
 // What an order is. Its status is a function of the facts known about it: the same set of facts gives the same status,
 // in whatever order and however often they arrived. Pure: no database, no clock, no events.
+
 import type { z } from 'zod';
 import {
   choreography,
@@ -9,6 +10,7 @@ import {
   type ServiceName,
 } from '../shared/contract/choreography.ts';
 import type { CancelReason, PricedLine } from '../shared/contract/event-data.ts';
+import { uuidTimeMs } from '../shared/contract/event-id.ts';
 import { isSilent } from '../shared/contract/language.ts';
 
 export type OrderStatus = 'pending' | 'cancelling' | 'confirmed' | 'cancelled';
@@ -113,10 +115,8 @@ export function statusOf(facts: FactTypes): OrderStatus {
   return participants.every((service) => isClosed(service, facts)) ? 'cancelled' : 'cancelling';
 }
 
-/** Order ids are UUID v7: their first 48 bits are the time of placing. */
-export function placedAtMsOf(orderId: string): number {
-  return Number.parseInt(orderId.replaceAll('-', '').slice(0, 12), 16);
-}
+/** Order ids are UUID v7. */
+export const placedAtMsOf = uuidTimeMs;
 
 export function hasEnded(status: OrderStatus): boolean {
   return status === 'confirmed' || status === 'cancelled';

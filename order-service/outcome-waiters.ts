@@ -1,13 +1,17 @@
-// Requests that wait for the end of an order (`Prefer: wait=N`). Woken by the commit that ends it; nothing is polled.
+// Requests that wait for the end of an order (`Prefer: wait=N`). Woken by the commit that ends it. Another process that shares
+// the database file may commit it, too; only for that it is looked at now and then, as long as anybody waits.
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import { hasEnded } from './order.ts';
 import type { OrderParts } from './service.ts';
+
+const lookAtFileMs = 20;
 
 export class OutcomeWaiters {
   readonly #node: ServiceNode<OrderParts>;
   readonly #waiting = new Map<string, Set<() => void>>();
   /** Orders that wait for an instance other than this one to end them. */
   readonly #elsewhere = new Set<string>();
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(node: ServiceNode<OrderParts>) {
     this.#node = node;
@@ -31,11 +35,13 @@ export class OutcomeWaiters {
         signal.removeEventListener('abort', wake);
         waiters.delete(wake);
         if (waiters.size === 0) this.#waiting.delete(orderId);
+        this.#lookAtFileWhileNeeded();
         resolve();
       };
       const timer = setTimeout(wake, waitMs);
       signal.addEventListener('abort', wake);
       waiters.add(wake);
+      this.#lookAtFileWhileNeeded();
     });
   }
 
@@ -45,9 +51,27 @@ export class OutcomeWaiters {
 
   #lookElsewhere(): void {
     for (const orderId of this.#elsewhere) {
-      const status = this.#node.parts.store.order(orderId)?.status;
-      if (status && hasEnded(status)) this.#wake(orderId);
+      this.#wakeIfEnded(orderId);
       if (!this.#waiting.has(orderId)) this.#elsewhere.delete(orderId);
     }
+  }
+
+  #wakeIfEnded(orderId: string): void {
+    const status = this.#node.parts.store.order(orderId)?.status;
+    if (status && hasEnded(status)) this.#wake(orderId);
+  }
+
+  #lookAtFileWhileNeeded(): void {
+    if (this.#waiting.size === 0) {
+      clearInterval(this.#looking);
+      this.#looking = undefined;
+    } else {
+      this.#looking ??= setInterval(() => this.#lookAtFile(), lookAtFileMs).unref();
+    }
+  }
+
+  #lookAtFile(): void {
+    if (!this.#node.parts.store.changedElsewhere()) return;
+    for (const orderId of [...this.#waiting.keys()]) this.#wakeIfEnded(orderId);
   }
 }

@@ -49,7 +49,13 @@ export const CatalogueEntryView = z.object({
   name: z.string(),
   unitPrice: Money,
   available: z.boolean(),
-  version: z.int(),
+  version: z.int().describe('Counts the changes at inventory-service.'),
+  asOf: z.iso
+    .datetime()
+    .optional()
+    .describe(
+      'When inventory-service made this version; a later one is not known here. Left out if that was before this was kept.',
+    ),
 });
 
 export const CatalogueCopies = z.object({

@@ -13,6 +13,7 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
     /** Facts about the order may have come before it; they count now. */
     'order.placed': (event) => {
       if (store.order(event.subject)) return noteFact(store, event) && 'noted';
+      if (store.deleted.includes(event.subject)) return 'noted';
       insertPlaced(store, event);
       noteFact(store, event);
       // It is an order of an instance that this one has adopted, or its own from before its database was lost.

@@ -1,7 +1,7 @@
 // What order-service does when something happens elsewhere. The screen to read first.
 // Every event becomes a fact about its order; what follows is read off the set of facts.
 import { z } from 'zod';
-import { type AnyEvent, type Emission, type EventOf, emit } from '../shared/contract/choreography.ts';
+import { type AnyEvent, type Emission, type EventOf, type EventType, emit } from '../shared/contract/choreography.ts';
 import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { Money, Name, PassedLine } from '../shared/contract/event-data.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
@@ -33,6 +33,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
   return {
     'payment.completed': (event) => {
       const known = store.order(event.subject);
+      if (!known && store.deleted.includes(event.subject)) return 'noted';
       const before = known ?? recoverOrder(store, event);
       const change = addFact(store, event, before);
       if (before) agree(event, before);
@@ -42,7 +43,9 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
 
     /** Nothing was taken, so nothing has to be given back. */
     'payment.failed': (event) => {
-      const change = addFact(store, event, store.order(event.subject) ?? recoverOrder(store, event));
+      const known = store.order(event.subject);
+      if (!known && store.deleted.includes(event.subject)) return 'ended';
+      const change = addFact(store, event, known ?? recoverOrder(store, event));
       if (typeof change === 'string') return change;
       // It was withdrawn, and payment-service, asked again, has said that it holds nothing before this refusal came.
       if (change.before === 'cancelled') return 'ended';
@@ -60,7 +63,12 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       if (typeof change === 'string') return change;
       const { order, before } = change;
       if (order.status !== 'confirmed') return 'withdrawn';
-      if (before === 'confirmed') throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      if (before === 'confirmed') {
+        // An instance that has lost its database may get its own decision back before what had led to it.
+        const { instances } = store;
+        if (instances.named && store.fact(order.orderId, event.type)?.eventId === event.id) return 'noted';
+        throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
+      }
       return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
     },
 
@@ -70,7 +78,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
     'inventory.released': cancelOrWait,
     'inventory.voided': cancelOrWait,
 
-    'product.updated': ({ data }) => (store.putEntry(data) ? 'noted' : 'outdated'),
+    'product.updated': ({ data, time }) => (store.catalogue.putEntry({ ...data, asOf: time }) ? 'noted' : 'outdated'),
   };
 }
 
@@ -89,6 +97,7 @@ interface Change {
  */
 function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change | 'waits' | 'noted' {
   const { instances } = store;
+  if (!before && store.deleted.includes(event.subject)) return 'noted';
   if (!before && !instances.named) throw new UnknownSubjectError(`order ${event.subject} is not known here`);
   store.addFact(event);
   if (!before) return 'waits';
@@ -105,8 +114,9 @@ function addFact(store: OrderStore, event: SagaEvent, before = store.order(event
 
 /** Adds an event of another instance to the facts about its order. */
 export function noteFact(store: OrderStore, event: SagaEvent): 'waits' | 'noted' {
-  store.addFact(event);
   const order = store.order(event.subject);
+  if (!order && store.deleted.includes(event.subject)) return 'noted';
+  store.addFact(event);
   if (!order) return 'waits';
   refreshStatus(store, order);
   return 'noted';
@@ -154,8 +164,9 @@ function lines(items: readonly { readonly productId: string; readonly qty: numbe
  * @throws ContradictoryEventError when it is not
  */
 export function checkRepeated(store: OrderStore, event: CloudEvent): void {
-  const fact = store.facts(event.subject).find(({ eventId }) => eventId === event.id);
-  if (!fact) return;
+  // One of its type, if any; looking at all facts would cost more than the event itself.
+  const fact = store.fact(event.subject, event.type as EventType);
+  if (fact?.eventId !== event.id) return;
   const [then, now] = [Deal.parse(fact.data), Deal.parse(event.data)];
   const differs =
     isOther(then.userId, now.userId) ||

@@ -8,16 +8,20 @@ import { ProblemError } from '../shared/runtime/http/problem.ts';
 import { type HttpAnswer, type HttpRequest, type Route, route } from '../shared/runtime/http/route.ts';
 import type { Transaction } from '../shared/runtime/messaging/unit-of-work.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
+import type { Observed } from '../shared/runtime/process/service-program.ts';
 import type { Settings } from '../shared/runtime/process/settings.ts';
+import type { TableReads } from '../shared/runtime/storage/table-reads.ts';
+import { type Answers, type Catalogue, catalogueOf } from './catalogue.ts';
 import { cancelOrder, existing, type OrderRequest, placeOrder } from './commands.ts';
 import { hashesOf, placedBefore } from './idempotency.ts';
 import { instanceRoutes } from './instance-routes.ts';
 import { hasEnded, type Order } from './order.ts';
+import { totalsByStatus } from './order-counts.ts';
 import { OrderPage, OrderView, Timeline, timelineOf, viewOf } from './order-view.ts';
 import { OutcomeWaiters } from './outcome-waiters.ts';
 import { CatalogueEntryView } from './peer-answers.ts';
 import type { OrderParts } from './service.ts';
-import { amongInstances } from './shared-routes.ts';
+import { amongInstances, readSideOf } from './shared-routes.ts';
 import type { OrderStore } from './store.ts';
 import { versionHeader, withVersion } from './versions.ts';
 
@@ -49,19 +53,20 @@ const after = OrderIdAsked.optional().describe('For all orders: the `next` of th
 const OrderPath = z.object({ orderId: OrderIdAsked });
 const UserPath = z.object({ userId: Name });
 
-export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings): Route[] {
+export function orderRoutes(node: ServiceNode<OrderParts>, settings: Settings, observed: Observed): Route[] {
   const { store } = node.parts;
   const outcome = outcomes(node);
   const own = [
-    ...placingRoutes(store, settings, outcome),
+    ...placingRoutes(store, settings, outcome, catalogueOf(node, settings, observed)),
     // Before a single order: a user may be called `orders`, an order may not.
-    ...listRoutes(store),
+    ...listRoutes(store, node.tableReads),
     ...singleOrderRoutes(store, outcome),
     ...catalogueRoutes(store),
   ];
   if (!store.instances.named) return own;
   const members = Object.entries(settings.serviceUrls).filter(([member]) => serviceOf(member) === node.name);
-  return [...instanceRoutes(node, Object.fromEntries(members)), ...amongInstances(node, own)];
+  const routes = [...instanceRoutes(node, Object.fromEntries(members)), ...amongInstances(node, own)];
+  return settings.ROLE === 'reads' ? readSideOf(routes) : routes;
 }
 
 /** Answers with an order as it is now or, when the request prefers to wait, once it has ended. */
@@ -102,7 +107,7 @@ function acceptedAnswer(store: OrderStore, order: Order, prefix: string): HttpAn
 
 type Wanted = Omit<OrderRequest, 'deadlineMs'> & { deadlineMs?: number | undefined };
 
-function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome): Route[] {
+function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome, catalogue: Catalogue): Route[] {
   /** What both forms of placing an order share: they differ only in where they say what is wanted. */
   const placing = <P, B>(wantedOf: (request: HttpRequest<P, unknown, B>) => Wanted) => ({
     idempotent: {
@@ -122,14 +127,18 @@ function placingRoutes(store: OrderStore, settings: Settings, outcome: Outcome):
       409: 'A price differs from the one that the customer saw; both are in the answer.',
       422: 'A product is unknown or not for sale, or the Idempotency-Key was used for a different request.',
     },
-    command(tx: Transaction, request: HttpRequest<P, unknown, B>): HttpAnswer {
+    prepare: (request: HttpRequest<P, unknown, B>) =>
+      catalogue.prepare(wantedOf(request).items.map(({ productId }) => productId)),
+    command(tx: Transaction, request: HttpRequest<P, unknown, B>, answers?: Answers): HttpAnswer {
       const wanted = wantedOf(request);
       const { idempotencyKey, prefix } = request;
-      const idempotency = store.instances.named && idempotencyKey ? hashesOf(idempotencyKey, wanted) : undefined;
+      const idempotency =
+        store.instances.named && idempotencyKey ? hashesOf(wanted.userId, idempotencyKey, wanted) : undefined;
       const before = idempotency && placedBefore(store, tx, idempotency);
       if (before) return acceptedAnswer(store, before, prefix);
       const deadlineMs = wanted.deadlineMs ?? settings.ORDER_DEADLINE_MS;
-      return acceptedAnswer(store, placeOrder(store, tx, { ...wanted, deadlineMs, idempotency }), prefix);
+      const lookUp = catalogue.lookUp(answers);
+      return acceptedAnswer(store, placeOrder(store, tx, { ...wanted, deadlineMs, idempotency }, lookUp), prefix);
     },
     afterwards: (answer: HttpAnswer, request: HttpRequest<P, unknown, B>) =>
       request.waitMs === undefined ? answer : outcome(request, (answer.body as { orderId: string }).orderId),
@@ -214,7 +223,7 @@ function singleOrderRoutes(store: OrderStore, outcome: Outcome): Route[] {
   ];
 }
 
-function listRoutes(store: OrderStore): Route[] {
+function listRoutes(store: OrderStore, reads: TableReads): Route[] {
   const ofUser = (userId: string, limit: number, before: string | undefined): HttpAnswer => {
     const orders = store.ordersOf(userId, limit + 1, before);
     if (!orders) throw new ProblemError(400, 'invalid-request', `query.before: ${userId} has no order ${before}`);
@@ -256,7 +265,7 @@ function listRoutes(store: OrderStore): Route[] {
           schema: z.record(z.string(), z.object({ orders: z.int(), total: z.int() })),
         },
       },
-      handle: () => ({ status: 200, body: store.totals() }),
+      handle: async () => ({ status: 200, body: await totalsByStatus(reads) }),
     }),
   ];
 }
@@ -267,7 +276,10 @@ function catalogueRoutes(store: OrderStore): Route[] {
       method: 'GET',
       path: '/products',
       operationId: 'listCatalogue',
-      summary: "Order-service's own copy of the catalogue",
+      summary: "Order-service's own copy of the catalogue, with the age of each entry",
+      description:
+        'Events from inventory-service keep it up to date. With CATALOGUE=hybrid, a product that it lacks is asked for when it ' +
+        'is ordered, and kept; with CATALOGUE=sync, orders do not go by it.',
       query: z.object({ limit: PageLimit, after: Name.optional() }).strict(),
       answers: {
         200: {
@@ -275,7 +287,7 @@ function catalogueRoutes(store: OrderStore): Route[] {
           schema: z.object({ products: z.array(CatalogueEntryView) }),
         },
       },
-      handle: ({ query }) => ({ status: 200, body: { products: store.entries(query.limit, query.after) } }),
+      handle: ({ query }) => ({ status: 200, body: { products: store.catalogue.entries(query.limit, query.after) } }),
     }),
   ];
 }

@@ -5,6 +5,7 @@ import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { CatchUp } from './catch-up.ts';
 import { meetDeadline } from './commands.ts';
+import { orderDeletion } from './deletion.ts';
 import { eraseCustomer } from './erasure.ts';
 import { OrderStatistics } from './order-statistics.ts';
 import { noteOwnWithdrawal, peerReactions } from './peer-reactions.ts';
@@ -18,7 +19,7 @@ export interface OrderParts extends ServiceParts<'order-service'> {
   notReady(): string | undefined;
 }
 
-const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances] = migrations;
+const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances, deletedOrders, catalogueTimes] = migrations;
 
 function isAboutOrder(type: string): boolean {
   return Object.hasOwn(choreography.events, type) && choreography.events[type as EventType].subject === 'orderId';
@@ -37,6 +38,8 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
     dueOrders,
     endedOrders,
     severalInstances,
+    deletedOrders,
+    catalogueTimes,
   ],
   build(db, member) {
     const store = new OrderStore(db, member);
@@ -64,6 +67,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
         // Two instances may have decided the same: that is one event, of which all keep the same copy.
         if (instances.named && isAboutOrder(event.type)) store.addFact(event);
       },
+      deleteOrders: orderDeletion(db, store),
       erasing: [eraseCustomer(db)],
       deadlines: {
         nextAtMs: () => (instances.ready ? store.nextDueAtMs() : undefined),

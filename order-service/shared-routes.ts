@@ -1,6 +1,6 @@
 // What every route of a named instance does before its own work: it answers only when the instance knows what its peers know,
-// and a read waits for the version that the client brings.
-import { unavailable } from '../shared/runtime/http/problem.ts';
+// and a read waits for the version that the client brings. A read side accepts nothing.
+import { ProblemError, unavailable } from '../shared/runtime/http/problem.ts';
 import type { Route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { OrderParts } from './service.ts';
@@ -14,9 +14,9 @@ export function amongInstances(node: ServiceNode<OrderParts>, routes: readonly R
   };
   return routes.map((route): Route => {
     if ('command' in route) {
-      const command: typeof route.command = (tx, request) => {
+      const command: typeof route.command = (tx, request, prepared: unknown) => {
         checkReady();
-        return route.command(tx, request);
+        return route.command(tx, request, prepared);
       };
       return { ...route, command };
     }
@@ -28,5 +28,23 @@ export function amongInstances(node: ServiceNode<OrderParts>, routes: readonly R
     };
     const problems = { ...route.problems, 503: 'The version is not known here yet, or the instance is catching up.' };
     return { ...route, handle, versioned: true, problems };
+  });
+}
+
+/** The routes of a read side: what would change something is refused. It accepts no orders, so it decides about none. */
+export function readSideOf(routes: readonly Route[]): Route[] {
+  return routes.map((route): Route => {
+    if (!('command' in route)) return route;
+    const { method, path, operationId, summary, params } = route;
+    return {
+      ...{ method, path, operationId, summary, answers: {} },
+      ...(params ? { params } : {}),
+      description: 'Not served here: this is a read side.',
+      problems: { 405: 'This is a read side: ask an instance that accepts orders.' },
+      handle: () => {
+        const detail = `this instance only answers reads; send ${method} to one that accepts orders`;
+        throw new ProblemError(405, 'read-side', detail, {}, { allow: 'GET, HEAD' });
+      },
+    };
   });
 }

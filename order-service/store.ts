@@ -1,7 +1,9 @@
-// Tables and SQL of order-service: orders, the facts known about each of them, and its own copy of the catalogue.
+// Tables and SQL of order-service: orders, and the facts known about each of them. The copy of the catalogue is in a file of its own.
 import type { EventType } from '../shared/contract/choreography.ts';
 import { type CloudEvent, dataSchemaOf } from '../shared/contract/cloud-event.ts';
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { DeletedOrders, deletedOrdersSchema } from '../shared/runtime/storage/deleted-orders.ts';
+import { CatalogueCopy } from './catalogue-copy.ts';
 import { Instances, instancesSchema, unnamed } from './instances.ts';
 import type { Fact, FactTypes, Order, OrderItem, OrderStatus, Reason } from './order.ts';
 
@@ -100,22 +102,15 @@ export const migrations = [
   END;
   ${instancesSchema}
   `,
+  deletedOrdersSchema,
+  // When inventory-service had it so; NULL: from before this was kept.
+  'ALTER TABLE catalogue ADD COLUMN as_of TEXT',
 ] as const;
 
 /** When an order is due that has to be looked at, whatever its deadline is. */
 export const lookNow = 0;
 /** How long the key of an order is remembered. */
 const orderKeyKeptMs = 24 * 60 * 60 * 1000;
-
-/** What order-service knows of a product: its own copy, kept up to date by `product.updated`. */
-export interface CatalogueEntry {
-  readonly productId: string;
-  readonly name: string;
-  /** Minor units. */
-  readonly unitPrice: number;
-  readonly available: boolean;
-  readonly version: number;
-}
 
 export type NewOrder = Omit<Order, 'status' | 'reason'>;
 
@@ -144,14 +139,6 @@ interface FactRow {
   data: string;
 }
 
-interface CatalogueRow {
-  product_id: string;
-  name: string;
-  unit_price: number;
-  available: number;
-  version: number;
-}
-
 /** Events as they were stored, in pages; `next` is undefined after the last one. */
 export interface CopyPage {
   readonly events: CloudEvent[];
@@ -160,6 +147,8 @@ export interface CopyPage {
 
 export class OrderStore {
   readonly instances: Instances;
+  readonly deleted: DeletedOrders;
+  readonly catalogue: CatalogueCopy;
   readonly #insert;
   readonly #order;
   readonly #orders;
@@ -184,15 +173,14 @@ export class OrderStore {
   readonly #orderWithKey;
   readonly #putKey;
   readonly #pruneKeys;
-  readonly #ordersByOrigin;
-  readonly #entry;
-  readonly #entries;
-  readonly #putEntry;
-  readonly #totals;
+  readonly #dataVersion;
+  #seenVersion: number | undefined;
 
   /** @param member `order-service.a` for a named instance; left out: there are no other instances */
   constructor(db: Database, member?: string) {
     this.instances = new Instances(db, member);
+    this.deleted = new DeletedOrders(db);
+    this.catalogue = new CatalogueCopy(db);
     this.#insert = db.prepare(
       `INSERT INTO orders (order_id, user_id, status, items, total, placed_at_ms, deadline_at_ms, previous_order_id, due_at_ms, origin)
        VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
@@ -257,26 +245,9 @@ export class OrderStore {
     this.#pruneKeys = db.prepare(
       'DELETE FROM order_keys WHERE key IN (SELECT key FROM order_keys WHERE at_ms <= ? ORDER BY at_ms LIMIT 2)',
     );
-    this.#ordersByOrigin = db.prepare<[], { origin: string; orders: number; open: number }>(
-      `SELECT coalesce(origin, 'order-service') AS origin, count(*) AS orders,
-              sum(status IN ('pending', 'cancelling')) AS open
-       FROM orders GROUP BY origin ORDER BY origin`,
-    );
     this.#factTypes = db.prepare<[string], EventType>('SELECT type FROM facts WHERE order_id = ?').pluck();
     this.#facts = db.prepare<[string], FactRow>('SELECT * FROM facts WHERE order_id = ? ORDER BY time, event_id');
-    this.#entry = db.prepare<[string], CatalogueRow>('SELECT * FROM catalogue WHERE product_id = ?');
-    this.#entries = db.prepare<[string, number], CatalogueRow>(
-      'SELECT * FROM catalogue WHERE product_id > ? ORDER BY product_id LIMIT ?',
-    );
-    this.#putEntry = db.prepare(
-      `INSERT INTO catalogue (product_id, name, unit_price, available, version) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (product_id) DO UPDATE SET
-         name = excluded.name, unit_price = excluded.unit_price, available = excluded.available, version = excluded.version
-       WHERE excluded.version > catalogue.version`,
-    );
-    this.#totals = db.prepare<[], { status: OrderStatus; orders: number; total: number }>(
-      'SELECT status, count(*) AS orders, sum(total) AS total FROM orders GROUP BY status',
-    );
+    this.#dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck();
   }
 
   /**
@@ -324,6 +295,7 @@ export class OrderStore {
     let next = before ? before.previous_order_id : this.#lastOf.get(userId);
     while (next && orders.length < limit) {
       const row = this.#order.get(next);
+      if (!row && this.deleted.includes(next)) break;
       if (!row) throw new Error(`order ${next} of ${userId} is not stored`);
       orders.push(toOrder(row));
       next = row.previous_order_id;
@@ -418,11 +390,6 @@ export class OrderStore {
     return row && { orderId: row.order_id, request: row.request.toString('hex') };
   }
 
-  /** Number of the orders by the instance that accepted them. Reads the whole table. */
-  ordersByOrigin(): { readonly origin: string; readonly orders: number; readonly open: number }[] {
-    return this.#ordersByOrigin.all();
-  }
-
   factTypes(orderId: string): FactTypes {
     return new Set(this.#factTypes.all(orderId));
   }
@@ -432,31 +399,11 @@ export class OrderStore {
     return this.#facts.all(orderId).map(toFact);
   }
 
-  entry(productId: string): CatalogueEntry | undefined {
-    const row = this.#entry.get(productId);
-    return row && toEntry(row);
-  }
-
-  /** In the order of their ids, from after `afterProductId`. */
-  entries(limit: number, afterProductId = ''): CatalogueEntry[] {
-    return this.#entries.all(afterProductId, limit).map(toEntry);
-  }
-
-  /** Keeps the entry unless a version as new is known. False: it was outdated. */
-  putEntry({ productId, name, unitPrice, available, version }: CatalogueEntry): boolean {
-    return this.#putEntry.run(productId, name, unitPrice, available ? 1 : 0, version).changes === 1;
-  }
-
-  /** Number and total of the orders, by status. Reads the whole table. */
-  totals(): Record<OrderStatus, { orders: number; total: number }> {
-    const totals: Record<OrderStatus, { orders: number; total: number }> = {
-      pending: { orders: 0, total: 0 },
-      cancelling: { orders: 0, total: 0 },
-      confirmed: { orders: 0, total: 0 },
-      cancelled: { orders: 0, total: 0 },
-    };
-    for (const { status, orders, total } of this.#totals.all()) totals[status] = { orders, total };
-    return totals;
+  /** Whether another process that shares the file has written since the last call. */
+  changedElsewhere(): boolean {
+    const before = this.#seenVersion;
+    this.#seenVersion = this.#dataVersion.get();
+    return before !== this.#seenVersion;
   }
 }
 
@@ -516,14 +463,4 @@ function isEarlier({ time, id, source, data }: CloudEvent, known: FactRow): bool
   const there = place(JSON.parse(known.data), known.time, known.event_id, known.source);
   const index = here.findIndex((part, at) => part !== there[at]);
   return index >= 0 && (here[index] ?? 0) < (there[index] ?? 0);
-}
-
-function toEntry(row: CatalogueRow): CatalogueEntry {
-  return {
-    productId: row.product_id,
-    name: row.name,
-    unitPrice: row.unit_price,
-    available: row.available === 1,
-    version: row.version,
-  };
 }

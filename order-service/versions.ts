@@ -30,9 +30,14 @@ interface Version {
 /** The answer with what its order has come to, as this instance knows it; as it is where there are no others. */
 export function withVersion(store: OrderStore, orderId: string, answer: HttpAnswer): HttpAnswer {
   if (!store.instances.named) return answer;
-  const facts = store.factTypes(orderId);
-  const latest = ownEvents.find((type) => facts.has(type));
+  const latest = latestVersion(store, orderId);
   return latest ? { ...answer, headers: { ...answer.headers, ...versionHeader(store, orderId, latest) } } : answer;
+}
+
+/** The latest of order-service's own events about an order that is known here. */
+export function latestVersion(store: OrderStore, orderId: string): (typeof ownEvents)[number] | undefined {
+  const facts = store.factTypes(orderId);
+  return ownEvents.find((type) => facts.has(type));
 }
 
 /** Names an event of an order; nothing where there are no other instances. */

@@ -13,7 +13,7 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
       const { orderId, userId, items, total: amount, idempotency } = data;
       const first = idempotency ? store.claimKey(idempotency.key, orderId, at.nowMs) : orderId;
       const known = store.payment(orderId);
-      if (known?.status === 'voided') return 'fenced';
+      if (known?.status === 'voided' || (!known && store.deleted.includes(orderId, at.nowMs))) return 'fenced';
       if (known)
         throw new ContradictoryEventError(`order ${orderId} is placed, but its payment is ${known.status} already`);
       if (first !== orderId) {
@@ -50,7 +50,8 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
       if (store.isAdopted(source)) return 'overruled';
       const known = store.payment(orderId);
       if (!known) {
-        store.putPayment({ status: 'voided', orderId }, at.nowMs);
+        // Of a deleted order, the fence is that it is deleted.
+        if (!store.deleted.includes(orderId, at.nowMs)) store.putPayment({ status: 'voided', orderId }, at.nowMs);
         return emit('payment.voided', { orderId });
       }
       if (known.status !== 'completed') return attempt === undefined ? 'compensated' : recorded(known);

@@ -11,7 +11,7 @@ export interface PaymentParts extends ServiceParts<'payment-service'> {
   readonly store: PaymentStore;
 }
 
-const [tables, entriesOfAccount, severalOrderInstances] = migrations;
+const [tables, entriesOfAccount, severalOrderInstances, deletedOrders] = migrations;
 
 export const paymentService: ServiceDefinition<'payment-service', PaymentParts> = {
   contract: choreography,
@@ -24,6 +24,7 @@ export const paymentService: ServiceDefinition<'payment-service', PaymentParts> 
     entriesOfAccount,
     runtimeSchema.journal,
     severalOrderInstances,
+    deletedOrders,
   ],
   build(db) {
     const store = new PaymentStore(db);
@@ -31,6 +32,7 @@ export const paymentService: ServiceDefinition<'payment-service', PaymentParts> 
       store,
       reactions: paymentReactions(store),
       repeated: (event) => checkRepeated(store, event),
+      deleteOrders: (orderIds, beforeMs) => store.deletePayments(orderIds, beforeMs),
       erasing: [eraseAccount(db), erasePayments(db)],
     };
   },

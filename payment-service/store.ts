@@ -1,5 +1,6 @@
 // Tables and SQL of payment-service. Every change of a balance is an entry in the ledger, written with it.
 import type { Database } from '../shared/runtime/storage/database.ts';
+import { DeletedOrders, deletedOrdersSchema } from '../shared/runtime/storage/deleted-orders.ts';
 import type { Account, Payment } from './payment.ts';
 
 export const migrations = [
@@ -55,6 +56,7 @@ export const migrations = [
     adopted_by TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  deletedOrdersSchema,
 ] as const;
 
 /** How long the key of an order is remembered: as long as order-service does. */
@@ -99,6 +101,8 @@ interface PaymentRow {
 }
 
 export class PaymentStore {
+  readonly deleted: DeletedOrders;
+  readonly #deletePayment;
   readonly #account;
   readonly #putAccount;
   readonly #enter;
@@ -116,6 +120,12 @@ export class PaymentStore {
   readonly #isAdopted;
 
   constructor(db: Database) {
+    this.deleted = new DeletedOrders(db);
+    this.#deletePayment = db
+      .prepare<[string], number>(
+        `DELETE FROM payments WHERE order_id = ? RETURNING iif(status = 'completed', amount, 0)`,
+      )
+      .pluck();
     this.#account = db.prepare<[string], { user_id: string; balance: number; blocked: number }>(
       'SELECT user_id, balance, blocked FROM accounts WHERE user_id = ?',
     );
@@ -141,13 +151,7 @@ export class PaymentStore {
       `INSERT INTO payments (order_id, user_id, amount, status, reason, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, updated_at_ms = excluded.updated_at_ms`,
     );
-    this.#totals = db.prepare<[], Totals>(
-      `SELECT (SELECT count(*) FROM accounts) AS accounts,
-              (SELECT coalesce(sum(balance), 0) FROM accounts) AS balances,
-              (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind IN ('deposit', 'adjustment')) AS paidIn,
-              (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE kind = 'charge') AS charged,
-              (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind = 'refund') AS refunded`,
-    );
+    this.#totals = db.prepare<[], Totals>(totalsSql);
     this.#orderWithKey = db
       .prepare<[Buffer, number], string>('SELECT order_id FROM order_keys WHERE key = ? AND at_ms > ?')
       .pluck();
@@ -220,6 +224,17 @@ export class PaymentStore {
   }
 
   /**
+   * Deletes payments of orders that have ended. The entries in the ledger stay: they are what the balances come from, and still
+   * keep an order from being charged twice.
+   */
+  deletePayments(orderIds: readonly string[], placedBeforeMs: number): number {
+    const amounts = orderIds.flatMap((orderId) => this.#deletePayment.get(orderId) ?? []);
+    const sum = amounts.reduce((total, amount) => total + amount, 0);
+    this.deleted.note(placedBeforeMs, sum);
+    return amounts.length;
+  }
+
+  /**
    * Gives the key to this order unless another has it.
    * @returns the order that has it now
    */
@@ -248,6 +263,16 @@ export class PaymentStore {
     return totals;
   }
 }
+
+/** Reads whole tables: Totals. Money that was spent on orders which are deleted counts as neither paid in nor charged. */
+export const totalsSql = `
+  SELECT (SELECT count(*) FROM accounts) AS accounts,
+         (SELECT coalesce(sum(balance), 0) FROM accounts) AS balances,
+         (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind IN ('deposit', 'adjustment'))
+           - (SELECT amount FROM deleted_orders) AS paidIn,
+         (SELECT coalesce(-sum(amount), 0) FROM ledger WHERE kind = 'charge')
+           - (SELECT amount FROM deleted_orders) AS charged,
+         (SELECT coalesce(sum(amount), 0) FROM ledger WHERE kind = 'refund') AS refunded`;
 
 /** Sums over all accounts, in minor units. They balance when balances = paidIn - charged + refunded. */
 export interface Totals {

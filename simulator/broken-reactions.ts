@@ -57,8 +57,8 @@ export class BrokenReactions {
     };
     return {
       ...definition,
-      build: (db: Database): ServiceParts => {
-        const parts = definition.build(db);
+      build: (db: Database, member?: string): ServiceParts => {
+        const parts = definition.build(db, member);
         const reactions = Object.entries(parts.reactions).map(([type, react]) => [type, wrap(react as React)]);
         return {
           ...parts,

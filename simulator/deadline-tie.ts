@@ -5,20 +5,22 @@ import { unpacked } from './environment/unpacked.ts';
 import type { Answers } from './workload/answers.ts';
 import type { WorkloadOptions } from './workload/workload-options.ts';
 
-interface Surroundings extends Pick<WorkloadOptions, 'faults' | 'schedule' | 'services'> {
+interface Surroundings extends Pick<WorkloadOptions, 'faults' | 'schedule' | 'instances'> {
   readonly workload: { readonly answers: Pick<Answers, 'accepted'> };
 }
 
 /** The virtual moment until which the broker must hold a copy back. Undefined: it is no tie. */
 export function holdUntilDeadline(world: Surroundings, queue: SimQueue, { message }: Copy): number | undefined {
-  const { faults, schedule, services, workload } = world;
+  const { faults, schedule, instances, workload } = world;
   if (!faults.on('deadline-tie')) return undefined;
-  if (queue.name !== queueOf('order-service') || message.routingKey !== 'inventory.reserved') return undefined;
+  if (message.routingKey !== 'inventory.reserved') return undefined;
+  const service = instances.all.find(({ member }) => queueOf(member) === queue.name);
+  if (!service) return undefined;
   const order = unpacked(message)
     .map(({ correlationId = '' }) => workload.answers.accepted.get(correlationId))
-    .find((accepted) => accepted?.tie);
+    .find((accepted) => accepted?.tie && accepted.at === service.member);
   if (!order) return undefined;
-  const atMs = order.deadlineAtMs - (services['order-service'].wall.nowMs() - schedule.nowMs);
+  const atMs = order.deadlineAtMs - (service.wall.nowMs() - schedule.nowMs);
   if (atMs <= schedule.nowMs) return undefined;
   faults.add('deadline-tie');
   return atMs;

@@ -6,6 +6,7 @@ import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
 import type { FaultKind } from './environment/faults.ts';
+import { isReady, type OrderService } from './environment/instances.ts';
 import { poisonKinds, poisonOf } from './environment/poison.ts';
 import type { Random } from './environment/random.ts';
 import type { SimDatabase } from './environment/sim-database.ts';
@@ -18,6 +19,10 @@ interface Episode {
   readonly perOrders: number;
   /** Episodes in a run of any size; a very small run has fewer. */
   readonly least: number;
+  /** In which part of a run they come, from 0 to 1. Left out: anywhere. */
+  readonly between?: readonly [number, number];
+  /** Only in a run with so many instances of order-service. */
+  readonly instances?: number;
   /** Runs once, before the first order. Returns what each episode does, the first with index 0. */
   readonly prepare: (world: World, random: Random) => (index: number) => void;
   /** Only for planted bugs that need checkpoints; see SimDatabase. */
@@ -57,6 +62,9 @@ const episodes: readonly Episode[] = [
   { kind: 'broker-wiped',        perOrders: 4_000, least: 1, prepare: brokerWiped },
   { kind: 'poison',              perOrders: 150,   least: poisonKinds.length, prepare: poison },
   { kind: 'broken-reaction',     perOrders: 400,   least: 4, prepare: brokenReaction },
+  { kind: 'instance-joins',      perOrders: 1e9,   least: 1, prepare: instanceJoins, between: [0.1, 0.3], instances: 2 },
+  { kind: 'instance-lost',       perOrders: 1e9,   least: 1, prepare: instanceLost, between: [0.4, 0.55], instances: 2 },
+  { kind: 'instance-adopted',    perOrders: 1e9,   least: 1, prepare: instanceAdopted, between: [0.65, 0.8], instances: 2 },
   { kind: 'redrive',             perOrders: 1_000, least: 2, prepare: redrive },
 ];
 
@@ -68,14 +76,16 @@ export function planEpisodes(
   const { faults, schedule } = world;
   const random = world.random.stream('episodes');
   const planned: PlannedEpisode[] = [];
-  for (const { kind, perOrders, least, prepare, checkpoints: forCheckpoints } of episodes) {
-    if (forCheckpoints && !checkpoints) continue;
+  for (const episode of episodes) {
+    const { kind, perOrders, least, prepare, between: [from, until] = [0, 0.95] } = episode;
+    if (episode.checkpoints && !checkpoints) continue;
+    if (world.instances.all.length < (episode.instances ?? 0)) continue;
     const run = prepare(world, random);
     if (!faults.on(kind)) continue;
     const times = Math.max(Math.min(least, Math.ceil(orders / 8)), Math.round(orders / perOrders));
     for (let index = 0; index < times; index++) {
       planned.push({
-        at: random.below(Math.max(1, Math.floor(orders * 0.95))),
+        at: Math.floor(orders * from) + random.below(Math.max(1, Math.floor(orders * (until - from)))),
         begin: () => schedule.after(random.below(20), () => faults.active && run(index)),
       });
     }
@@ -85,6 +95,58 @@ export function planEpisodes(
 
 function any(world: World, random: Random): SimService {
   return random.pick(world.allServices);
+}
+
+/** The last one joins. The others get to know its address, and start again with it, one after the other. */
+function instanceJoins(world: World, random: Random) {
+  return () => {
+    const [late] = world.instances.waiting;
+    if (!late) return;
+    world.faults.add('instance-joins');
+    world.instances.join(late);
+    startAnew(world, random, late.member);
+  };
+}
+
+/** Settings have changed: every other process starts again. */
+function startAnew({ allServices, schedule, faults }: World, random: Random, except: string): void {
+  for (const service of allServices) {
+    if (service.member === except) continue;
+    schedule.after(random.below(5_000), () => faults.active && service.crash('new settings'));
+  }
+}
+
+/** One that knows everything has to be left: it comes as soon as all are ready. */
+function whenAllReady(world: World, run: (standing: readonly OrderService[]) => void): void {
+  const { instances, schedule, faults } = world;
+  if (!faults.active) return;
+  const { standing } = instances;
+  if (standing.length > 1 && standing.every(isReady)) run(standing);
+  else schedule.after(1_000, () => whenAllReady(world, run));
+}
+
+function instanceLost(world: World, random: Random) {
+  return () =>
+    whenAllReady(world, (standing) => {
+      const service = random.pick(standing);
+      world.faults.add('instance-lost');
+      service.crash('lost its database');
+      world.losses.instanceLost(service, world.schedule.nowMs);
+      service.database.renew();
+    });
+}
+
+/** A person takes a minute or two to be sure that it is gone for good. */
+function instanceAdopted(world: World, random: Random) {
+  const { losses, schedule, faults } = world;
+  return () =>
+    whenAllReady(world, (standing) => {
+      const gone = random.pick(standing);
+      faults.add('instance-adopted');
+      gone.leave();
+      losses.instanceLost(gone, schedule.nowMs);
+      schedule.after(random.between(1_000, 120_000), () => world.adopt(gone, random));
+    });
 }
 
 /** Every service at every failpoint in turn, and between two steps. */
@@ -159,7 +221,9 @@ function away(world: World, random: Random) {
  */
 function putBack({ allServices, putBacks, schedule, faults }: World, random: Random) {
   return (index: number) => {
-    const service = allServices[index % allServices.length] as SimService;
+    // A named instance gets back what it has lost only with all of its database.
+    const services = allServices.filter(({ name, member }) => name === member);
+    const service = services[index % services.length] as SimService;
     const snapshot = putBacks.snapshot(service);
     const compared = random.chance(0.5);
     const ageMs = compared
@@ -221,7 +285,7 @@ function declaredAgainMs(random: Random): number {
 
 function bindingRemoved({ broker, allServices, schedule, faults }: World, random: Random) {
   return () => {
-    const queue = broker.queue(queueOf(random.pick(allServices).name));
+    const queue = broker.queue(queueOf(random.pick(allServices).member));
     const routes = broker.routesTo(queue);
     if (routes.length === 0) return;
     const route = random.pick(routes);
@@ -234,7 +298,7 @@ function bindingRemoved({ broker, allServices, schedule, faults }: World, random
 function queuePurged({ broker, allServices, faults }: World, random: Random) {
   return () => {
     faults.add('queue-purged');
-    broker.queue(queueOf(random.pick(allServices).name)).purge();
+    broker.queue(queueOf(random.pick(allServices).member)).purge();
   };
 }
 
@@ -242,7 +306,7 @@ function queueDeleted(world: World, random: Random) {
   const { broker, schedule, faults } = world;
   return () => {
     const service = any(world, random);
-    const queue = broker.queue(queueOf(service.name));
+    const queue = broker.queue(queueOf(service.member));
     faults.add('queue-deleted');
     const routes = broker.routesTo(queue);
     queue.delete();
@@ -257,7 +321,7 @@ function queueDeleted(world: World, random: Random) {
 function brokerWiped({ faults, broker, schedule, allServices }: World, random: Random) {
   return () => {
     faults.add('broker-wiped');
-    for (const { name } of allServices) broker.queue(queueOf(name)).delete();
+    for (const { member } of allServices) broker.queue(queueOf(member)).delete();
     broker.stop();
     schedule.after(random.between(100, 10_000), () => broker.start());
   };
@@ -265,14 +329,14 @@ function brokerWiped({ faults, broker, schedule, allServices }: World, random: R
 
 function poison(world: World, random: Random) {
   return (index: number) => {
-    const { name } = any(world, random);
+    const { name, member } = any(world, random);
     const kind = poisonKinds[index % poisonKinds.length] ?? 'empty';
     const messageId = `poison-${world.poison.size + 1}`;
     world.faults.add(`poison ${kind}`);
     const bytes = poisonOf(kind, random);
     world.poison.set(messageId, kind);
     world.poisonBodies.set(messageId, bytes.body);
-    world.broker.inject(queueOf(name), {
+    world.broker.inject(queueOf(member), {
       exchange: exchangeOf(name),
       routingKey: 'order.placed',
       messageId,

@@ -5,7 +5,7 @@ import type { Counter } from './environment/faults.ts';
 import type { History } from './environment/history.ts';
 import { hasSubscribers, publisherOf } from './environment/saga-event.ts';
 import type { Schedule } from './environment/schedule.ts';
-import { unpacked } from './environment/unpacked.ts';
+import { eventIn, unpacked } from './environment/unpacked.ts';
 import type { Violation } from './environment/violation.ts';
 
 export class PublishedEvents {
@@ -48,7 +48,7 @@ export class PublishedEvents {
     if (!known) {
       this.byId.set(messageId, event);
       this.takenAtMs.set(messageId, this.#schedule.nowMs);
-    } else if (!known.body.equals(event.body)) {
+    } else if (!known.body.equals(event.body) && eventIn(known).source === eventIn(event).source) {
       const text = `event ${messageId} was published twice with different bytes`;
       this.violations.push({ promise: 'P6', subject: correlationId ?? '', text });
     }

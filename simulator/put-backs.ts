@@ -5,7 +5,7 @@ import type { PutBackEvidence } from './checks/evidence.ts';
 import type { ModelChecks } from './checks/model-checks.ts';
 import type { SimService } from './environment/sim-service.ts';
 import type { ShopModel } from './model/shop-model.ts';
-import type { Committed } from './model/work-log.ts';
+import type { WorkSnapshot } from './model/work-log.ts';
 import type { Answers, Sums } from './workload/answers.ts';
 
 /** A database as it was, and what people had been answered by then. */
@@ -13,12 +13,17 @@ export interface Snapshot {
   readonly service: SimService;
   readonly bytes: Buffer;
   readonly sums: readonly { readonly sums: Sums; readonly answered: number }[];
-  /** Works that it holds. */
-  readonly works: readonly Committed[];
+  readonly works: WorkSnapshot;
+  /** Where its journal ended. */
+  readonly head: number;
+  /** How many databases had been put back before. */
+  readonly taken: number;
 }
 
 export class PutBacks {
   readonly all: PutBackEvidence[] = [];
+  /** Where the journals ended that were put back, in order. */
+  readonly #heads: { readonly service: SimService; readonly head: number }[] = [];
   readonly #answers: Answers;
   readonly #model: ShopModel;
   readonly #checks: ModelChecks;
@@ -36,17 +41,24 @@ export class PutBacks {
     const ofService =
       service.name === 'payment-service' ? [paidIn] : service.name === 'inventory-service' ? [broughtIn] : [];
     const sums = ofService.map((one) => ({ sums: one, answered: one.answered }));
-    return { service, bytes: service.database.snapshot(), sums, works: this.#model.logs[service.name].snapshot() };
+    const works = this.#model.logs[service.name].snapshot();
+    const { database } = service;
+    const [bytes, head] = [database.snapshot(), headOf(database.db)];
+    return { service, bytes, sums, works, head, taken: this.#heads.length };
   }
 
   /** The service must not be running. */
-  putBack({ service, bytes, sums, works }: Snapshot, atMs: number): void {
-    this.#checks.beforePutBack(service.name);
-    const lostSubjects = this.#model.logs[service.name].putBack(works);
-    const before = subjectsIn(service.database.db);
+  putBack({ service, bytes, sums, works, head, taken }: Snapshot, atMs: number): void {
+    const log = this.#model.logs[service.name];
+    // Earlier snapshots may have been put back since this one was taken.
+    const since = this.#heads.slice(taken).filter((other) => other.service === service);
+    const kept = Math.min(head, ...since.map((other) => other.head));
+    this.#heads.push({ service, head });
+    this.#checks.beforePutBack(service.name, kept, log.expectedSince(works));
+    const lostSubjects = log.putBack(works);
+    const before = subjectsIn(service.database.db, kept);
     service.database.putBack(bytes);
-    const { db } = service.database;
-    const after = subjectsIn(db);
+    const after = subjectsIn(service.database.db, kept);
     const { lost } = this.#answers;
     for (const [eventId, subject] of before) if (!after.has(eventId)) lost.add(eventId).add(subject);
     for (const subject of lostSubjects) lost.add(subject);
@@ -55,19 +67,24 @@ export class PutBacks {
       now.unanswered += now.answered - answered;
       now.answered = answered;
     }
-    const head = db.prepare<[], number>('SELECT coalesce(max(position), 0) FROM journal').pluck().get() ?? 0;
     const ahead = this.#services().flatMap((other) => {
-      const cursor = cursorOf(other, service.name);
-      return cursor && cursor.position > head ? [{ consumer: other.name, ...cursor }] : [];
+      const cursor = cursorOf(other, service.member);
+      return cursor && cursor.position > head ? [{ consumer: other.member, ...cursor }] : [];
     });
     this.all.push({ service: service.name, atMs, ahead });
   }
 }
 
-/** The order or product that each entry of a journal is about, by event id. */
-function subjectsIn(db: Database): Map<string, string> {
-  const rows = db.prepare<[], [string, string]>('SELECT lower(hex(event_id)), subject FROM journal').raw().all();
-  return new Map(rows);
+/** The order or product that each later entry of a journal is about, by event id. */
+function subjectsIn(db: Database, after: number): Map<string, string> {
+  const rows = db.prepare<[number], [string, string]>(
+    'SELECT lower(hex(event_id)), subject FROM journal WHERE position > ?',
+  );
+  return new Map(rows.raw().all(after));
+}
+
+function headOf(db: Database): number {
+  return db.prepare<[], number>('SELECT coalesce(max(position), 0) FROM journal').pluck().get() ?? 0;
 }
 
 function cursorOf({ database }: SimService, publisher: string) {

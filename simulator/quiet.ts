@@ -1,5 +1,7 @@
 // Quiet: the faults have stopped, everything broken is repaired, and all work must end in time.
 import { queueOf } from '../shared/contract/topology.ts';
+import type { Database } from '../shared/runtime/storage/database.ts';
+import { isReady } from './environment/instances.ts';
 import { finalStatuses } from './environment/saga-event.ts';
 import { epochMs } from './environment/sim-clock.ts';
 import type { Violation } from './environment/violation.ts';
@@ -12,13 +14,14 @@ const deadlineMsMax = 2 * 3_600_000;
 const redriveMs = 10_000;
 const lookMs = 250;
 
-export function endFaults({ faults, broker, brokenReactions, restarts, allServices }: World): void {
+export function endFaults({ faults, broker, brokenReactions, restarts, allServices, instances }: World): void {
   faults.active = false;
   broker.bindAll();
   broker.start();
   broker.block(false);
   // What waits for something unknown holds its place for two minutes: one place would take hours.
   broker.widenPrefetch();
+  broker.deliverDuplicates();
   brokenReactions.repairAll();
   restarts.reset();
   for (const service of allServices) {
@@ -29,6 +32,7 @@ export function endFaults({ faults, broker, brokenReactions, restarts, allServic
     if (!service.clockRight) service.crash('between steps');
     service.boot();
   }
+  for (const late of instances.waiting) instances.join(late);
 }
 
 export function becomeQuiet(world: World): Violation[] {
@@ -60,8 +64,10 @@ function notQuiet(world: World, when: string): Violation[] {
 }
 
 /** Messages that are not acked, work inside the services, and journals not compared. Undefined: there is none. */
-export function workInProgress({ broker, allServices }: World): string | undefined {
-  for (const { name, quiet } of allServices) {
+export function workInProgress({ broker, allServices, instances }: World): string | undefined {
+  const unready = instances.standing.find((one) => !isReady(one));
+  if (unready) return `${unready.member} is not ready: ${unready.node?.parts.notReady() ?? 'it is down'}`;
+  for (const { member: name, quiet } of allServices) {
     const queue = broker.queue(queueOf(name));
     const unacked = queue.enqueued - queue.acked.length - queue.deadLettered.length - queue.lost.length;
     if (unacked > 0) return `${unacked} messages of ${name} are neither acked nor dead-lettered nor lost`;
@@ -72,9 +78,12 @@ export function workInProgress({ broker, allServices }: World): string | undefin
 
 /** A consumer that has not compared all of a publisher's journal with its inbox. Undefined: there is none. */
 function unreconciled(allServices: World['allServices']): string | undefined {
-  for (const { name, node } of allServices) {
+  for (const { member: name, node } of allServices) {
     for (const [publisher, { state, reconciledUntil }] of Object.entries(node?.reconciliation.status() ?? {})) {
-      const head = allServices.find((service) => service.name === publisher)?.node?.journal.head() ?? 0;
+      const service = allServices.find(({ member }) => member === publisher);
+      // Of an instance that is gone for good, nothing more can be read.
+      if (!service) continue;
+      const head = service.node?.journal.head() ?? 0;
       if (state === 'reconciled' && reconciledUntil === head) continue;
       return `${name} has reconciled ${reconciledUntil} of ${head} events of ${publisher}, and is ${state}`;
     }
@@ -82,11 +91,19 @@ function unreconciled(allServices: World['allServices']): string | undefined {
   return undefined;
 }
 
-function unendedOrder({ services }: World): string | undefined {
-  return services['order-service'].database.db
-    .prepare<[string], string>(
-      'SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?)) LIMIT 1',
-    )
+function unendedOrder({ instances, workload, losses }: World): string | undefined {
+  // Of an order that was lost with the database of an instance, some of its peers may know: nobody decides about it any more.
+  const excused = losses.all.length > 0 ? workload.answers.lost : new Set<string>();
+  for (const { database } of instances.standing) {
+    const orderId = unendedIn(database.db).find((open) => !excused.has(open));
+    if (orderId !== undefined) return orderId;
+  }
+  return undefined;
+}
+
+function unendedIn(db: Database): string[] {
+  return db
+    .prepare<[string], string>('SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?))')
     .pluck()
-    .get(JSON.stringify(finalStatuses));
+    .all(JSON.stringify(finalStatuses));
 }

@@ -1,7 +1,8 @@
 // The races that a run must bring about, by name, and how often each came about: counted on the way or from the databases.
+import type { PerService } from '../services.ts';
+import type { Database } from '../shared/runtime/storage/database.ts';
 import type { Counter } from './environment/faults.ts';
 import type { SimService } from './environment/sim-service.ts';
-import type { SimServices } from './environment/sim-services.ts';
 import type { Accepted, Answers } from './workload/answers.ts';
 
 export const raceNames = [
@@ -23,6 +24,15 @@ export const raceNames = [
   'several events in one message',
 ];
 
+/** The same where order-service has several instances. */
+export const instanceRaceNames = [
+  'read at an instance that knows the version it brings',
+  'read that waits for its Saga-Minimum-Version',
+  'cancelled at an instance that does not decide',
+  'two instances accepted one key',
+  'an open order was adopted',
+];
+
 /** Counts the outcomes of all reactions, as `service: event -> outcome`. */
 export function countOutcomes(services: readonly SimService[], counter: Counter): void {
   for (const service of services) {
@@ -32,10 +42,13 @@ export function countOutcomes(services: readonly SimService[], counter: Counter)
 }
 
 /** Races that can be seen in the databases at the end. */
-export function namedRaces(services: SimServices, { accepted }: Pick<Answers, 'accepted'>): [string, number][] {
-  const order = services['order-service'].database.db;
-  const payment = services['payment-service'].database.db;
-  const inventory = services['inventory-service'].database.db;
+export function namedRaces(
+  databases: PerService<Database>,
+  { accepted }: Pick<Answers, 'accepted'>,
+): [string, number][] {
+  const order = databases['order-service'];
+  const payment = databases['payment-service'];
+  const inventory = databases['inventory-service'];
   const count = (db: typeof order, sql: string) => db.prepare<[], number>(sql).pluck().get() ?? 0;
   return [
     ...deadlineTies(order, [...accepted.values()]),
@@ -70,6 +83,10 @@ export function namedRaces(services: SimServices, { accepted }: Pick<Answers, 'a
       ),
     ],
     [
+      'two instances accepted one key',
+      count(payment, "SELECT count(*) FROM payments WHERE reason = 'duplicate_request'"),
+    ],
+    [
       'paid and reserved, then withdrawn',
       count(inventory, "SELECT count(*) FROM reservations WHERE status = 'released'"),
     ],
@@ -79,10 +96,7 @@ export function namedRaces(services: SimServices, { accepted }: Pick<Answers, 'a
 /** A group takes this long to form. */
 const groupMs = 2;
 
-function deadlineTies(
-  db: SimServices['order-service']['database']['db'],
-  accepted: readonly Accepted[],
-): [string, number][] {
+function deadlineTies(db: Database, accepted: readonly Accepted[]): [string, number][] {
   const fact = db.prepare<[string, string], { time: string; reason: string | null }>(
     "SELECT time, json_extract(data, '$.reason') AS reason FROM facts WHERE order_id = ? AND type = ?",
   );

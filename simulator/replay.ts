@@ -1,4 +1,4 @@
-// Replay: after the end, dead letters, duplicates from days ago and every event ever published are delivered again.
+// Replay: after the end, dead letters, duplicates from hours ago and every event ever published are delivered again.
 // Nothing may change.
 import { cloudEventBatchContentType, encodeBatch } from '../shared/contract/cloud-event.ts';
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
@@ -9,7 +9,8 @@ import type { Violation } from './environment/violation.ts';
 import { workInProgress } from './quiet.ts';
 import type { World } from './world.ts';
 
-const dayMs = 24 * 3_600_000;
+/** Within this time the late duplicates come; idle services cost steps, too. */
+const lateMsMax = 2 * 3_600_000;
 const replayMsMax = 600_000;
 const batchMax = 50;
 
@@ -78,10 +79,10 @@ function deliverAgain(world: World): void {
       if (!random.chance(0.02)) continue;
       for (let copies = random.between(2, 6); copies > 0; copies--) {
         faults.add('late-duplicates');
-        schedule.after(random.below(dayMs), () => broker.route(event));
+        schedule.after(random.below(lateMsMax), () => broker.route(event));
       }
     }
-    world.runFor(dayMs);
+    world.runFor(lateMsMax);
   }
   if (faults.kinds.has('replay')) {
     faults.add('replay', events.length);

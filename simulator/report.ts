@@ -14,9 +14,10 @@ export function duration(ms: number): string {
 /** One line for one run. */
 export function summary(result: RunResult): string {
   const speed = (result.orders / result.realMs) * 1_000;
+  const instances = result.instances > 0 ? `${result.instances} instance${result.instances > 1 ? 's' : ''}, ` : '';
   const verdict = result.violations.length === 0 ? 'ok' : `VIOLATED: ${[...promisesOf(result)].join(', ')}`;
   return (
-    `seed ${result.seed}: ${number(result.orders)} orders, ${number(result.events)} events, ` +
+    `seed ${result.seed}: ${number(result.orders)} orders, ${instances}${number(result.events)} events, ` +
     `quiet after ${duration(result.quietAfterMs)}, ${number(speed)} orders/s, hash ${result.hash}, ${verdict}`
   );
 }
@@ -50,8 +51,10 @@ export function commandOf(run: {
   readonly seed: number;
   readonly orders: number;
   readonly faults: readonly FaultKind[];
+  readonly instances?: number | undefined;
 }): string {
   const faults =
     run.faults.length === allFaults.length ? 'all' : run.faults.length === 0 ? 'none' : run.faults.join(',');
-  return `npm run simulate -- --seed ${run.seed} --orders ${run.orders} --faults ${faults}`;
+  const instances = run.instances ?? 0;
+  return `npm run simulate -- --seed ${run.seed} --orders ${run.orders} --faults ${faults} --instances ${instances}`;
 }

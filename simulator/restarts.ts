@@ -1,5 +1,4 @@
 // Who starts a crashed service again, and when: soon, at once over and over (a crash loop), or hours later.
-import type { ServiceName } from '../shared/contract/choreography.ts';
 import type { Faults } from './environment/faults.ts';
 import type { Random } from './environment/random.ts';
 import type { Schedule } from './environment/schedule.ts';
@@ -9,8 +8,8 @@ export class Restarts {
   readonly #schedule: Schedule;
   readonly #faults: Faults;
   readonly #random: Random;
-  readonly #downUntilMs = new Map<ServiceName, number>();
-  readonly #crashesLeft = new Map<ServiceName, number>();
+  readonly #downUntilMs = new Map<string, number>();
+  readonly #crashesLeft = new Map<string, number>();
 
   constructor(schedule: Schedule, faults: Faults, random: Random) {
     this.#schedule = schedule;
@@ -20,12 +19,12 @@ export class Restarts {
 
   /** Nothing starts this service before then. */
   keepDown(service: SimService, forMs: number): void {
-    this.#downUntilMs.set(service.name, this.#schedule.nowMs + forMs);
+    this.#downUntilMs.set(service.member, this.#schedule.nowMs + forMs);
   }
 
   /** The service crashes so many more times, each time at its first group. */
   crashLoop(service: SimService, crashes: number): void {
-    this.#crashesLeft.set(service.name, crashes);
+    this.#crashesLeft.set(service.member, crashes);
     service.arm('in-group', 0);
   }
 
@@ -36,10 +35,13 @@ export class Restarts {
   }
 
   crashed(service: SimService, reason: string): void {
-    const { name } = service;
-    if (!['away', 'power loss', 'put back'].includes(reason)) this.#faults.add(`crash ${name} ${reason}`);
+    const { name, member } = service;
+    if (
+      !['away', 'power loss', 'put back', 'gone', 'lost its database', 'new settings', 'cannot start'].includes(reason)
+    )
+      this.#faults.add(`crash ${name} ${reason}`);
     let delayMs = this.#random.pick([this.#random.below(20), this.#random.between(20, 3_000)]);
-    const left = this.#crashesLeft.get(name) ?? 0;
+    const left = this.#crashesLeft.get(member) ?? 0;
     if (left > 0 && this.#faults.active) {
       this.#faults.add('crash-loop');
       this.crashLoop(service, left - 1);
@@ -51,13 +53,13 @@ export class Restarts {
   /** Later, if something keeps it down by then. */
   #bootAfter(service: SimService, delayMs: number): void {
     this.#schedule.after(delayMs, () => {
-      const downForMs = this.#downUntil(service.name) - this.#schedule.nowMs;
+      const downForMs = this.#downUntil(service.member) - this.#schedule.nowMs;
       if (downForMs > 0) this.#bootAfter(service, downForMs);
       else service.boot();
     });
   }
 
-  #downUntil(name: ServiceName): number {
-    return this.#downUntilMs.get(name) ?? 0;
+  #downUntil(member: string): number {
+    return this.#downUntilMs.get(member) ?? 0;
   }
 }

@@ -9,6 +9,8 @@ export interface RunOptions {
   /** Orders that customers place. */
   readonly orders: number;
   readonly faults: readonly FaultKind[];
+  /** Named instances of order-service; 0 or left out: one without a name. */
+  readonly instances?: number | undefined;
   /** A planted bug. */
   readonly mutant?: Mutant | undefined;
   /** Keeps the history, for diagrams. It changes nothing about the run. */
@@ -20,6 +22,7 @@ export interface RunOptions {
 export interface RunResult {
   readonly seed: number;
   readonly orders: number;
+  readonly instances: number;
   readonly accepted: number;
   readonly events: number;
   readonly steps: number;

@@ -2,6 +2,7 @@
 // stop, the system must become quiet, and the promises are checked; then everything comes again, and nothing may change.
 import { checkPromises } from './checks/check-promises.ts';
 import { sequenceDiagram } from './environment/history.ts';
+import { isReady } from './environment/instances.ts';
 import type { Violation } from './environment/violation.ts';
 import { type PlannedEpisode, planEpisodes } from './episodes.ts';
 import { becomeQuiet, endFaults } from './quiet.ts';
@@ -12,6 +13,7 @@ import { World } from './world.ts';
 
 /** No run goes on for longer than this after its last order. */
 const activeMsMax = 24 * 3_600_000;
+const readyMsMax = 60_000;
 
 export function simulate(options: RunOptions): RunResult {
   const startedMs = performance.now();
@@ -39,6 +41,8 @@ function prepare(world: World): void {
   for (const service of world.allServices) service.boot();
   world.workload.prepare();
   world.runFor(1_000);
+  // An instance whose database is new compares all journals first.
+  world.runWhile(() => !world.instances.standing.every(isReady), readyMsMax);
   for (const service of world.allServices) service.database.checkpoint();
   world.faults.active = true;
 }
@@ -62,11 +66,12 @@ function report(
 ): Omit<RunResult, 'quietAfterMs' | 'realMs'> {
   const { history, schedule, races } = world;
   countOutcomes(world.allServices, races);
-  for (const [name, times] of namedRaces(world.services, world.workload.answers)) races.add(name, times);
+  for (const [name, times] of namedRaces(world.evidence().databases, world.workload.answers)) races.add(name, times);
   const [first] = violations;
   return {
     seed: options.seed,
     orders: options.orders,
+    instances: options.instances ?? 0,
     accepted: world.workload.answers.accepted.size,
     events: world.published.byId.size,
     steps: schedule.steps,

@@ -1,7 +1,7 @@
 // `npm run demo`: orders that go through, orders that are rolled back, and a service killed in the middle, over HTTP only.
 import { setMaxListeners } from 'node:events';
 import { parseArgs } from 'node:util';
-import { orderInstancesMax } from '../local/system.ts';
+import { orderInstancesMax } from '../local/order-processes.ts';
 import { paintFor } from '../local/terminal.ts';
 import { Client } from './demo/client.ts';
 import { playInstances } from './demo/instances/play.ts';

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { urlsFrom } from '../local/audit/urls.ts';
+import { orderServiceUrls } from '../local/order-instances.ts';
 import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { serviceNames } from '../services.ts';
 import { Name } from '../shared/contract/event-data.ts';
@@ -13,8 +14,8 @@ Replaces a user's id by a pseudonym that leads back to nobody, in all that the s
 ledger, payments and journals. Amounts stay, so that the totals still balance. The user's account is closed.
 
   --pseudonym TEXT     the one of a run that broke off; otherwise a new one is made and printed
-  --url SERVICE=URL    where a service is; may be given several times, also for several instances of one service,
-                       one run for each
+  --url SERVICE=URL    where a service is; may be given several times. Of several order-service instances any one will
+                       do: it knows the others, and all of them must be running
   --help               this text
 
 Refused while the user has an order that has not ended. Not erased: backups, log files, dead letters in the broker, and
@@ -38,9 +39,12 @@ async function main(): Promise<void> {
   const urls = urlsFrom(values.url, process.env);
   process.stdout.write(`The pseudonym is ${pseudonym}\n`);
   // Order-service first: it refuses while an order is open, and then nothing has been changed anywhere.
-  for (const service of serviceNames) {
-    await erase(`${urls[service]}/erasures`, { userId: userId.data, pseudonym });
-    process.stdout.write(`${service}: erased\n`);
+  // An instance that is away would keep the person, and give what it knows to one that joins.
+  const instances = await orderServiceUrls(urls['order-service']);
+  const others = serviceNames.filter((service) => service !== 'order-service');
+  for (const { name, url } of [...instances, ...others.map((name) => ({ name, url: urls[name] }))]) {
+    await erase(`${url}/erasures`, { userId: userId.data, pseudonym });
+    process.stdout.write(`${name}: erased\n`);
   }
 }
 

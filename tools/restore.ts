@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   const manifest = readManifest(folder);
   const services = asked.namesServices ? selection.services : servicesIn(manifest);
   const targets = compose
-    ? await composeTargets(services)
+    ? await composeTargets(services, manifest)
     : services.map((service) => localTarget(service, selection.pathOf(service), answers));
   const restored = await restoreBackup(folder, manifest, targets, say);
   report(manifest, restored, compose);

@@ -19,8 +19,11 @@ root, on Linux) on a full disk, and poison messages. Then it accounts for every 
   --minutes N    how long faults strike (default 5)
   --seed N       decides which faults come in which order (default 1)
   --rate N       orders a second (default 50)
-  --broker-nodes N   RabbitMQ as a cluster of N nodes (3 or 5); the only fault then is kill -9 of one node after the other
-  --write        writes the result into docs/reliability.md, and the picture to docs/soak.svg; of a cluster, into docs/scaling.md
+  --failpoints N instead: each service kills itself (kill -9) N times at each failpoint in the code, one after the other;
+                 with 20, this takes about half an hour
+  --broker-nodes N   RabbitMQ as a cluster of N nodes (3 or 5); the only faults then are kills (kill -9) of its nodes
+  --write        writes the result into docs/reliability.md, and the picture of a soak to docs/soak.svg; that of a cluster
+                 into docs/scaling.md
   --help         this text
 
 Exit code 0: nothing was lost, doubled, stuck or unexpected. 1 otherwise.`;
@@ -29,6 +32,7 @@ interface Options {
   readonly minutes: number;
   readonly seed: number;
   readonly rate: number;
+  readonly failpoints: number | undefined;
   readonly brokerNodes: number;
   readonly write: boolean;
 }
@@ -39,33 +43,43 @@ function readOptions(): Options | undefined {
       minutes: { type: 'string', default: '5' },
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '50' },
+      failpoints: { type: 'string' },
       'broker-nodes': { type: 'string', default: '1' },
       write: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help) return undefined;
-  const number = (name: 'minutes' | 'seed' | 'rate' | 'broker-nodes'): number => {
-    if (!/^\d{1,9}$/.test(values[name]) || Number(values[name]) === 0)
-      throw new Error(`--${name} must be a whole number above 0`);
-    return Number(values[name]);
-  };
-  const brokerNodes = number('broker-nodes');
+  const brokerNodes = whole('broker-nodes', values['broker-nodes']);
   if (![1, 3, 5].includes(brokerNodes)) throw new Error('--broker-nodes must be 1, 3 or 5');
-  return { minutes: number('minutes'), seed: number('seed'), rate: number('rate'), brokerNodes, write: values.write };
+  if (brokerNodes > 1 && values.failpoints !== undefined)
+    throw new Error('--broker-nodes and --failpoints are two different soaks');
+  return {
+    minutes: whole('minutes', values.minutes),
+    seed: whole('seed', values.seed),
+    rate: whole('rate', values.rate),
+    failpoints: values.failpoints === undefined ? undefined : whole('failpoints', values.failpoints),
+    brokerNodes,
+    write: values.write,
+  };
 }
 
-async function main({ minutes, seed, rate, brokerNodes, write }: Options): Promise<void> {
+function whole(name: string, text: string): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) > 0) return Number(text);
+  throw new Error(`--${name} must be a whole number above 0`);
+}
+
+async function main({ minutes, seed, rate, failpoints, brokerNodes, write }: Options): Promise<void> {
   // It kills its broker: never that of somebody else.
   delete process.env['AMQP_URL'];
+  const length = failpoints === undefined ? `--minutes ${minutes}` : `--failpoints ${failpoints}`;
   const cluster = brokerNodes > 1;
-  const nodesOption = cluster ? ` --broker-nodes ${brokerNodes}` : '';
-  const command = `npm run soak -- --minutes ${minutes} --seed ${seed} --rate ${rate}${nodesOption}`;
-  const disk = cluster ? noSmallDisk : mountSmallDisk();
+  const command = `npm run soak -- ${cluster ? `--broker-nodes ${brokerNodes} ` : ''}${length} --seed ${seed} --rate ${rate}`;
+  const disk = failpoints === undefined && !cluster ? mountSmallDisk() : noDisk;
   const broker = await startBroker({ nodes: brokerNodes, progress: (line) => console.error(line) });
   try {
     const result = await soak(broker, {
-      ...{ minutes, seed, ordersPerS: rate, smallDisk: disk.folder },
+      ...{ minutes, seed, ordersPerS: rate, smallDisk: disk.folder, failpointKills: failpoints },
       ...(broker.nodes ? { faults: nodeKills(broker.nodes) } : {}),
       progress: (line) => console.error(line),
     });
@@ -74,8 +88,8 @@ async function main({ minutes, seed, rate, brokerNodes, write }: Options): Promi
     const product = `${broker.description.replace(/,.*/, '')}${cluster ? `, ${brokerNodes} nodes` : ''}`;
     const report = reportOf(result, { command, machine, broker: product, date });
     console.log(`\n${report}\n`);
-    if (write && cluster) writeInto(clusterPage, report);
-    else if (write) writeDocuments(report, pictureOf(result, command));
+    if (write) writeResult(failpoints === undefined ? (cluster ? 'broker-nodes' : 'soak') : 'failpoints', report);
+    if (write && failpoints === undefined && !cluster) writeFileSync('docs/soak.svg', pictureOf(result, command));
     const failures = failuresOf(result);
     console.log(failures.length === 0 ? 'passed' : `FAILED\n  ${failures.join('\n  ')}`);
     if (failures.length > 0) process.exitCode = 1;
@@ -85,8 +99,6 @@ async function main({ minutes, seed, rate, brokerNodes, write }: Options): Promi
   }
 }
 
-const noSmallDisk = { folder: undefined, remove: () => {} };
-
 /** A file system in memory whose size can be changed while it is used; without the rights for one, that fault is left out. */
 function mountSmallDisk(): { readonly folder: string | undefined; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'saga-soak-'));
@@ -95,7 +107,7 @@ function mountSmallDisk(): { readonly folder: string | undefined; remove(): void
   } catch {
     rmSync(folder, { recursive: true, force: true });
     console.error('no disk is going to be full: that needs root on Linux');
-    return noSmallDisk;
+    return { folder: undefined, remove: () => {} };
   }
   return {
     folder,
@@ -106,22 +118,22 @@ function mountSmallDisk(): { readonly folder: string | undefined; remove(): void
   };
 }
 
-const page = 'docs/reliability.md';
-const clusterPage = 'docs/scaling.md';
-const [begin, end] = ['<!-- soak:begin -->', '<!-- soak:end -->'];
+const noDisk = { folder: undefined, remove: () => {} };
 
-function writeDocuments(report: string, picture: string): void {
-  writeInto(page, report);
-  writeFileSync('docs/soak.svg', picture);
-  console.log('written: docs/soak.svg');
-}
+const pages = {
+  soak: 'docs/reliability.md',
+  failpoints: 'docs/reliability.md',
+  'broker-nodes': 'docs/scaling.md',
+} as const;
 
-function writeInto(file: string, report: string): void {
-  const text = readFileSync(file, 'utf8');
+function writeResult(place: keyof typeof pages, report: string): void {
+  const page = pages[place];
+  const [begin, end] = [`<!-- ${place}:begin -->`, `<!-- ${place}:end -->`];
+  const text = readFileSync(page, 'utf8');
   const [from, until] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || until < from) throw new Error(`${file} has no place for the result: ${begin} … ${end}`);
-  writeFileSync(file, `${text.slice(0, from + begin.length)}\n\n${report}\n\n${text.slice(until)}`);
-  console.log(`written: ${file}`);
+  if (from < 0 || until < from) throw new Error(`${page} has no place for the result: ${begin} … ${end}`);
+  writeFileSync(page, `${text.slice(0, from + begin.length)}\n\n${report}\n\n${text.slice(until)}`);
+  console.log(`written: ${page}`);
 }
 
 try {

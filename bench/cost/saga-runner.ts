@@ -53,7 +53,7 @@ export class SagaRunner {
     for (let index = 0; index < shop.products; index += 1) {
       const product = { name: 'Thing', unitPrice, stock: 1e9 };
       await transact(this.#inventory, (tx) => putProduct(products, tx, productName(index), product));
-      while (!known.entry(productName(index))) await nextTurn();
+      while (!known.catalogue.entry(productName(index))) await nextTurn();
     }
   }
 

@@ -86,7 +86,7 @@ function startProbes(stage: Stage) {
     latencies.record(performance.now() - startedAtMs);
   };
   const timer = setInterval(() => {
-    for (const service of serviceNames) void probe(stage.services[service].port);
+    for (const service of serviceNames) void probe(stage.services[service].healthPort);
   }, probeEveryMs);
   return {
     stop: () => {
@@ -108,15 +108,24 @@ async function untilEnded(stage: Stage): Promise<number> {
 
 async function ordersOf(stage: Stage): Promise<{ readonly all: number; readonly open: number }> {
   for (;;) {
-    const answer = await fetch(`http://127.0.0.1:${stage.services['order-service'].port}/totals`);
-    const body: unknown = await answer.json();
-    if (!answer.ok) {
+    const totals = await totalsOf(stage);
+    if (totals === undefined) {
       await delay(500);
       continue;
     }
-    const totals = Totals.parse(body);
     const count = (...statuses: string[]) => statuses.reduce((sum, status) => sum + (totals[status]?.orders ?? 0), 0);
     const open = count('pending', 'cancelling');
     return { open, all: open + count('confirmed', 'cancelled') };
+  }
+}
+
+/** Undefined: it cannot answer now; under overload, it closes connections, too. */
+async function totalsOf(stage: Stage): Promise<z.output<typeof Totals> | undefined> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${stage.services['order-service'].port}/totals`);
+    return answer.ok ? Totals.parse(await answer.json()) : undefined;
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
   }
 }

@@ -12,9 +12,9 @@ export function overloadReport(result: OverloadResult): string {
   ];
   return [
     heading(`Overload: ${grouped(ratePerS)} orders/s for ${seconds} s, ten times saturation`),
-    `accepted ${grouped(accepted)}; refused with 503 ${grouped(load.refused)}; not sent or not answered ${grouped(load.failed)}`,
+    `accepted ${grouped(accepted)}; refused with 503 ${grouped(load.refused)}; not sent, or the connection closed, ${grouped(load.failed)}`,
     `of the accepted ones, not ended: ${open}; the last ended ${endedWithinS.toFixed(1)} s after the load`,
-    `/livez, one probe every 50 ms and service: p50 ${ms(livez.p50)} ms, p99 ${ms(livez.p99)} ms, max ${ms(livez.max)} ms; unanswered ${unanswered} of ${livez.count}`,
+    `/livez on the health port, one probe every 50 ms and service: p50 ${ms(livez.p50)} ms, p99 ${ms(livez.p99)} ms, max ${ms(livez.max)} ms; unanswered ${unanswered} of ${livez.count}`,
     table([
       ['resident memory, MB', ...processColumns],
       row('before', result.before),

@@ -94,7 +94,13 @@ function orderFiller(db: Database): Filler {
   const inbox = new Inbox(db, []);
   return {
     product: (productId) =>
-      void store.putEntry({ productId, name: `Product ${productId}`, unitPrice, available: true, version: 1 }),
+      void store.catalogue.putEntry({
+        productId,
+        name: `Product ${productId}`,
+        unitPrice,
+        available: true,
+        version: 1,
+      }),
     account: () => {},
     order: ({ eventId, ...order }) => {
       const { orderId, userId, items, total, deadlineAtMs } = order;

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { z } from 'zod';
 import { serviceLaunch } from '../../local/service-launch.ts';
 import { defaultSettings } from '../../local/system.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
@@ -23,6 +24,14 @@ export interface MeasuredServiceOptions {
   readonly failed: (error: Error) => void;
 }
 
+const Ports = z.object({ listening: z.int(), healthPort: z.int().optional() });
+type Ports = z.output<typeof Ports>;
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly ports: Ports;
+}
+
 /** Gets a function that kills a process which was just started, also before it listens. */
 export type Running = (kill: () => Promise<void>) => void;
 
@@ -30,6 +39,8 @@ export class MeasuredService {
   readonly service: ServiceName;
   readonly databasePath: string;
   readonly port: number;
+  /** Where it answers probes; a peer does so on its port. */
+  readonly healthPort: number;
   /** From the start of the process until it listens. */
   readonly startMs: number;
   readonly #options: MeasuredServiceOptions;
@@ -37,15 +48,11 @@ export class MeasuredService {
   #child: ChildProcess;
   #ending = false;
 
-  private constructor(
-    options: MeasuredServiceOptions,
-    running: Running,
-    { child, port }: { readonly child: ChildProcess; readonly port: number },
-    startMs: number,
-  ) {
+  private constructor(options: MeasuredServiceOptions, running: Running, { child, ports }: Started, startMs: number) {
     this.service = options.service;
     this.databasePath = options.databasePath;
-    this.port = port;
+    this.port = ports.listening;
+    this.healthPort = ports.healthPort ?? ports.listening;
     this.startMs = startMs;
     this.#options = options;
     this.#running = running;
@@ -88,15 +95,11 @@ export class MeasuredService {
   }
 }
 
-async function startProcess(
-  options: MeasuredServiceOptions,
-  port: number,
-  running: Running,
-): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+async function startProcess(options: MeasuredServiceOptions, port: number, running: Running): Promise<Started> {
   const errorFile = `${options.databasePath}.stderr`;
   const child = spawnService(options, port, errorFile);
   running(() => end(child, 'SIGKILL'));
-  return { child, port: await listening(child, options.service, errorFile) };
+  return { child, ports: await listening(child, options.service, errorFile) };
 }
 
 function spawnService(options: MeasuredServiceOptions, port: number, errorFile: string): ChildProcess {
@@ -111,6 +114,7 @@ function spawnService(options: MeasuredServiceOptions, port: number, errorFile: 
       ...defaultSettings,
       // The one setting that the user may change, to compare: EVENT_BATCH_MAX=1 npm run bench
       EVENT_BATCH_MAX: process.env['EVENT_BATCH_MAX'] ?? '',
+      HEALTH_PORT: '0',
       NODE_ENV: 'production',
     },
     nodeOptions:
@@ -128,17 +132,16 @@ function spawnService(options: MeasuredServiceOptions, port: number, errorFile: 
   return child;
 }
 
-/** @returns the port */
-function listening(child: ChildProcess, service: ServiceName, errorFile: string): Promise<number> {
+function listening(child: ChildProcess, service: ServiceName, errorFile: string): Promise<Ports> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => {
       clearTimeout(timer);
       reject(new Error(`${service} ${why}: ${readFileSync(errorFile, 'utf8')}`));
     };
     const timer = setTimeout(() => fail(`did not listen within ${startTimeoutMs} ms`), startTimeoutMs);
-    child.once('message', (message: { listening: number }) => {
+    child.once('message', (message: unknown) => {
       clearTimeout(timer);
-      resolve(message.listening);
+      resolve(Ports.parse(message));
     });
     child.once('error', (error) => fail(error.message));
     child.once('exit', (code, signal) => fail(`ended (${signal ?? code}) before it listened`));

@@ -2,7 +2,8 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { BackupError } from './backup-error.ts';
-import { Compose } from './compose-service.ts';
+import { Compose, type ComposeDatabase } from './compose-service.ts';
+import type { Manifest } from './manifest.ts';
 import type { Target } from './restore-backup.ts';
 import type { Source } from './take-backup.ts';
 
@@ -14,41 +15,55 @@ await copyDatabase(path, '/tmp/copy.db');
 await pipeline(createReadStream('/tmp/copy.db'), process.stdout);
 `;
 
-/** @throws BackupError when Docker Compose is not installed */
+/**
+ * All instances of these services.
+ * @throws BackupError when Docker Compose is not installed
+ */
 export async function composeSources(services: readonly ServiceName[]): Promise<Source[]> {
   const compose = await Compose.find();
-  return services.map((service) => ({
-    service,
-    description: `the volume of ${service} (${compose})`,
+  return (await compose.databasesOf(services)).map((database) => ({
+    service: database.container,
+    description: descriptionOf(database, compose),
     async copyTo(path) {
       const output = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true });
-      await compose.runScript(service, 'copy-database', copyScript, { output });
+      await compose.runScript(database, 'copy-database', copyScript, { output });
     },
   }));
 }
 
-/** @throws BackupError when Docker Compose is not installed */
-export async function composeTargets(services: readonly ServiceName[]): Promise<Target[]> {
+/**
+ * Those instances of these services that the backup contains.
+ * @throws BackupError when Docker Compose is not installed
+ */
+export async function composeTargets(services: readonly ServiceName[], manifest: Manifest): Promise<Target[]> {
   const compose = await Compose.find();
-  return services.map((service) => composeTarget(compose, service));
+  const databases = await compose.databasesOf(services);
+  // A service that is not in it is found to be missing later; a further instance may have been added since.
+  const wanted = databases.filter(({ container, service }) => container === service || manifest.services[container]);
+  return wanted.map((database) => composeTarget(compose, database));
 }
 
-function composeTarget(compose: Compose, service: ServiceName): Target {
+function descriptionOf({ container }: ComposeDatabase, compose: Compose): string {
+  return `the volume of ${container} (${compose})`;
+}
+
+function composeTarget(compose: Compose, database: ComposeDatabase): Target {
+  const { container } = database;
   let staged = false;
   return {
-    service,
-    description: `the volume of ${service} (${compose})`,
+    service: container,
+    description: descriptionOf(database, compose),
     async lock() {
-      if (await compose.isRunning(service)) {
-        throw new BackupError(`${service} is running. Stop it:  ${compose} stop ${service}`);
+      if (await compose.isRunning(container)) {
+        throw new BackupError(`${container} is running. Stop it:  ${compose} stop ${container}`);
       }
       // Notices a process of another container as well; the swap locks again.
-      await compose.runScript(service, 'replace-database', 'lockDatabase(path).release();');
+      await compose.runScript(database, 'replace-database', 'lockDatabase(path).release();');
     },
     async stage(copy, sha256) {
       staged = true;
       const script = `await stageCopy(process.stdin, path, '${sha256}');`;
-      await compose.runScript(service, 'replace-database', script, { input: createReadStream(copy) });
+      await compose.runScript(database, 'replace-database', script, { input: createReadStream(copy) });
     },
     async swapIn(suffix) {
       const script = `
@@ -58,12 +73,12 @@ function composeTarget(compose: Compose, service: ServiceName): Target {
         } finally {
           lock.release();
         }`;
-      const files = JSON.parse(await compose.runScript(service, 'replace-database', script)) as string[];
+      const files = JSON.parse(await compose.runScript(database, 'replace-database', script)) as string[];
       staged = false;
       return files;
     },
     async release() {
-      if (staged) await compose.runScript(service, 'replace-database', 'dropStagedCopy(path);');
+      if (staged) await compose.runScript(database, 'replace-database', 'dropStagedCopy(path);');
       staged = false;
     },
   };

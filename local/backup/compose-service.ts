@@ -26,6 +26,13 @@ const reportFailure = `process.on('uncaughtException', (error) => {
   process.exit(1);
 });`;
 
+/** A database, by the container that uses it. */
+export interface ComposeDatabase {
+  readonly service: ServiceName;
+  /** The same, or that of a further instance: `order-service-b`. */
+  readonly container: string;
+}
+
 export class Compose {
   readonly #command: readonly [string, ...string[]];
 
@@ -45,23 +52,40 @@ export class Compose {
     return this.#command.join(' ');
   }
 
-  /** Whether the service's own container runs. */
-  async isRunning(service: ServiceName): Promise<boolean> {
-    const container = (await this.#run([...this.#command, 'ps', '-q', service], {})).trim();
+  /** One for each instance of each service, as docker-compose.yml has them. */
+  async databasesOf(services: readonly ServiceName[]): Promise<ComposeDatabase[]> {
+    const listed = (await this.#run([...this.#command, 'config', '--services'], {})).split('\n');
+    const containers = listed.map((name) => name.trim()).sort();
+    return services.flatMap((service) =>
+      containers
+        .filter((name) => name === service || name.startsWith(`${service}-`))
+        .map((container) => ({ service, container })),
+    );
+  }
+
+  /** @param name of the container, in docker-compose.yml */
+  async isRunning(name: string): Promise<boolean> {
+    const container = (await this.#run([...this.#command, 'ps', '-q', name], {})).trim();
     if (container === '') return false;
     const state = await this.#run(['docker', 'inspect', '-f', '{{.State.Running}}', container], {});
     return state.trim() === 'true';
   }
 
   /**
+   * @param database its container
    * @param script an ES module's statements after those of `module`; `path` is the service's database in it
    * @returns what it wrote, where no output is given
    */
-  runScript(service: ServiceName, module: Module, script: string, streams: Streams = {}): Promise<string> {
+  runScript(
+    { service, container }: ComposeDatabase,
+    module: Module,
+    script: string,
+    streams: Streams = {},
+  ): Promise<string> {
     const source = readFileSync(new URL(`./${module}.js`, import.meta.url), 'utf8');
     const path = `const path = process.env.DATABASE_PATH || 'data/${service}.db';`;
     const node = ['node', '--input-type=module', '-e', `${source}\n${reportFailure}\n${path}\n${script}`];
-    return this.#run([...this.#command, 'run', '--rm', '--no-deps', '-T', service, ...node], streams);
+    return this.#run([...this.#command, 'run', '--rm', '--no-deps', '-T', container, ...node], streams);
   }
 
   async #run([file = '', ...args]: readonly string[], { input, output }: Streams): Promise<string> {

@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { serviceNames } from '../../services.ts';
 import { BackupError } from './backup-error.ts';
 import { writeDurably } from './durable-file.ts';
 
@@ -17,7 +16,8 @@ const Entry = z.object({
 
 const Manifest = z.object({
   createdAt: z.iso.datetime(),
-  services: z.partialRecord(z.enum(serviceNames), Entry),
+  /** By service; those of further instances by the names that Compose gives them, such as `order-service-b`. */
+  services: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be the name of a service'), Entry),
 });
 
 export type ManifestEntry = z.output<typeof Entry>;

@@ -19,7 +19,8 @@ export class PartlyRestoredError extends BackupError {}
 
 /** A database to replace, wherever it is. The steps are called in this order, for all services step by step. */
 export interface Target {
-  readonly service: ServiceName;
+  /** As the manifest names it. */
+  readonly service: string;
   /** For people. */
   readonly description: string;
   /** @throws BackupError when a service uses the database */
@@ -33,7 +34,7 @@ export interface Target {
 }
 
 export interface Restored {
-  readonly service: ServiceName;
+  readonly service: string;
   readonly description: string;
   /** Files of the former database; none when there was none. */
   readonly setAside: readonly string[];
@@ -86,7 +87,7 @@ async function swapAll(targets: readonly Target[]): Promise<Restored[]> {
   return restored;
 }
 
-function copyOf(folder: string, manifest: Manifest, service: ServiceName): { path: string; entry: ManifestEntry } {
+function copyOf(folder: string, manifest: Manifest, service: string): { path: string; entry: ManifestEntry } {
   const entry = manifest.services[service];
   if (!entry) throw new BackupError(`This backup does not contain ${service}. Use another one, or --only.`);
   return { path: join(folder, entry.file), entry };
@@ -141,7 +142,7 @@ export function localTarget(
   };
 }
 
-function lockOrRefuse(service: ServiceName, path: string): DatabaseLock {
+function lockOrRefuse(service: string, path: string): DatabaseLock {
   try {
     return lockDatabase(path);
   } catch (error) {

@@ -1,7 +1,6 @@
 // A backup: one consistent, verified copy of each service's database, and a manifest of them.
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { BackupError, reasonOf } from './backup-error.ts';
 import { copyDatabase } from './copy-database.ts';
 import { renameDurably } from './durable-file.ts';
@@ -12,7 +11,8 @@ import { verifyDatabase } from './verify.ts';
 
 /** A database to copy, wherever it is. */
 export interface Source {
-  readonly service: ServiceName;
+  /** As the manifest names it. */
+  readonly service: string;
   /** For people. */
   readonly description: string;
   /** Writes a consistent copy, flushed to disk, to a file that does not exist yet. */
@@ -53,7 +53,7 @@ export async function takeBackup(
   const created = claimFolder(folder);
   try {
     const createdAt = new Date().toISOString();
-    const services: Partial<Record<ServiceName, ManifestEntry>> = {};
+    const services: Record<string, ManifestEntry> = {};
     for (const source of sources) services[source.service] = await copyOne(source, folder, say);
     const manifest: Manifest = { createdAt, services };
     writeManifest(folder, manifest);

@@ -36,11 +36,14 @@ function nginxIsInstalled(): Promise<boolean> {
   );
 }
 
-async function startNginx({ port, upstreams }: GatewayOptions, folder: string, url: string): Promise<Gateway> {
+async function startNginx(
+  { port, upstreams, readers = {} }: GatewayOptions,
+  folder: string,
+  url: string,
+): Promise<Gateway> {
   mkdirSync(folder, { recursive: true });
-  const addresses = Object.entries(upstreams).map(([service, urls]) => [service, urls.map((at) => new URL(at).host)]);
   const file = join(folder, 'nginx.conf');
-  writeFileSync(file, nginxConfig({ port, upstreams: Object.fromEntries(addresses), folder }));
+  writeFileSync(file, nginxConfig({ port, upstreams: hosts(upstreams), readers: hosts(readers), folder }));
   const child = spawn('nginx', ['-p', folder, '-c', file, '-g', 'daemon off;'], {
     // Ctrl-C in the terminal reaches the parent only, which stops things in order.
     detached: true,
@@ -53,6 +56,12 @@ async function startNginx({ port, upstreams }: GatewayOptions, folder: string, u
     }),
   ]);
   return { url, description: `nginx (pid ${child.pid})`, stop: () => end(child) };
+}
+
+/** `host:port` of each URL. */
+function hosts(upstreams: Readonly<Record<string, readonly string[]>>): Record<string, string[]> {
+  const addresses = Object.entries(upstreams).map(([service, urls]) => [service, urls.map((at) => new URL(at).host)]);
+  return Object.fromEntries(addresses) as Record<string, string[]>;
 }
 
 /** Any answer will do. */

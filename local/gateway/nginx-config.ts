@@ -5,6 +5,8 @@ export interface NginxOptions {
   readonly port: number;
   /** `host:port` of the processes of each service. */
   readonly upstreams: Readonly<Record<string, readonly string[]>>;
+  /** Those that take GET and HEAD instead, where a service has a read side of its own. */
+  readonly readers?: Readonly<Record<string, readonly string[]>>;
   /** Folder for its own files, where it does not run as root in a container of its own. */
   readonly folder?: string;
 }
@@ -13,7 +15,7 @@ export interface NginxOptions {
  * Health is checked by the requests themselves: a process that cannot be reached, or that answers 503 (it is catching up, or
  * stopping), is left out for two seconds, and the next one is asked. nginx repeats a POST only where nothing of it was sent.
  */
-export function nginxConfig({ port, upstreams, folder }: NginxOptions): string {
+export function nginxConfig({ port, upstreams, readers = {}, folder }: NginxOptions): string {
   const services = Object.entries(upstreams);
   const own = folder === undefined ? [] : [`pid ${folder}/nginx.pid;`, `error_log ${folder}/nginx.log warn;`];
   const temporary =
@@ -32,6 +34,7 @@ export function nginxConfig({ port, upstreams, folder }: NginxOptions): string {
     ...indent([
       ...temporary,
       ...services.flatMap(([service, addresses]) => upstream(service, addresses)),
+      ...Object.entries(readers).flatMap(([service, addresses]) => readSide(service, addresses)),
       'server {',
       ...indent([
         `listen ${port};`,
@@ -46,7 +49,10 @@ export function nginxConfig({ port, upstreams, folder }: NginxOptions): string {
         'proxy_next_upstream error timeout http_502 http_503;',
         '# What is about one process, not about the service.',
         `location ~ ^/[a-z-]+-service/(${hiddenPaths.join('|')})(/|$) { return 404; }`,
-        ...services.map(([service]) => `location /${service}/ { proxy_pass http://${service}; }`),
+        ...services.map(([service]) => {
+          const target = readers[service] ? `$${variableOf(service)}` : service;
+          return `location /${service}/ { proxy_pass http://${target}; }`;
+        }),
         'location / { return 404; }',
       ]),
       '}',
@@ -65,6 +71,19 @@ function upstream(service: string, addresses: readonly string[]): string[] {
     ]),
     '}',
   ];
+}
+
+function readSide(service: string, addresses: readonly string[]): string[] {
+  return [
+    ...upstream(`${service}-reads`, addresses),
+    `map $request_method $${variableOf(service)} {`,
+    ...indent([`default ${service};`, `GET ${service}-reads;`, `HEAD ${service}-reads;`]),
+    '}',
+  ];
+}
+
+function variableOf(service: string): string {
+  return service.replaceAll('-', '_');
 }
 
 function indent(lines: readonly string[]): string[] {

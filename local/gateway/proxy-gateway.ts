@@ -13,6 +13,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Base URLs of the processes of each service. */
   readonly upstreams: Readonly<Record<string, readonly string[]>>;
+  /** Those that take GET and HEAD instead, where a service has a read side of its own. */
+  readonly readers?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What is about one process, not about the service: its own journal, its own metrics, its peers. */
@@ -21,15 +23,17 @@ export const hiddenPaths = ['events', 'metrics', 'instances', 'copies', 'readyz'
 export class ProxyGateway {
   readonly #server: Server;
   readonly #services: ReadonlyMap<string, Upstreams>;
+  readonly #readers: ReadonlyMap<string, Upstreams>;
   readonly #targets = new WeakMap<IncomingMessage, Upstream>();
   readonly #proxy = createProxyServer({ xfwd: true, proxyTimeout: 60_000 });
 
-  private constructor({ upstreams }: GatewayOptions) {
+  private constructor({ upstreams, readers = {} }: GatewayOptions) {
     this.#services = new Map(Object.entries(upstreams).map(([service, urls]) => [service, new Upstreams(urls)]));
-    // One that stops, or is catching up, is left out until it is ready again.
+    this.#readers = new Map(Object.entries(readers).map(([service, urls]) => [service, new Upstreams(urls)]));
+    // One that stops, or is catching up, is left out until it is ready again. A 503 may also be about this request only.
     this.#proxy.on('proxyRes', ({ statusCode }, request) => {
       const upstream = this.#targets.get(request);
-      if (upstream && statusCode === 503) upstream.ready = false;
+      if (upstream && statusCode === 503) void upstream.look();
     });
     this.#server = createServer((request, response) => void this.#handle(request, response));
     this.#server.keepAliveTimeout = 65_000;
@@ -38,12 +42,16 @@ export class ProxyGateway {
   /** Resolves when it listens. */
   static async start(options: GatewayOptions): Promise<ProxyGateway> {
     const gateway = new ProxyGateway(options);
-    await Promise.all([...gateway.#services.values()].map((upstreams) => upstreams.start()));
+    await Promise.all(gateway.#all.map((upstreams) => upstreams.start()));
     await new Promise<void>((resolve, reject) => {
       gateway.#server.once('error', reject);
       gateway.#server.listen(options.port, options.host, () => resolve());
     });
     return gateway;
+  }
+
+  get #all(): Upstreams[] {
+    return [...this.#services.values(), ...this.#readers.values()];
   }
 
   /** How many processes of a service take requests now. */
@@ -52,14 +60,15 @@ export class ProxyGateway {
   }
 
   async stop(): Promise<void> {
-    for (const upstreams of this.#services.values()) upstreams.stop();
+    for (const upstreams of this.#all) upstreams.stop();
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [, service = '', first = ''] = new URL(request.url ?? '/', 'http://gateway').pathname.split('/');
-    const upstreams = this.#services.get(service);
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    const upstreams = (reads ? this.#readers.get(service) : undefined) ?? this.#services.get(service);
     if (!upstreams || hiddenPaths.some((path) => path === first)) {
       return refuse(
         response,

@@ -3,9 +3,23 @@
 const checkEveryMs = 1_000;
 const checkTimeoutMs = 2_000;
 
-export interface Upstream {
+export class Upstream {
   readonly url: string;
-  ready: boolean;
+  ready = false;
+  #looking: Promise<void> | undefined;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  /** Asks whether it is ready; once, however many want to know at the same time. */
+  look(): Promise<void> {
+    this.#looking ??= isReady(this.url).then((ready) => {
+      this.ready = ready;
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
 }
 
 /** The processes of one service. */
@@ -16,7 +30,7 @@ export class Upstreams {
   #stopped = false;
 
   constructor(urls: readonly string[]) {
-    this.#all = urls.map((url) => ({ url, ready: false }));
+    this.#all = urls.map((url) => new Upstream(url));
   }
 
   /** Resolves after the first look at all of them. */
@@ -42,11 +56,7 @@ export class Upstreams {
   }
 
   async #look(): Promise<void> {
-    await Promise.all(
-      this.#all.map(async (upstream) => {
-        upstream.ready = await isReady(upstream.url);
-      }),
-    );
+    await Promise.all(this.#all.map((upstream) => upstream.look()));
     if (!this.#stopped) this.#timer = setTimeout(() => void this.#look(), checkEveryMs).unref();
   }
 }

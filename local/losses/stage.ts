@@ -20,6 +20,8 @@ export interface StageOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Compiled main files, from dist/, in place of the services' own. */
   readonly mains?: Readonly<Partial<Record<ServiceName, string>>>;
+  /** Settings of single services, over those of all. */
+  readonly envs?: Readonly<Partial<Record<ServiceName, Readonly<Record<string, string>>>>>;
   /** Folders of databases that are not in the stage's own. */
   readonly dataDirs?: Readonly<Partial<Record<ServiceName, string>>>;
 }
@@ -47,7 +49,7 @@ export class Stage {
   #stopped = false;
 
   private constructor(options: StageOptions, proxy: BrokerProxy, virtualHost: string, ports: PerService<number>) {
-    const { broker, env, mains, dataDirs } = options;
+    const { broker, env, envs, mains, dataDirs } = options;
     this.broker = broker;
     this.proxy = proxy;
     this.virtualHost = virtualHost;
@@ -61,7 +63,7 @@ export class Stage {
         amqpUrl: broker.nodes ? broker.url : proxy.urlFor(broker.url, virtualHost),
         dataDir: dataDirs?.[service] ?? this.#dataDir,
         port: ports[service],
-        env: { ...serviceAddresses(ports), ...env },
+        env: { ...serviceAddresses(ports), ...env, ...envs?.[service] },
         onLine: (line) => this.#note(service, line),
       });
     });

@@ -1,4 +1,7 @@
 // A soak: customers order all the time, and faults of all kinds strike at random. In the end everything must be accounted for.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { serviceNames } from '../../services.ts';
@@ -7,6 +10,7 @@ import { takeDeadLetters } from '../losses/broker-losses.ts';
 import { type AuditResult, settled } from '../losses/healing.ts';
 import { mustSend } from '../losses/http.ts';
 import { Stage } from '../losses/stage.ts';
+import { failpointKills, mortalServices } from './failpoint-kills.ts';
 import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts';
 import { endTimes, longestPauseMs } from './pauses.ts';
 import { Random } from './random.ts';
@@ -26,10 +30,12 @@ export interface SoakOptions {
   readonly ordersPerS: number;
   /** A file system of its own for one database, which may be made too small. Left out: that fault does not occur. */
   readonly smallDisk?: string | undefined;
+  /** Instead of faults at random: each service dies so many times at each failpoint, one after the other. */
+  readonly failpointKills?: number | undefined;
   /** Left out: all kinds. */
   readonly faults?: readonly Fault[];
-  /** Ends after so many faults, also before the time is over. */
-  readonly strikesMax?: number;
+  /** Each of these once, in this order, however long that takes. */
+  readonly eachOnce?: boolean;
   readonly progress: (line: string) => void;
 }
 
@@ -71,12 +77,14 @@ export interface Account {
 }
 
 export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {
-  const { minutes, seed, ordersPerS, smallDisk } = options;
+  const { seed, ordersPerS, smallDisk, failpointKills: kills, progress } = options;
   const random = new Random(seed);
+  const folder = mkdtempSync(join(tmpdir(), 'saga-failpoints-'));
   const stage = await Stage.start({
     broker,
     env: { LOG_LEVEL: 'error' },
     ...(smallDisk === undefined ? {} : { dataDirs: { [smallDiskService]: smallDisk } }),
+    ...(kills === undefined ? {} : mortalServices(folder)),
   });
   const shoppers = new Shoppers(stage.urls, new Random(seed + 1));
   const samples = new Samples(stage);
@@ -86,13 +94,17 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
     samples.start();
     shoppers.start(ordersPerS);
     await delay(warmUpMs);
-    const strikes = await strikeUntil(startedAtMs + minutes * 60_000, { ...options, stage, shoppers, random });
-    options.progress('no more faults, no more orders: everything must end');
+    const scene = { stage, shoppers, random, progress };
+    const strikes =
+      kills === undefined
+        ? await strikeAsWanted(startedAtMs, options, scene)
+        : await strikeEach(failpointKills(folder, kills), scene);
+    progress('no more faults, no more orders: everything must end');
     await shoppers.stop(healMsMax);
     const audited = await settled(stage, healMsMax);
     samples.stop();
     const ends = await endTimes(stage.urls['order-service']);
-    for (const strike of strikes) strike.longestPauseMs = longestPauseMs(ends, strike.fromMs, strike.untilMs);
+    for (const struck of strikes) struck.longestPauseMs = longestPauseMs(ends, struck.fromMs, struck.untilMs);
     return {
       startedAtMs,
       purchases: shoppers.purchases,
@@ -104,40 +116,55 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
     samples.stop();
     shoppers.leave();
     await stage.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-interface Scene extends Pick<SoakOptions, 'smallDisk' | 'faults' | 'strikesMax' | 'progress'> {
+interface Scene extends Pick<SoakOptions, 'progress'> {
   readonly stage: Stage;
   readonly shoppers: Shoppers;
   readonly random: Random;
 }
 
-async function strikeUntil(endMs: number, scene: Scene): Promise<Strike[]> {
-  const { stage, shoppers, random, smallDisk, strikesMax = Number.POSITIVE_INFINITY, progress } = scene;
+function strikeAsWanted(startedAtMs: number, options: SoakOptions, scene: Scene): Promise<Strike[]> {
+  const { minutes, smallDisk, faults = faultsFor(smallDisk), eachOnce = false } = options;
+  return eachOnce ? strikeEach(faults, scene) : strikeUntil(startedAtMs + minutes * 60_000, faults, scene);
+}
+
+async function strikeUntil(endMs: number, faults: readonly Fault[], scene: Scene): Promise<Strike[]> {
+  const { random } = scene;
   const strikes: Strike[] = [];
-  const faults = scene.faults ?? faultsFor(smallDisk);
   let bag: Fault[] = [];
-  while (performance.now() < endMs && strikes.length < strikesMax) {
+  while (performance.now() < endMs) {
     // Each kind once, in a new order each time.
     if (bag.length === 0) bag = random.shuffled(faults);
     const fault = bag.pop();
     if (!fault) throw new Error('there are no faults');
-    const strike: Strike = { kind: fault.kind, fromMs: performance.now(), untilMs: Number.NaN };
-    strikes.push(strike);
-    await fault.inflict(stage, random).catch((error: unknown) => {
-      strike.failure = String(error);
-    });
-    strike.untilMs = performance.now();
-    const mixed = random.chance(mixes);
-    if (!mixed) await recovered(shoppers, strike.untilMs);
-    const seconds = ((performance.now() - strike.fromMs) / 1_000).toFixed(1);
-    progress(
-      `${fault.kind}: ${seconds} s${mixed ? ', the next at once' : ''}${strike.failure ? `; ${strike.failure}` : ''}`,
-    );
+    strikes.push(await strike(fault, random.chance(mixes), scene));
     await delay(random.between(500, 3_000));
   }
   return strikes;
+}
+
+async function strikeEach(faults: readonly Fault[], scene: Scene): Promise<Strike[]> {
+  const strikes: Strike[] = [];
+  for (const fault of faults) strikes.push(await strike(fault, false, scene));
+  return strikes;
+}
+
+/** @param mixed what was wanted before need not have ended */
+async function strike(fault: Fault, mixed: boolean, { stage, shoppers, random, progress }: Scene): Promise<Strike> {
+  const struck: Strike = { kind: fault.kind, fromMs: performance.now(), untilMs: Number.NaN };
+  await fault.inflict(stage, random).catch((error: unknown) => {
+    struck.failure = String(error);
+  });
+  struck.untilMs = performance.now();
+  if (!mixed) await recovered(shoppers, struck.untilMs);
+  const seconds = ((performance.now() - struck.fromMs) / 1_000).toFixed(1);
+  progress(
+    `${fault.kind}: ${seconds} s${mixed ? ', the next at once' : ''}${struck.failure ? `; ${struck.failure}` : ''}`,
+  );
+  return struck;
 }
 
 async function recovered({ purchases }: Shoppers, beforeMs: number): Promise<void> {

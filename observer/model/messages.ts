@@ -79,6 +79,8 @@ export interface SagaDetail {
   readonly anytime?: { readonly type: string; readonly by: string; readonly trigger: string };
   readonly requests: readonly { readonly title: string; readonly curl: string }[];
   readonly traceId?: string;
+  /** Where the trace can be looked at. */
+  readonly traceUrl?: string;
   /** The event that starts a saga has not been found. */
   readonly incomplete: boolean;
 }

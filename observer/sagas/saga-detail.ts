@@ -6,8 +6,14 @@ import { nextSteps } from './next-steps.ts';
 import type { Saga } from './saga.ts';
 import { cloudEventOf, type SeenEvent } from './seen-event.ts';
 
-/** @param orderUrl base of order-service's addresses, for the curl lines */
-export function sagaDetail(map: ContractMap, saga: Saga, orderUrl: string, nowMs: number): SagaDetail {
+export interface ShownUrls {
+  /** Base of order-service's addresses, for the curl lines. */
+  readonly order: string;
+  /** Of a trace, with `{traceId}` in it; undefined: there is nothing to look at traces with. */
+  readonly trace?: string | undefined;
+}
+
+export function sagaDetail(map: ContractMap, saga: Saga, urls: ShownUrls, nowMs: number): SagaDetail {
   const ordered = inCausalOrder(saga.events);
   const next = nextSteps(map, ordered);
   const withdrawal = map.events.get(map.withdrawal);
@@ -20,8 +26,9 @@ export function sagaDetail(map: ContractMap, saga: Saga, orderUrl: string, nowMs
     ...(saga.state === 'running' && withdrawal
       ? { anytime: { type: withdrawal.type, by: withdrawal.by, trigger: withdrawal.trigger ?? '' } }
       : {}),
-    requests: requestsOf(saga, orderUrl),
+    requests: requestsOf(saga, urls.order),
     ...(traceId ? { traceId } : {}),
+    ...(traceId && urls.trace ? { traceUrl: urls.trace.replace('{traceId}', traceId) } : {}),
     incomplete: !saga.complete,
   };
 }

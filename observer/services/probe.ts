@@ -39,13 +39,15 @@ export interface Handled {
 
 export class Probe {
   readonly service: string;
+  readonly member: string;
   readonly url: string;
   #state: Omit<ServiceState, 'service' | 'url' | 'journal'> = { state: 'unknown', warnings: [] };
   #samples: Samples = new Map();
   #history: Counted[] = [];
 
-  constructor(service: string, url: string) {
+  constructor({ service, member, url }: { readonly service: string; readonly member: string; readonly url: string }) {
     this.service = service;
+    this.member = member;
     this.url = url;
   }
 

@@ -9,6 +9,8 @@ const tickMs = 1_000;
 
 export interface ServiceAddress {
   readonly service: string;
+  /** The same, or the named instance of it that answers there. */
+  readonly member: string;
   readonly url: string;
 }
 
@@ -20,7 +22,7 @@ export class ServiceWatch {
   #asking = false;
 
   constructor(addresses: readonly ServiceAddress[], isWatched: () => boolean) {
-    this.probes = addresses.map(({ service, url }) => new Probe(service, url));
+    this.probes = addresses.map((address) => new Probe(address));
     this.#isWatched = isWatched;
   }
 
@@ -69,7 +71,7 @@ export class ServiceWatch {
   }
 
   states(journalOf: (url: string) => Pick<ServiceState, 'journal' | 'lagMs'>): ServiceState[] {
-    return this.probes.map(({ service, url, state }) => ({ service, url, ...state, ...journalOf(url) }));
+    return this.probes.map(({ member, url, state }) => ({ service: member, url, ...state, ...journalOf(url) }));
   }
 
   async #ask(): Promise<void> {

@@ -28,6 +28,8 @@ export interface CloudEvent<T extends string = string, D = unknown> {
   readonly causationid: string;
   /** W3C trace context; the same trace for everything that follows from one request. */
   readonly traceparent: string;
+  /** What tracing systems add to it (CloudEvents extension Distributed Tracing, as is `traceparent`). */
+  readonly tracestate?: string | undefined;
   /** Position in the publisher's journal, as digits of a fixed length (CloudEvents extension `sequence`). */
   readonly sequence?: string | undefined;
   readonly data: D;
@@ -50,6 +52,7 @@ export interface Envelope {
   readonly time: string;
   readonly causationId: string;
   readonly traceparent: string;
+  readonly tracestate?: string | undefined;
   /** In the publisher's journal. */
   readonly position?: number;
 }
@@ -58,7 +61,7 @@ export interface Envelope {
 export function createEvent(
   contract: Choreography,
   { type, data }: { readonly type: string; readonly data: unknown },
-  { id, source, time, causationId, traceparent, position }: Envelope,
+  { id, source, time, causationId, traceparent, tracestate, position }: Envelope,
 ): CloudEvent {
   const spec = contract.events[type];
   if (!spec) throw new Error(`'${type}' is not an event of the contract`);
@@ -75,6 +78,7 @@ export function createEvent(
     correlationid: subject,
     causationid: causationId,
     traceparent,
+    ...(tracestate === undefined ? undefined : { tracestate }),
     ...(position === undefined ? {} : { sequence: String(position).padStart(sequenceDigits, '0') }),
     data,
   };

@@ -52,6 +52,7 @@ const EnvelopeShape = z.object({
   correlationid: z.string(),
   causationid: z.string(),
   traceparent: z.string(),
+  tracestate: z.string().optional(),
   sequence: z
     .string()
     .regex(/^\d{1,16}$/)

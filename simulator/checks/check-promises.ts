@@ -9,6 +9,12 @@ import { everyOrderEnds } from './p2-ends.ts';
 import { moneyIsConserved } from './p3-money.ts';
 import { stockIsConserved } from './p4-stock.ts';
 import { servicesAgree } from './p5-agreement.ts';
+import {
+  instancesConverge,
+  instancesPublishTheirJournals,
+  keysAreChargedOnce,
+  oneInstanceDecides,
+} from './p5-instances.ts';
 import { eventsArePublishedOnce } from './p6-once.ts';
 import { orderOfArrivalDoesNotMatter } from './p7-any-order.ts';
 import { noMessageVanishes } from './p8-messages.ts';
@@ -20,17 +26,23 @@ type Check = (evidence: Evidence, orders: OrderRecords) => Iterable<Finding>;
 
 const checks: Readonly<Record<PromiseId, Check>> = {
   P1: acceptedOrdersAreKept,
-  P2: everyOrderEnds,
-  P3: moneyIsConserved,
+  P2: all(everyOrderEnds, oneInstanceDecides),
+  P3: all(moneyIsConserved, keysAreChargedOnce),
   P4: stockIsConserved,
-  P5: servicesAgree,
+  P5: all(servicesAgree, instancesConverge),
   P6: eventsArePublishedOnce,
   P7: orderOfArrivalDoesNotMatter,
   P8: noMessageVanishes,
-  P9: stateAndEventsMatch,
+  P9: all(stateAndEventsMatch, instancesPublishTheirJournals),
   P10: nothingUnaskedIsStored,
   P12: putBackIsHarmless,
 };
+
+function all(...several: readonly Check[]): Check {
+  return function* (evidence, orders) {
+    for (const check of several) yield* check(evidence, orders);
+  };
+}
 
 /** At most this many violations of each promise: the first few are enough to see what is wrong. */
 const violationsMax = 5;

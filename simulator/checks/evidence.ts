@@ -4,6 +4,7 @@ import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { DeadLetter } from '../environment/dead-letters.ts';
+import type { Instances } from '../environment/instances.ts';
 import type { Poison } from '../environment/poison.ts';
 import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Violation } from '../environment/violation.ts';
@@ -25,6 +26,10 @@ export interface PutBackReport {
 
 export interface Evidence {
   readonly databases: PerService<Database>;
+  /** Of every service, and of every instance of order-service that takes part at the end, by name. */
+  readonly members: ReadonlyMap<string, Database>;
+  /** Undefined: order-service has no instances. */
+  readonly instances: Pick<Instances, 'standing' | 'adopted' | 'decides'> | undefined;
   /** What customers and staff were answered. */
   readonly answers: Pick<Answers, 'accepted' | 'unansweredRequests' | 'paidIn' | 'broughtIn'>;
   /** Every event that the broker has taken, by id. */
@@ -34,6 +39,8 @@ export interface Evidence {
   readonly deadLetters: readonly DeadLetter[];
   readonly putBacks: readonly PutBackEvidence[];
   readonly putBackReports: readonly PutBackReport[];
+  /** Instances that have lost their database, or are gone for good. */
+  readonly instancesLost: readonly { readonly member: string; readonly atMs: number }[];
   /** Orders and products of which something was lost when a database was put back: they may disagree. */
   readonly lost: ReadonlySet<string>;
   /** Messages that could never be read, by id. */

@@ -12,14 +12,15 @@ export function* putBackIsHarmless(evidence: Evidence, orders: OrderRecords): Ge
 }
 
 /** What was done again and came out the same leaves nothing to notice, nor does a consumer that was put back itself. */
-function* unnoticed({ databases, putBacks, putBackReports }: Evidence): Generator<Finding> {
+function* unnoticed({ databases, putBacks, putBackReports, instancesLost }: Evidence): Generator<Finding> {
   for (const { service, atMs, ahead } of putBacks) {
     const eventAt = databases[service]
       .prepare<[number], string>('SELECT lower(hex(event_id)) FROM journal WHERE position = ?')
       .pluck();
     const others = ahead.filter(({ consumer, position, eventId }) => {
       const later = putBacks.some((other) => other.atMs >= atMs && other.service === consumer);
-      return !later && eventAt.get(position) !== eventId?.replaceAll('-', '');
+      const lost = instancesLost.some((other) => other.atMs >= atMs && other.member === consumer);
+      return !later && !lost && eventAt.get(position) !== eventId?.replaceAll('-', '');
     });
     const owners = others.length > 0 ? [service, ...others.map(({ consumer }) => consumer)] : [];
     for (const owner of owners) {

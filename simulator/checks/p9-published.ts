@@ -10,7 +10,7 @@ import { repeatedAnswers } from './repeated-answers.ts';
 
 /** What each service must have published to be in the state it is in. A service of the saga that is missing does not compile. */
 const expectedEvents: PerSagaService<(record: OrderRecord) => readonly string[]> = {
-  'order-service': ({ facts }) => [...facts].filter((type) => type.startsWith('order.')),
+  'order-service': ({ facts }) => [...facts].filter((type) => type.startsWith('order.') && isSagaEvent(type)),
   'payment-service': ({ payment }) => (payment ? (eventsOfPayment[payment.status] ?? []) : []),
   'inventory-service': ({ reservation }) => (reservation ? (eventsOfReservation[reservation] ?? []) : []),
 };
@@ -29,7 +29,7 @@ const eventsOfReservation: Readonly<Record<string, readonly string[]>> = {
   released: ['inventory.reserved', 'inventory.released'],
 };
 
-export function* stateAndEventsMatch({ databases, published }: Evidence, { byId }: OrderRecords): Generator<Finding> {
+export function* stateAndEventsMatch({ members, published }: Evidence, { byId }: OrderRecords): Generator<Finding> {
   const typesByOrder = publishedTypes(published);
   const repeated = publishedTypes(onlyRepeated(published));
   for (const [subject, record] of byId) {
@@ -43,8 +43,8 @@ export function* stateAndEventsMatch({ databases, published }: Evidence, { byId 
         yield { subject, text: `${type} was published, but its service does not show it` };
     }
   }
-  for (const name of serviceNames) {
-    const left = journalOf(databases[name]).filter((id) => !published.has(id)).length;
+  for (const [name, db] of members) {
+    const left = journalOf(db).filter((id) => !published.has(id)).length;
     if (left > 0) yield { subject: '', text: `${left} events in the journal of ${name} never arrived at the broker` };
   }
 }

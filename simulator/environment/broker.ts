@@ -36,6 +36,8 @@ export class SimBroker {
   readonly #routes = new Map<string, Set<SimQueue>>();
   readonly #removed = new Map<string, Set<SimQueue>>();
   readonly #buses = new Set<SimBus>();
+  /** Duplicates that are still to come. */
+  readonly #duplicates = new Set<() => void>();
 
   constructor(schedule: Schedule, random: Random, faults: Faults, topology: Topology = wholeTopology(choreography)) {
     this.schedule = schedule;
@@ -110,6 +112,14 @@ export class SimBroker {
     for (const bus of this.#buses) bus.blockedChanged();
   }
 
+  /**
+   * Every duplicate comes now. One that came after all is quiet could be the first that a service gets of an event: its database
+   * was put back, and so was that of the publisher.
+   */
+  deliverDuplicates(): void {
+    for (const again of this.#duplicates) again();
+  }
+
   /** From now on every consumer takes many messages at a time. */
   widenPrefetch(): void {
     for (const queue of this.queues.values()) {
@@ -174,7 +184,13 @@ export class SimBroker {
     if (this.faults.on('duplicate') && queue.consumer && this.random.chance(0.02)) {
       this.faults.add('duplicate');
       const withinMs = this.random.pick([20, 20, 20, 20, 20_000, 20 * 60_000]);
-      this.schedule.after(this.random.below(withinMs), () => this.inject(queue.name, message));
+      const again = (): void => {
+        this.#duplicates.delete(again);
+        timer.cancel();
+        this.inject(queue.name, message);
+      };
+      const timer = this.schedule.after(this.random.below(withinMs), again);
+      this.#duplicates.add(again);
     }
     this.pump(queue);
   }

@@ -1,5 +1,5 @@
 // The dead letters of a run: taken out of their queues, put back where that can help, and kept as evidence.
-import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { serviceOf } from '../../shared/contract/members.ts';
 import { deadLetterQueueOf, queueOf } from '../../shared/contract/topology.ts';
 import type { SimBroker } from './broker.ts';
 import type { Faults } from './faults.ts';
@@ -18,19 +18,22 @@ export interface DeadLetter {
 }
 
 interface Entry {
-  readonly service: ServiceName;
+  /** Whose dead letter it is: a service, or an instance of one. */
+  readonly service: string;
   readonly copy: Copy;
+  readonly letter: DeadLetter;
 }
 
 export interface DeadLettersOptions {
-  readonly services: readonly ServiceName[];
+  /** Services, and instances of them. */
+  readonly members: () => readonly string[];
   readonly broker: SimBroker;
   readonly faults: Faults;
   readonly poison: ReadonlyMap<string, Poison>;
   /** `service/type/subject` of reactions that were made to throw. */
   readonly brokenReactions: ReadonlySet<string>;
   /** Whether an event has taken effect in a service. */
-  readonly isHandled: (service: ServiceName, eventId: string) => boolean;
+  readonly isHandled: (member: string, eventId: string) => boolean;
 }
 
 export class DeadLetters {
@@ -45,13 +48,13 @@ export class DeadLetters {
   /** Every dead letter of the run so far. */
   all(): DeadLetter[] {
     this.#drain();
-    return this.#entries.map(describe);
+    return this.#entries.map(({ letter }) => letter);
   }
 
   /** Puts back what has arrived since the last time, each so many times. False: there was nothing to put back. */
   redrive(times: number): boolean {
     // What should never have been dead-lettered is left for the checks to find.
-    const explained = this.#drain().filter((entry) => this.#isExplained(describe(entry)));
+    const explained = this.#drain().filter(({ letter }) => this.#isExplained(letter));
     for (const entry of explained) this.#putBack(entry, times);
     return explained.length > 0;
   }
@@ -61,11 +64,10 @@ export class DeadLetters {
    * Once: from now on nothing is lost. False: there was nothing.
    */
   redriveUnhandled(): boolean {
-    this.#drain();
-    const refused = new Set(this.#entries.map(describe).filter(isRefused).map(keyOf));
+    const refused = new Set(this.all().filter(isRefused).map(keyOf));
     const unhandled = this.#entries.filter((entry) => {
       if (this.#putBackForGood.has(entry)) return false;
-      const letter = describe(entry);
+      const { letter } = entry;
       if (this.#options.poison.has(letter.messageId) || !this.#isExplained(letter)) return false;
       const events = unpacked(entry.copy.message);
       const ids = events.length > 1 ? events.map(({ messageId }) => messageId) : [letter.messageId];
@@ -88,12 +90,12 @@ export class DeadLetters {
   }
 
   #drain(): Entry[] {
-    const { services, broker } = this.#options;
-    const drained = services.flatMap((service) =>
+    const { members, broker } = this.#options;
+    const drained = members().flatMap((service) =>
       broker
         .queue(deadLetterQueueOf(service))
         .drain()
-        .map((copy) => ({ service, copy })),
+        .map((copy) => ({ service, copy, letter: describe(service, copy) })),
     );
     this.#entries.push(...drained);
     return drained;
@@ -102,8 +104,9 @@ export class DeadLetters {
   /** A fault of this run explains it. */
   #isExplained({ service, messageId, reason, type, subject }: DeadLetter): boolean {
     const { poison, brokenReactions } = this.#options;
-    if (reason !== 'reaction-failed') return reason === 'delivery_limit' || poison.has(messageId);
-    return brokenReactions.has(`${service}/${type}/${subject}`);
+    if (reason !== 'reaction-failed')
+      return reason === 'delivery_limit' || reason === 'storage-failed' || poison.has(messageId);
+    return brokenReactions.has(`${serviceOf(service)}/${type}/${subject}`);
   }
 
   #putBack({ service, copy }: Entry, times: number): void {
@@ -133,7 +136,7 @@ function keyOf({ service, messageId }: DeadLetter): string {
   return `${service} ${messageId}`;
 }
 
-function describe({ service, copy }: Entry): DeadLetter {
+function describe(service: string, copy: Copy): DeadLetter {
   const { headers, message } = copy;
   return {
     service,

@@ -28,10 +28,14 @@ export const faultKinds = {
   'database-read-only': 'a database cannot be written',
   'database-busy': 'another process holds the lock of a database',
   'clock-jump': 'a wall clock jumps forwards or backwards, or stops',
+  'instance-joins': 'an instance of order-service joins in the middle of the run',
+  'instance-lost': 'an instance loses its database, and gets everything back from its peers and from journals',
+  'instance-adopted':
+    'an instance is gone for good, another adopts its orders, and now and then the old one comes back',
   cancel: 'customers cancel, at any moment, twice, too late, or what was never ordered',
   'deadline-tie': 'success arrives in the very millisecond of the deadline',
   redrive: 'dead letters are put back: once, twice, after the end',
-  'late-duplicates': 'messages are delivered again, several times, days later',
+  'late-duplicates': 'messages are delivered again, several times, hours later',
   replay: 'every message ever published is delivered again, in any order',
 } as const;
 

@@ -22,6 +22,7 @@ export class SimDatabase {
   /** Who is called back; set by whoever wants to know. */
   observer: Observer = {};
   #db: Database;
+  readonly #migrations: readonly string[];
   readonly #hook: StatementHook | undefined;
   #onDisk: Buffer | undefined;
   #locked = false;
@@ -31,6 +32,7 @@ export class SimDatabase {
   readonly #prepared = new Map<string, Statement>();
 
   constructor(migrations: readonly string[], hook?: StatementHook) {
+    this.#migrations = migrations;
     this.#db = openDatabase(':memory:', migrations);
     this.#hook = hook;
   }
@@ -110,6 +112,12 @@ export class SimDatabase {
   /** The database is again what it was then. No process must have it open. */
   putBack(snapshot: Buffer): void {
     this.#replace(snapshot);
+  }
+
+  /** The file was deleted: whoever opens it next begins with an empty one. No process must have it open. */
+  renew(): void {
+    this.#db = openDatabase(':memory:', this.#migrations);
+    this.#prepared.clear();
   }
 
   #replace(contents: Buffer): void {

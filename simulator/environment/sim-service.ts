@@ -1,13 +1,16 @@
 // One service in the simulation: a machine with a disk and a wall clock, on which a process runs, crashes and restarts.
 
 import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { memberOf } from '../../shared/contract/members.ts';
 import { queueOf } from '../../shared/contract/topology.ts';
 import type { Log } from '../../shared/runtime/environment/log.ts';
 import { IdempotencyKeys } from '../../shared/runtime/http/idempotency.ts';
 import type { Bus } from '../../shared/runtime/messaging/bus.ts';
 import type { JournalReader } from '../../shared/runtime/messaging/journal-queries.ts';
+import type { PeerReader } from '../../shared/runtime/messaging/peer-reader.ts';
 import type { ServiceDefinition, ServiceParts } from '../../shared/runtime/node/service.ts';
 import { ServiceNode } from '../../shared/runtime/node/service-node.ts';
+import { type Database, isTransient } from '../../shared/runtime/storage/database.ts';
 import type { Failpoint } from '../../shared/runtime/storage/group-commit.ts';
 import { Ability } from './ability.ts';
 import type { SimBroker } from './broker.ts';
@@ -49,8 +52,12 @@ export interface SimServiceOptions {
   /** What the database does with its transactions. */
   readonly transition?: ((what: Transition) => void) | undefined;
   readonly opened?: ((database: SimDatabase) => void) | undefined;
+  /** Its name, where its service has several instances. */
+  readonly instance?: string | undefined;
   /** How a process reads the journals of the other services. */
   readonly journals: (process: Owner) => Readonly<Record<string, JournalReader>>;
+  /** How a process of a named instance asks the others. */
+  readonly peers?: ((process: Owner) => Readonly<Record<string, PeerReader>>) | undefined;
   /** How long the journal keeps what was published; undefined: for ever. */
   readonly retentionMs?: number | undefined;
   /** A process has crashed; it has to be booted again. */
@@ -64,6 +71,8 @@ const batchMax = 20;
 
 export class SimService<P extends ServiceParts = ServiceParts> {
   readonly name: ServiceName;
+  /** The service, or this named instance of it. */
+  readonly member: string;
   readonly database: SimDatabase;
   readonly wall: WallClock;
   /** A process runs, its clock is right, and its database can be written. */
@@ -78,10 +87,12 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   #process: Process<P> | undefined;
   #armed: { readonly point: Failpoint; skip: number }[] = [];
   #waiting: (() => void)[] = [];
+  #gone = false;
   #clockRightAtBoot = true;
 
   constructor(definition: ServiceDefinition<P>, options: SimServiceOptions) {
     this.name = definition.name as ServiceName;
+    this.member = memberOf(this.name, options.instance);
     this.#definition = definition;
     this.#options = options;
     this.database = new SimDatabase(definition.migrations, options.hook);
@@ -110,20 +121,35 @@ export class SimService<P extends ServiceParts = ServiceParts> {
   }
 
   boot(): void {
-    if (this.#process) return;
-    const { schedule, random, broker, history, wrapBus, retentionMs } = this.#options;
+    if (this.#process || this.#gone) return;
+    const { schedule, random, broker, history } = this.#options;
     const process = { alive: true, node: undefined } as unknown as {
       -readonly [K in keyof Process<P>]: Process<P>[K];
     };
     process.clock = new SimClock(schedule, this.wall, random, process);
-    process.bus = broker.connect(queueOf(this.name), process);
+    process.bus = broker.connect(queueOf(this.member), process);
     this.#process = process;
     this.#clockRightAtBoot = this.wall.right;
     this.#noteAbility();
-    history.add(schedule.nowMs, this.name, 'starts');
+    history.add(schedule.nowMs, this.name, `${this.#as}starts`);
     const db = this.database.open();
-    process.keys = new IdempotencyKeys(db);
-    process.node = new ServiceNode(this.#definition, {
+    try {
+      process.keys = new IdempotencyKeys(db);
+      process.node = this.#nodeOf(process, db);
+    } catch (error) {
+      // It ends, and is started again.
+      if (isTransient(error)) return this.#crash(process, 'cannot start');
+      throw error;
+    }
+    process.node.start();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) schedule.after(random.below(50), run);
+  }
+
+  #nodeOf(process: Process<P>, db: Database): ServiceNode<P> {
+    const { random, wrapBus, retentionMs } = this.#options;
+    return new ServiceNode(this.#definition, {
       db,
       bus: wrapBus ? wrapBus(process.bus) : process.bus,
       clock: process.clock,
@@ -131,19 +157,41 @@ export class SimService<P extends ServiceParts = ServiceParts> {
       // Some processes send every event by itself, some pack what goes the same way.
       batchMax: random.chance(0.5) ? batchMax : 1,
       journals: this.#options.journals(process),
+      ...(this.#options.instance === undefined
+        ? {}
+        : { instance: this.#options.instance, peers: this.#options.peers?.(process) ?? {} }),
       reconcileIntervalMs,
       ...(retentionMs === undefined ? {} : { retentionMs }),
       hit: (point) => this.#hit(point, process),
     });
-    process.node.start();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const run of waiting) schedule.after(random.below(50), run);
   }
 
   /** Crashes between two steps. */
   crash(reason: string): void {
     if (this.#process) this.#crash(this.#process, reason);
+  }
+
+  /** It stops, and nothing starts it again until it comes back. Whoever waits for it goes elsewhere. */
+  leave(): void {
+    this.#gone = true;
+    this.crash('gone');
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) this.#options.schedule.after(0, run);
+  }
+
+  comeBack(): void {
+    this.#gone = false;
+    this.boot();
+  }
+
+  /** For the history: which instance it is about. */
+  get #as(): string {
+    return this.member === this.name ? '' : `${this.member}: `;
+  }
+
+  get gone(): boolean {
+    return this.#gone;
   }
 
   /** Crashes the process at this failpoint, after `skip` hits that do nothing. */
@@ -206,7 +254,7 @@ export class SimService<P extends ServiceParts = ServiceParts> {
     this.#noteAbility();
     this.database.rollBack();
     broker.disconnect(process.bus);
-    history.add(schedule.nowMs, this.name, `crashes: ${reason}`);
+    history.add(schedule.nowMs, this.name, `${this.#as}crashes: ${reason}`);
     crashed(reason);
   }
 
@@ -228,12 +276,12 @@ export class SimService<P extends ServiceParts = ServiceParts> {
       info: (fields, message) => {
         if (message !== 'handled') return;
         const { event, outcome, subject } = fields as { event: string; outcome: string; subject: string };
-        history.add(schedule.nowMs, this.name, `${event} → ${outcome}`, subject, publisherOf(event));
+        history.add(schedule.nowMs, this.name, `${this.#as}${event} → ${outcome}`, subject, publisherOf(event));
       },
       error: (fields, message) => {
         if (message.includes('put back')) {
-          const { publisher = this.name } = fields as { publisher?: string };
-          this.putBackReports.push({ by: this.name, publisher, atMs: schedule.nowMs });
+          const { publisher = this.member } = fields as { publisher?: string };
+          this.putBackReports.push({ by: this.member, publisher, atMs: schedule.nowMs });
         }
         const { event, subject, detail } = fields as { event?: string; subject?: string; detail?: string };
         history.add(schedule.nowMs, this.name, `${event ?? 'message'}: ${message}: ${detail ?? ''}`, subject ?? '');

@@ -55,6 +55,8 @@ export function checkFinalState(system: System, state: State, scenario: Scenario
   violations.push(
     ...checkPromises({
       databases: perService((name) => system.hosts[name].database.db),
+      members: new Map(serviceNames.map((name) => [name, system.hosts[name].database.db])),
+      instances: undefined,
       answers: {
         accepted: new Map(state.accepted ? [[system.orderId, acceptedOrder(system.orderId)]] : []),
         unansweredRequests: 1,
@@ -66,6 +68,7 @@ export function checkFinalState(system: System, state: State, scenario: Scenario
       deadLetters: [],
       putBacks: [],
       putBackReports: [],
+      instancesLost: [],
       lost: new Set(),
       poison: new Map(),
       poisonBodies: new Map(),
@@ -87,6 +90,8 @@ function acceptedOrder(orderId: string): Accepted {
     cancelled: false,
     refused: false,
     seen: undefined,
+    at: 'order-service',
+    key: undefined,
   };
 }
 

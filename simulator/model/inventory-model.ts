@@ -21,6 +21,7 @@ interface Product {
   stock: number;
   available: boolean;
   version: number;
+  updatedAt: string;
   /** Oldest first. */
   readonly movements: Movement[];
 }
@@ -45,13 +46,31 @@ interface Reservation {
 }
 
 export class InventoryModel implements ServiceModel {
-  readonly tables = ['products', 'movements', 'reservations'];
-  readonly #products = new Map<string, Product>();
-  readonly #reservations = new Map<string, Reservation>();
+  readonly tables = ['products', 'movements', 'reservations', 'adopted_instances'];
+  #products = new Map<string, Product>();
+  #reservations = new Map<string, Reservation>();
+  #adopted = new Map<string, string>();
+
+  copy(): InventoryModel {
+    const copy = new InventoryModel();
+    const products = [...this.#products].map(([productId, product]): [string, Product] => [
+      productId,
+      { ...product, movements: [...product.movements] },
+    ]);
+    copy.#products = new Map(products);
+    copy.#reservations = new Map(this.#reservations);
+    copy.#adopted = new Map(this.#adopted);
+    return copy;
+  }
 
   react(event: AnyEvent, { nowMs }: At): Due | Inability {
     if (event.type === 'payment.completed') return this.#paid(event.data, nowMs);
-    if (event.type === 'order.withdrawn') return this.#withdrawn(event.data, nowMs);
+    if (event.type === 'order.withdrawn')
+      return this.#adopted.has(event.source) ? silent('overruled') : this.#withdrawn(event.data, nowMs);
+    if (event.type === 'instance.adopted') {
+      if (!this.#adopted.has(event.data.instance)) this.#adopted.set(event.data.instance, event.data.by);
+      return silent('noted');
+    }
     return silent('not for inventory-service');
   }
 
@@ -103,12 +122,13 @@ export class InventoryModel implements ServiceModel {
   #put(asked: Extract<Asked, { what: 'put product' }>, nowMs: number): Due {
     const { productId, name, unitPrice } = asked;
     const before = this.#products.get(productId);
-    const product = before ?? { name, unitPrice, stock: 0, available: true, version: 0, movements: [] };
+    const updatedAt = new Date(nowMs).toISOString();
+    const product = before ?? { name, unitPrice, stock: 0, available: true, version: 0, updatedAt, movements: [] };
     this.#products.set(productId, product);
     const available = asked.available ?? product.available;
     const changed =
       !before || product.name !== name || product.unitPrice !== unitPrice || product.available !== available;
-    Object.assign(product, { name, unitPrice, available, version: product.version + (changed ? 1 : 0) });
+    if (changed) Object.assign(product, { name, unitPrice, available, version: product.version + 1, updatedAt });
     const difference = (asked.stock ?? product.stock) - product.stock;
     if (difference !== 0) this.#move(productId, 'set', difference, null, nowMs);
     const { version } = product;
@@ -129,6 +149,8 @@ export class InventoryModel implements ServiceModel {
   }
 
   *differences(db: Database): Generator<Violation> {
+    const adopted = db.prepare<[], [string, string]>('SELECT instance, adopted_by FROM adopted_instances').raw().all();
+    yield* rowDifferences('P2', 'who has adopted this instance', adopted, this.#adopted);
     const reservations = db.prepare<
       [],
       { orderId: string; status: string; items: string | null; shortages: string | null }
@@ -141,7 +163,7 @@ export class InventoryModel implements ServiceModel {
       ]);
     yield* rowDifferences('P4', 'its reservation', rows, this.#reservations);
     const products = db.prepare<[], Omit<Shown, 'available'> & { available: number }>(
-      'SELECT product_id AS productId, name, unit_price AS unitPrice, stock, available, version FROM products',
+      'SELECT product_id AS productId, name, unit_price AS unitPrice, stock, available, version, updated_at AS updatedAt FROM products',
     );
     const found = products
       .all()
@@ -161,8 +183,8 @@ export class InventoryModel implements ServiceModel {
 type Shown = { readonly productId: string } & Omit<Product, 'movements'>;
 
 /** As staff see it. */
-function shown(productId: string, { name, unitPrice, stock, available, version }: Product): Shown {
-  return { productId, name, unitPrice, stock, available, version };
+function shown(productId: string, { name, unitPrice, stock, available, version, updatedAt }: Product): Shown {
+  return { productId, name, unitPrice, stock, available, version, updatedAt };
 }
 
 /** Newest first. */

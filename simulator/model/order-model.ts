@@ -40,8 +40,8 @@ interface Order {
   reserved: boolean;
   paymentClosed: boolean;
   inventoryClosed: boolean;
-  /** Why payment-service refused it, or that there was not enough in stock. */
-  refusal: string | undefined;
+  /** What others have said of it: of several events of one type, the earliest. */
+  readonly said: Map<string, Said>;
   dueAtMs: number | undefined;
   asks: number;
   /** By the clock of the run. */
@@ -51,22 +51,41 @@ interface Order {
   leftPendingAtMs: number | undefined;
 }
 
+interface Said {
+  readonly time: string;
+  readonly id: string;
+  readonly data: { readonly reason?: string; readonly because?: string };
+}
+
 interface Entry {
   readonly name: string;
   readonly unitPrice: number;
   readonly available: boolean;
   readonly version: number;
+  readonly asOf?: string | undefined;
 }
 
 type SagaEvent = Exclude<AnyEvent, { type: 'product.updated' }>;
 
 export class OrderModel implements ServiceModel {
   readonly tables = ['orders', 'facts', 'catalogue', 'customers', 'ended_orders'];
-  readonly #orders = new Map<string, Order>();
-  readonly #ordersOf = new Map<string, string[]>();
-  readonly #facts = new Set<string>();
-  readonly #catalogue = new Map<string, Entry>();
-  readonly #answers = new Map<string, { readonly request: string; readonly answer: unknown }>();
+  #orders = new Map<string, Order>();
+  #ordersOf = new Map<string, string[]>();
+  #facts = new Set<string>();
+  #catalogue = new Map<string, Entry>();
+  #answers = new Map<string, { readonly request: string; readonly answer: unknown }>();
+
+  copy(): OrderModel {
+    const copy = new OrderModel();
+    copy.#orders = new Map(
+      [...this.#orders].map(([orderId, order]) => [orderId, { ...order, said: new Map(order.said) }]),
+    );
+    copy.#ordersOf = new Map([...this.#ordersOf].map(([userId, orderIds]) => [userId, [...orderIds]]));
+    copy.#facts = new Set(this.#facts);
+    copy.#catalogue = new Map(this.#catalogue);
+    copy.#answers = new Map(this.#answers);
+    return copy;
+  }
 
   statusOf(orderId: string): Status | undefined {
     return this.#orders.get(orderId)?.status;
@@ -86,6 +105,10 @@ export class OrderModel implements ServiceModel {
 
   request(asked: Asked, at: At, got: Answer): Due {
     if (asked.what === 'cancel order') return this.#cancel(asked.orderId, at);
+    if (asked.what === 'keep product') {
+      this.#noteProduct(asked);
+      return answered(undefined);
+    }
     if (asked.what !== 'place order') throw new Error(`order-service does not ${asked.what}`);
     // Keys of one customer are not those of another.
     const key = asked.key === undefined ? undefined : `${asked.userId} ${asked.key}`;
@@ -102,6 +125,7 @@ export class OrderModel implements ServiceModel {
     const items: Line[] = [];
     for (const { productId, qty, unitPrice: seen } of asked.items) {
       const entry = this.#catalogue.get(productId);
+      if (!entry && asked.unavailable.includes(productId)) return refused(503, 'catalogue-unavailable');
       if (!entry) return refused(422, 'unknown-product');
       if (!entry.available) return refused(422, 'product-unavailable');
       if (seen !== undefined && seen !== entry.unitPrice) return refused(409, 'price-changed');
@@ -135,7 +159,7 @@ export class OrderModel implements ServiceModel {
       reserved: false,
       paymentClosed: false,
       inventoryClosed: false,
-      refusal: undefined,
+      said: new Map(),
       dueAtMs,
       asks: 0,
       knownAtMs: atMs,
@@ -205,12 +229,23 @@ export class OrderModel implements ServiceModel {
 
   react(event: AnyEvent, at: At): Due | Inability {
     if (event.type === 'product.updated') {
-      const { productId, name, unitPrice, available, version } = event.data;
-      if (version <= (this.#catalogue.get(productId)?.version ?? 0)) return silent('outdated');
-      this.#catalogue.set(productId, { name, unitPrice, available, version });
-      return silent('noted');
+      return silent(this.#noteProduct({ ...event.data, asOf: event.time }) ? 'noted' : 'outdated');
     }
     return this.#aboutOrder(event, at);
+  }
+
+  /** The newer version counts, whoever it comes from. */
+  #noteProduct({
+    productId,
+    name,
+    unitPrice,
+    available,
+    version,
+    asOf,
+  }: Entry & { readonly productId: string }): boolean {
+    if (version <= (this.#catalogue.get(productId)?.version ?? 0)) return false;
+    this.#catalogue.set(productId, { name, unitPrice, available, version, asOf });
+    return true;
   }
 
   #aboutOrder(event: SagaEvent, at: At): Due | Inability {
@@ -253,22 +288,22 @@ export class OrderModel implements ServiceModel {
     return this.#add(placed, at);
   }
 
-  #note(order: Order, { type, data, subject }: SagaEvent): void {
+  #note(order: Order, { type, data, subject, time, id }: SagaEvent): void {
     this.#facts.add(`${subject} ${type}`);
+    const known = order.said.get(type);
+    if (!known || time < known.time || (time === known.time && id < known.id))
+      order.said.set(type, { time, id, data: data as Said['data'] });
     if (type === 'inventory.reserved') order.reserved = true;
     if (type === 'payment.failed' || type === 'payment.refunded' || type === 'payment.voided')
       order.paymentClosed = true;
     if (type === 'payment.failed' || type === 'inventory.rejected') order.inventoryClosed = true;
     if (type === 'inventory.released' || type === 'inventory.voided') order.inventoryClosed = true;
-    if (type === 'payment.failed') order.refusal = data.reason;
-    const noStock =
-      type === 'inventory.rejected' || (type === 'payment.refunded' && data.because === 'inventory.rejected');
-    if (noStock) order.refusal ??= 'out_of_stock';
   }
 
   /** Its status and its reason follow from what is known of it, in whatever order that has come. */
   #settle(order: Order, { atMs }: At): void {
-    const { withdrawn, paymentClosed, inventoryClosed, refusal, reserved } = order;
+    const { withdrawn, paymentClosed, inventoryClosed, reserved } = order;
+    const refusal = refusalOf(order);
     const givenUp = withdrawn !== undefined || paymentClosed || inventoryClosed;
     if (givenUp) {
       order.status = paymentClosed && inventoryClosed ? 'cancelled' : 'cancelling';
@@ -295,13 +330,13 @@ export class OrderModel implements ServiceModel {
       must,
     );
     const catalogue = db.prepare<[], { productId: string; available: number } & Omit<Entry, 'available'>>(
-      'SELECT product_id AS productId, name, unit_price AS unitPrice, available, version FROM catalogue',
+      'SELECT product_id AS productId, name, unit_price AS unitPrice, available, version, as_of AS asOf FROM catalogue',
     );
     const entries = catalogue
       .all()
-      .map(({ productId, name, unitPrice, available, version }): [string, Entry] => [
+      .map(({ productId, name, unitPrice, available, version, asOf }): [string, Entry] => [
         productId,
-        { name, unitPrice, available: available === 1, version },
+        { name, unitPrice, available: available === 1, version, asOf },
       ]);
     yield* rowDifferences('P5', 'its entry in the catalogue', entries, this.#catalogue);
   }
@@ -371,6 +406,14 @@ interface OrderRow {
 
 const orderRows = `SELECT order_id AS orderId, user_id AS userId, status, reason, items, total, placed_at_ms AS placedAtMs,
   deadline_at_ms AS deadlineAtMs, due_at_ms AS dueAtMs, asks FROM orders`;
+
+/** Why payment-service refused it, or that there was not enough in stock. */
+function refusalOf({ said }: Order): string | undefined {
+  const failed = said.get('payment.failed');
+  if (failed) return failed.data.reason;
+  const noStock = said.has('inventory.rejected') || said.get('payment.refunded')?.data.because === 'inventory.rejected';
+  return noStock ? 'out_of_stock' : undefined;
+}
 
 function totalOf(items: readonly Line[]): number {
   return items.reduce((sum, { qty, unitPrice }) => sum + qty * unitPrice, 0);

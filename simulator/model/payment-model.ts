@@ -13,6 +13,7 @@ import {
 } from './service-model.ts';
 import type { Asked, At, Due, Inability } from './work.ts';
 
+const keyKeptMs = 24 * 3_600_000;
 const balanceMax = 1_000_000_000_000;
 
 interface Account {
@@ -38,9 +39,25 @@ interface Payment {
 }
 
 export class PaymentModel implements ServiceModel {
-  readonly tables = ['accounts', 'ledger', 'payments'];
-  readonly #accounts = new Map<string, Account>();
-  readonly #payments = new Map<string, Payment>();
+  readonly tables = ['accounts', 'ledger', 'payments', 'order_keys', 'adopted_instances'];
+  #accounts = new Map<string, Account>();
+  #payments = new Map<string, Payment>();
+  /** Of each key, the order that has it. */
+  #keys = new Map<string, { readonly orderId: string; readonly atMs: number }>();
+  #adopted = new Map<string, string>();
+
+  copy(): PaymentModel {
+    const copy = new PaymentModel();
+    const accounts = [...this.#accounts].map(([userId, account]): [string, Account] => [
+      userId,
+      { ...account, entries: [...account.entries] },
+    ]);
+    copy.#accounts = new Map(accounts);
+    copy.#payments = new Map(this.#payments);
+    copy.#keys = new Map(this.#keys);
+    copy.#adopted = new Map(this.#adopted);
+    return copy;
+  }
 
   react(event: AnyEvent, { nowMs }: At): Due | Inability {
     switch (event.type) {
@@ -49,17 +66,27 @@ export class PaymentModel implements ServiceModel {
       case 'inventory.rejected':
         return this.#rejected(event.data.orderId, nowMs);
       case 'order.withdrawn':
-        return this.#withdrawn(event.data, nowMs);
+        return this.#adopted.has(event.source) ? silent('overruled') : this.#withdrawn(event.data, nowMs);
+      case 'instance.adopted':
+        if (!this.#adopted.has(event.data.instance)) this.#adopted.set(event.data.instance, event.data.by);
+        return silent('noted');
       default:
         return silent('not for payment-service');
     }
   }
 
   /** What an order costs is what its lines cost. */
-  #placed({ orderId, userId, items }: DataOf<'order.placed'>, nowMs: number): Due | Inability {
+  #placed({ orderId, userId, items, idempotency }: DataOf<'order.placed'>, nowMs: number): Due | Inability {
     const known = this.#payments.get(orderId);
-    if (known) return known.status === 'voided' ? silent('fenced') : 'ContradictoryEventError';
+    if (known && known.status !== 'voided') return 'ContradictoryEventError';
+    const first = idempotency ? this.#holderOf(idempotency.key, orderId, nowMs) : orderId;
+    if (known) return silent('fenced');
     const amount = items.reduce((sum, { qty, unitPrice }) => sum + qty * unitPrice, 0);
+    if (first !== orderId) {
+      const reason = 'duplicate_request';
+      this.#payments.set(orderId, { status: 'failed', userId, amount, reason });
+      return emits('payment.failed', { orderId, userId, amount, items, reason, duplicateOf: first });
+    }
     const account = this.#accounts.get(userId);
     const reason = !account
       ? 'no_such_account'
@@ -73,6 +100,14 @@ export class PaymentModel implements ServiceModel {
     if (!account || reason !== null) return emits('payment.failed', { orderId, userId, amount, items, reason });
     enter(account, 'charge', -amount, orderId, nowMs);
     return emits('payment.completed', { orderId, userId, amount, items });
+  }
+
+  /** One order for each key: the first that came. */
+  #holderOf(key: string, orderId: string, nowMs: number): string {
+    const holder = this.#keys.get(key);
+    if (holder && holder.atMs > nowMs - keyKeptMs) return holder.orderId;
+    this.#keys.set(key, { orderId, atMs: nowMs });
+    return orderId;
   }
 
   #rejected(orderId: string, nowMs: number): Due | Inability {
@@ -129,6 +164,11 @@ export class PaymentModel implements ServiceModel {
   }
 
   *differences(db: Database): Generator<Violation> {
+    const keys = db.prepare<[], [string, string]>('SELECT lower(hex(key)), order_id FROM order_keys').raw().all();
+    const holders = [...this.#keys].map(([key, { orderId }]): [string, string] => [key, orderId]);
+    yield* rowDifferences('P3', 'the order with this key', keys, new Map(holders));
+    const adopted = db.prepare<[], [string, string]>('SELECT instance, adopted_by FROM adopted_instances').raw().all();
+    yield* rowDifferences('P2', 'who has adopted this instance', adopted, this.#adopted);
     const payments = db.prepare<[], Payment & { orderId: string }>(
       'SELECT order_id AS orderId, status, user_id AS userId, amount, reason FROM payments',
     );

@@ -5,6 +5,7 @@ import type { Asked } from './work.ts';
 const aboutRequests: Readonly<Record<Asked['what'], PromiseId>> = {
   'place order': 'P10',
   'cancel order': 'P2',
+  'keep product': 'P5',
   'put account': 'P3',
   deposit: 'P3',
   'put product': 'P5',

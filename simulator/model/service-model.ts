@@ -8,6 +8,8 @@ import type { Answer, Asked, At, Due, Inability } from './work.ts';
 export interface ServiceModel {
   /** The tables that `differences` reads. A table of the service that is not among them fails the run. */
   readonly tables: readonly string[];
+  /** A model that knows the same, and goes its own way from here. */
+  copy(): ServiceModel;
   /** What must come of an event. It changes the model as the event must change the service. */
   react(event: AnyEvent, at: At): Due | Inability;
   /** What must come of a request. `got` is how it went: the model takes over what it cannot know, such as a new id. */

@@ -25,8 +25,16 @@ type React = (event: AnyEvent, at: Moment) => { readonly type: string } | string
 export class ShopModel {
   readonly logs: PerService<WorkLog>;
 
-  constructor(nowMs: () => number) {
-    this.logs = perService((name) => new WorkLog(name, newModels[name], nowMs));
+  readonly #modelled: ReadonlySet<ServiceName>;
+
+  /** @param modelled the services whose every work is held to its model */
+  constructor(nowMs: () => number, modelled: readonly ServiceName[]) {
+    this.#modelled = new Set(modelled);
+    this.logs = perService((name) => new WorkLog(name, newModels[name](), nowMs));
+  }
+
+  isModelled(service: ServiceName): boolean {
+    return this.#modelled.has(service);
   }
 
   /** What a customer must read. */
@@ -43,6 +51,7 @@ export class ShopModel {
 
   /** Does a request, and notes how it went. */
   request<R>(service: ServiceName, asked: Asked, cause: Cause, { nowMs, steadyMs }: Transaction, run: () => R): R {
+    if (!this.isModelled(service)) return run();
     const log = this.logs[service];
     try {
       const value = run();
@@ -59,6 +68,7 @@ export class ShopModel {
 
   /** The same service, whose works are noted. */
   noting(definition: SagaService): SagaService {
+    if (!this.isModelled(definition.name)) return definition;
     const log = this.logs[definition.name];
     const noted = (react: React): React => {
       return (event, at) => {
@@ -76,8 +86,8 @@ export class ShopModel {
     };
     return {
       ...definition,
-      build: (db: Database): ServiceParts => {
-        const parts = definition.build(db);
+      build: (db: Database, member?: string): ServiceParts => {
+        const parts = definition.build(db, member);
         const reactions = Object.entries(parts.reactions).map(([type, react]) => [
           type,
           noted(react as unknown as React),

@@ -14,6 +14,14 @@ export interface Committed {
   readonly atMs: number;
 }
 
+/** What a service has done up to a moment. */
+export interface WorkSnapshot {
+  readonly committed: readonly Committed[];
+  readonly expected: readonly ExpectedEntry[];
+  readonly handled: ReadonlySet<string>;
+  readonly model: ServiceModel;
+}
+
 /** An event that must be in the journal, and when it was committed there. */
 export interface ExpectedEntry extends Expected {
   readonly atMs: number;
@@ -25,7 +33,6 @@ const violationsMax = 50;
 export class WorkLog {
   readonly violations: Violation[] = [];
   readonly #service: ServiceName;
-  readonly #newModel: () => ServiceModel;
   readonly #nowMs: () => number;
   #model: ServiceModel;
   #committed: Committed[] = [];
@@ -37,11 +44,10 @@ export class WorkLog {
   #group: Work[] = [];
   #saved = 0;
 
-  constructor(service: ServiceName, newModel: () => ServiceModel, nowMs: () => number) {
+  constructor(service: ServiceName, model: ServiceModel, nowMs: () => number) {
     this.#service = service;
-    this.#newModel = newModel;
     this.#nowMs = nowMs;
-    this.#model = newModel();
+    this.#model = model;
   }
 
   /** Ids of the events that have taken effect. */
@@ -58,9 +64,19 @@ export class WorkLog {
     return this.#expected;
   }
 
-  /** The works so far: what `putBack` takes. */
-  snapshot(): readonly Committed[] {
-    return [...this.#committed];
+  /** What `putBack` takes. */
+  snapshot(): WorkSnapshot {
+    return {
+      committed: [...this.#committed],
+      expected: [...this.#expected],
+      handled: new Set(this.#handled),
+      model: this.#model.copy(),
+    };
+  }
+
+  /** The events that its journal holds now and did not then. */
+  expectedSince({ expected }: WorkSnapshot): readonly ExpectedEntry[] {
+    return this.#expected.slice(commonLength(this.#expected, expected));
   }
 
   add(work: Work): void {
@@ -92,15 +108,13 @@ export class WorkLog {
     }
   }
 
-  /** The database holds just these works again. Returns the orders and products that the others were about. */
-  putBack(works: readonly Committed[]): string[] {
-    const kept = new Set(works);
-    const lost = this.#committed.filter((one) => !kept.has(one)).map(({ work }) => subjectOf(work));
-    this.#model = this.#newModel();
-    this.#expected = [];
-    this.#handled = new Set();
-    this.#committed = [...works];
-    for (const { work, atMs } of this.#committed) this.#apply(work, atMs, () => {});
+  /** The database is as it was then. Returns the orders and products of which something is lost. */
+  putBack({ committed, expected, handled, model }: WorkSnapshot): string[] {
+    const lost = this.#committed.slice(commonLength(this.#committed, committed)).map(({ work }) => subjectOf(work));
+    this.#model = model.copy();
+    this.#expected = [...expected];
+    this.#handled = new Set(handled);
+    this.#committed = [...committed];
     return lost.filter((subject) => subject !== '');
   }
 
@@ -151,6 +165,13 @@ export class WorkLog {
       this.#expected.push({ type, subject: orderId ?? productId ?? '', data, cause, nowMs, atMs });
     }
   }
+}
+
+/** How many items two lists have in common at their beginning. */
+function commonLength<T>(a: readonly T[], b: readonly T[]): number {
+  let length = Math.min(a.length, b.length);
+  while (length > 0 && a[length - 1] !== b[length - 1]) length -= 1;
+  return length;
 }
 
 /** The order or product that a work is about; empty: it is about neither. */

@@ -17,8 +17,19 @@ export type Asked =
       readonly deadlineMs: number;
       /** Idempotency-Key. */
       readonly key: string | undefined;
+      /** Products that order-service lacked, and about which inventory-service could not be asked. */
+      readonly unavailable: readonly string[];
     }
   | { readonly what: 'cancel order'; readonly orderId: string }
+  | {
+      readonly what: 'keep product';
+      readonly productId: string;
+      readonly name: string;
+      readonly unitPrice: number;
+      readonly available: boolean;
+      readonly version: number;
+      readonly asOf?: string | undefined;
+    }
   | {
       readonly what: 'put account';
       readonly userId: string;

@@ -3,6 +3,7 @@
 import { deadlineMutants } from './deadline-mutants.ts';
 import { eventMutants } from './event-mutants.ts';
 import { inboxMutants } from './inbox-mutants.ts';
+import { instanceMutants } from './instance-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { outboxMutants } from './outbox-mutants.ts';
 import { reactionMutants } from './reaction-mutants.ts';
@@ -17,6 +18,7 @@ export const mutantsByLayer: Readonly<Record<string, readonly Mutant[]>> = {
   inbox: inboxMutants,
   reconciliation: reconciliationMutants,
   deadlines: deadlineMutants,
+  instances: instanceMutants,
 };
 
 export const mutants: readonly Mutant[] = Object.values(mutantsByLayer).flat();

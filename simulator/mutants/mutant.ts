@@ -3,6 +3,7 @@ import type { SagaService } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { Bus } from '../../shared/runtime/messaging/bus.ts';
 import type { JournalReader } from '../../shared/runtime/messaging/journal-queries.ts';
+import type { PeerReader } from '../../shared/runtime/messaging/peer-reader.ts';
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import type { FaultKind } from '../environment/faults.ts';
 import type { Random } from '../environment/random.ts';
@@ -16,11 +17,15 @@ export interface Planting {
   bus?(bus: Bus, service: ServiceName, random: Random): Bus;
   opened?(database: SimDatabase, service: ServiceName): void;
   /** How another service's journal is read. */
-  journal?(reader: JournalReader): JournalReader;
+  journal?(reader: JournalReader, publisher: string): JournalReader;
+  /** How another instance is asked. */
+  peer?(reader: PeerReader): PeerReader;
   /** What the requests of people are given. */
   transaction?(tx: Transaction, service: ServiceName): Transaction;
   /** Faults that bring it to light. Absent: all. */
   readonly faults?: readonly FaultKind[];
+  /** Named instances of order-service that it takes. Absent: none. */
+  readonly instances?: number;
   /** Orders that it takes to bring it to light. Absent: as few as for the others. */
   readonly orders?: number;
   /** The disks are checkpointed now and then; see SimDatabase. */

@@ -32,7 +32,7 @@ export function parts(service: ServiceName, change: (real: ServiceParts, db: Dat
   return {
     definition: (definition) =>
       definition.name === service
-        ? { ...definition, build: (db: Database) => change(definition.build(db), db) }
+        ? { ...definition, build: (db: Database, member?: string) => change(definition.build(db, member), db) }
         : undefined,
   };
 }
@@ -145,6 +145,16 @@ export function around(bus: Bus, changes: Partial<Bus>): Bus {
     stopConsuming: () => bus.stopConsuming(),
     stop: () => bus.stop(),
     ...changes,
+  };
+}
+
+/** What an instance answers its peers is different. */
+export function peersAnswering(change: (path: string, answer: unknown) => unknown): Planting {
+  return {
+    peer: (real) => ({
+      get: (path, query, done) =>
+        real.get(path, query, (answer) => done(answer instanceof Error ? answer : change(path, answer))),
+    }),
   };
 }
 

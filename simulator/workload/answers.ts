@@ -1,6 +1,6 @@
 // What customers and staff were answered. The promises are checked against this.
 import type { Order, OrderStatus } from '../../order-service/order.ts';
-import type { DataOf } from '../../shared/contract/choreography.ts';
+import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
 import type { Violation } from '../environment/violation.ts';
 
 /** An order whose acceptance was answered. */
@@ -10,14 +10,18 @@ export interface Accepted {
   readonly total: number;
   readonly items: DataOf<'order.placed'>['items'];
   readonly deadlineAtMs: number;
+  /** The instance that accepted it. */
+  readonly at: string;
+  /** Idempotency-Key. */
+  readonly key: string | undefined;
   /** Its success is made to arrive in the millisecond of its deadline. */
   readonly tie: boolean;
   /** A cancellation was answered with 2xx. */
   cancelled: boolean;
   /** A cancellation was answered with 409. */
   refused: boolean;
-  /** The last status that a customer has read. */
-  seen: OrderStatus | undefined;
+  /** The last status that a customer has read, and the latest of order-service's own events behind it. */
+  seen: { readonly status: OrderStatus; readonly version: EventType | undefined } | undefined;
 }
 
 /** Totals of what was answered as done, and of what was never answered. */
@@ -42,12 +46,13 @@ export class Answers {
   readonly recent: string[] = [];
 
   /** False: this order was accepted before, and its answer came again. */
-  orderAccepted(order: Order, tie: boolean): boolean {
+  orderAccepted(order: Order, tie: boolean, key: string | undefined): boolean {
     const { orderId, userId, total, deadlineAtMs } = order;
     if (this.accepted.has(orderId)) return false;
     const items = order.items.map(({ productId, qty, unitPrice }) => ({ productId, qty, unitPrice }));
     const unknownYet = { cancelled: false, refused: false, seen: undefined };
-    this.accepted.set(orderId, { orderId, userId, total, items, deadlineAtMs, tie, ...unknownYet });
+    const at = order.origin ?? 'order-service';
+    this.accepted.set(orderId, { orderId, userId, total, items, deadlineAtMs, at, key, tie, ...unknownYet });
     this.recent.push(orderId);
     if (this.recent.length > recentMax) this.recent.splice(0, recentMax / 2);
     return true;

@@ -48,14 +48,15 @@ export class Requests {
 
   /** Waits for the service to run, then submits the command. `unanswered`: the process crashed before it answered. */
   submit<P extends ServiceParts, R>(
-    service: SimService<P>,
+    where: SimService<P> | (() => SimService<P>),
     asked: Asked,
     command: (tx: Transaction, parts: P) => R,
     answered: (answer: R | Error | 'unanswered') => void = () => {},
   ): void {
+    const service = typeof where === 'function' ? where() : where;
     service.whenUp(() => {
       const { node, owner } = service;
-      if (!node) return this.submit(service, asked, command, answered);
+      if (!node) return this.submit(where, asked, command, answered);
       let open = true;
       const cause = this.#newCause();
       node.submit(

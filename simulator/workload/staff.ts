@@ -80,6 +80,15 @@ export class Staff {
     );
   }
 
+  add(productId: string, unitPrice: number, stock: number): void {
+    this.prices.set(productId, unitPrice);
+    const product = { name: productId, unitPrice, stock };
+    const asked: Asked = { what: 'put product', productId, ...product };
+    this.#counted(this.#answers.broughtIn, stock, this.#services['inventory-service'], asked, (tx, { store }) =>
+      putProduct(store, tx, productId, product),
+    );
+  }
+
   reprice(productId: string, unitPrice: number): void {
     this.prices.set(productId, unitPrice);
     this.#put(productId, { name: productId, unitPrice });

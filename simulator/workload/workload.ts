@@ -49,8 +49,8 @@ export class Workload {
     beforeOrder(index);
     this.#placeOrders(index);
     this.#besides();
-    // Mostly busy, now and then nobody for a long time; together about eight hours.
-    const pauseMs = random.chance(0.02) ? random.waiting((8 * hourMs) / (orders * 0.02)) : random.waiting(4);
+    // Mostly busy, now and then nobody for a long time; together about three hours.
+    const pauseMs = random.chance(0.02) ? random.waiting((3 * hourMs) / (orders * 0.02)) : random.waiting(4);
     schedule.after(pauseMs, () => this.#next());
   }
 
@@ -89,6 +89,17 @@ export class Workload {
     this.#customers.place({ userId, items });
   }
 
+  /** A new product is ordered at once, before its event has come to order-service, and its price changes meanwhile. */
+  #offerNew(): void {
+    const { random, schedule } = this.#options;
+    const productId = `new-${this.#customers.placed}`;
+    this.#staff.add(productId, random.between(10, 20), random.between(0, 100));
+    if (random.chance(0.5)) {
+      schedule.after(random.below(20), () => this.#staff.reprice(productId, random.between(10, 20)));
+    }
+    schedule.after(random.below(10), () => this.#customers.place({ products: [productId] }));
+  }
+
   #besides(): void {
     const { random, faults, schedule } = this.#options;
     const { recent } = this.answers;
@@ -101,6 +112,7 @@ export class Workload {
         schedule.after(random.below(20), () => this.#staff.reprice(productId, random.between(10, 20)));
       }
     }
+    if (random.chance(0.01)) this.#offerNew();
     if (random.chance(0.005)) this.#staff.block(random.pick([...richUsers, 'blocked']), random.chance(0.3));
     if (random.chance(0.005)) this.#staff.offer(random.pick([...plentifulProducts, 'hidden']), random.chance(0.7));
     if (random.chance(0.2) && recent.length > 0) this.#customers.look(random.pick(recent));

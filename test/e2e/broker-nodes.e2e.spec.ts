@@ -39,7 +39,7 @@ describe('a broker of three nodes', function () {
     broker = await startBroker({ nodes, dataDir, progress: (line) => console.log(`      ${line}`) });
     const kills = nodeKills(broker.nodes ?? []);
     const result = await soak(broker, {
-      ...{ minutes: 10, seed: 1, ordersPerS: 15, faults: kills, strikesMax: kills.length },
+      ...{ minutes: 10, seed: 1, ordersPerS: 15, faults: kills, eachOnce: true },
       progress: (line) => console.log(`      ${line}`),
     });
     expect(failuresOf(result)).to.deep.equal([]);

@@ -51,6 +51,24 @@ function filled(afterwards = ''): string {
 describe('opening a database', () => {
   afterEach(removeDatabases);
 
+  it('cuts the write-ahead log back to 64 MiB after a reader that has kept it from being emptied', () => {
+    const path = newDatabasePath();
+    const db = openDatabase(path, ['CREATE TABLE texts (text TEXT NOT NULL) STRICT']);
+    const reader = new Sqlite(path, { readonly: true });
+    reader.exec('BEGIN');
+    reader.prepare('SELECT count(*) FROM texts').get();
+    const insert = db.prepare('INSERT INTO texts VALUES (?)');
+    const mebibyte = 'x'.repeat(1024 * 1024);
+    const logMiB = () => statSync(`${path}-wal`).size / 1024 / 1024;
+    for (let n = 0; n < 70; n += 1) insert.run(mebibyte);
+    expect(logMiB()).to.be.greaterThan(70);
+    reader.close();
+    // The first commit empties the log, the second one begins it anew.
+    for (let n = 0; n < 2; n += 1) insert.run('');
+    expect(logMiB()).to.be.at.most(64);
+    db.close();
+  });
+
   it('writes every commit through to the disk: WAL with synchronous FULL', () => {
     const db = openDatabase(newDatabasePath(), [numbers]);
     expect(db.pragma('journal_mode', { simple: true })).to.equal('wal');

@@ -99,6 +99,20 @@ describe('a group commit', () => {
     for (const { durationMs } of groups) expect(durationMs).to.be.greaterThan(0);
   });
 
+  it('ends after the work with which it has taken 50 ms, and leaves the others, in order, to the next one', () => {
+    const { db, clock, results, submit, commit } = open();
+    const sizes: number[] = [];
+    commit.onWritten(({ size }) => sizes.push(size));
+    for (let n = 1; n <= 5; n += 1) submit(n, () => clock.advanceWithin(n === 3 ? 30 : 10));
+    clock.turnOnce();
+    expect(stored(db)).to.deep.equal([1, 2, 3]);
+    expect(commit.idle).to.equal(false);
+    submit(6);
+    clock.turn();
+    expect([...results.keys()]).to.deep.equal([1, 2, 3, 4, 5, 6]);
+    expect(sizes).to.deep.equal([3, 2, 1]);
+  });
+
   it('calls each back with what its work returned', () => {
     const { clock, results, submit } = open();
     submit(1, () => 'one');

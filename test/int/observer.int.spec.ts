@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { readStaticFiles } from '../../observer/http/static-files.ts';
-import type { SagaDetail, SagaRows } from '../../observer/model/messages.ts';
+import type { Overview, SagaDetail, SagaRows } from '../../observer/model/messages.ts';
 import { FakeJournals, orderIdOf } from '../support/fake-journals.ts';
 import { Observed } from '../support/observed.ts';
 import { messagesOf } from '../support/page-messages.ts';
@@ -115,6 +115,26 @@ describe('the observer', () => {
     journals.confirm(orderIdOf(1));
     const { body } = await untilKnown(orderIdOf(1), 'confirmed');
     expect(body.steps).to.have.length(4);
+  });
+
+  it('follows a named instance as one of its service, and calls it by its name', async () => {
+    observed = await Observed.start({ ...journals.urls, 'order-service': `a=${journals.urls['order-service']}` });
+    stops.push(() => observed.stop());
+    journals.confirm(orderIdOf(1));
+    await untilKnown(orderIdOf(1), 'confirmed');
+    const stream = new AbortController();
+    stops.push(async () => stream.abort());
+    for await (const { name, data } of messagesOf(`${observed.url}/api/stream`, stream.signal)) {
+      if (name !== 'overview') continue;
+      const { services } = JSON.parse(data) as Overview;
+      expect(services.map(({ service }) => service)).to.have.members([
+        'order-service.a',
+        'payment-service',
+        'inventory-service',
+      ]);
+      return;
+    }
+    expect.fail('the stream has ended');
   });
 
   it('sends a page that comes back only what it has missed', async () => {

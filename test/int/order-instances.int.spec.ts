@@ -100,7 +100,7 @@ describe('several instances of order-service', function () {
       const again = await instances.place('b', 'ann', { headers });
       expect([again.status, again.text]).to.deep.equal([first.status, first.text]);
       expect(again.headers['saga-version']).to.equal(first.headers['saga-version']);
-      expectProblem(await instances.place('c', 'bob', { headers }), 422, 'idempotency-key-reused');
+      expectProblem(await instances.place('c', 'ann', { headers, qty: 2 }), 422, 'idempotency-key-reused');
       expect(await instances.same()).to.match(/"confirmed":{"orders":1,/);
     });
 
@@ -118,6 +118,15 @@ describe('several instances of order-service', function () {
       expect([charged.status, duplicate.status]).to.deep.equal(['confirmed', 'cancelled']);
       expect(duplicate).to.include({ reason: 'duplicate_request', duplicateOf: charged.orderId });
       expect((await saga.at('payment-service').get('/accounts/ann')).body.balance).to.equal(balance - 1_500);
+    });
+
+    it('of one customer is not that of another, also when two instances get both at once', async () => {
+      const { saga } = instances;
+      saga.holds = ({ queue, event }) => queue.startsWith('order-service.') && event.type === 'order.placed';
+      await Promise.all([instances.place('a', 'ann', { headers }), instances.place('b', 'bob', { headers })]);
+      saga.holds = () => false;
+      for (const name of instances.names) saga.release(`order-service.${name}`);
+      expect(await instances.same()).to.match(/"confirmed":{"orders":2,/);
     });
 
     it('holds while the instance that accepted the order is away', async () => {

@@ -57,6 +57,28 @@ describe('the gateway', () => {
       server.close();
     }
   });
+  it('sends GET and HEAD to the read side where there is one, and everything else to the others', async () => {
+    const [port = 0] = await freePorts(1);
+    const apart = await ProxyGateway.start({
+      host: '127.0.0.1',
+      port,
+      upstreams: { 'order-service': [one.url] },
+      readers: { 'order-service': [two.url] },
+    });
+    const path = '/order-service/ann/orders';
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT']) await fetch(`http://127.0.0.1:${port}${path}`, { method });
+    expect(one.asked).to.deep.equal([`POST ${path} `, `PUT ${path} `]);
+    expect(two.asked).to.deep.equal([`GET ${path} `, `HEAD ${path} `]);
+    two.ready = false;
+    await eventually(
+      'the read side to be left out',
+      async () => (await fetch(`http://127.0.0.1:${port}${path}`)).status,
+      (status) => status === 503,
+    );
+    expect(one.asked).to.have.length(2);
+    await apart.stop();
+  });
+
   const text = async (path = '/order-service/ann/orders', init?: RequestInit) => (await fetch(url + path, init)).text();
   const cut = (request: IncomingMessage) => void request.socket.destroy();
 
@@ -79,8 +101,17 @@ describe('the gateway', () => {
     one.answer = (_request, response) => void response.writeHead(503).end('one is stopping');
     one.ready = false;
     for (let n = 0; n < 2; n += 1) await text();
-    expect(gateway.ready('order-service')).to.equal(1);
+    await eventually('the gateway to leave it out', () => gateway.ready('order-service') === 1);
     expect(await text()).to.equal('two');
+  });
+
+  it('keeps one that is ready, and answers 503 to one request', async () => {
+    for (const each of [one, two])
+      each.answer = ({ method }, response) => void response.writeHead(method === 'POST' ? 503 : 200).end();
+    const statuses: number[] = [];
+    for (const method of ['POST', 'POST', 'GET', 'GET'])
+      statuses.push((await fetch(`${url}/order-service/ann/orders`, { method })).status);
+    expect(statuses).to.deep.equal([503, 503, 200, 200]);
   });
 
   it('asks the next one when a GET, or a POST with a key, breaks off', async () => {

@@ -156,7 +156,9 @@ describe('order-service over HTTP', () => {
     await orders.consumeProduct({ productId: 'CATALOG-002' });
     await place();
     const catalogue = (await orders.get(`/products?limit=1&after=${productId}`)).body.products;
-    expect(catalogue).to.deep.equal([{ ...samples['product.updated'], productId: 'CATALOG-002' }]);
+    const [{ asOf, ...entry }] = catalogue;
+    expect(entry).to.deep.equal({ ...samples['product.updated'], productId: 'CATALOG-002' });
+    expect(asOf).to.equal(eventOf('product.updated').time);
     expect((await orders.get('/totals')).body.pending).to.deep.equal({ orders: 1, total: 3000 });
   });
 

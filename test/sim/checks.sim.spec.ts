@@ -88,6 +88,63 @@ function loseAnAnswer(evidence: Evidence): Evidence {
   return { ...evidence, answers: { ...evidence.answers, accepted, unansweredRequests: 0 } };
 }
 
+/** In the database of the instance that is not looked at by the other checks. */
+function lastInstance(text: string): Tamper {
+  return (evidence) => {
+    evidence.instances?.standing.at(-1)?.database.db.exec(text);
+    return evidence;
+  };
+}
+
+const amongInstances: readonly (readonly [PromiseId, string, Tamper])[] = [
+  ['P5', 'an instance has another status', lastInstance("UPDATE orders SET status = 'pending'")],
+  ['P5', 'an instance lacks a fact', lastInstance("DELETE FROM facts WHERE type = 'payment.completed'")],
+  ['P5', 'an instance lacks an entry of a list', lastInstance('DELETE FROM orders_of_user')],
+  ['P5', 'an instance has another price', lastInstance('UPDATE catalogue SET unit_price = unit_price + 1')],
+  ['P2', 'another instance has decided', decidedElsewhere],
+  ['P3', 'two orders with one key were charged', chargedTwice],
+  [
+    'P9',
+    'a journal holds other bytes than were published',
+    lastInstance("UPDATE journal SET body = CAST('{}' AS BLOB)"),
+  ],
+];
+
+/** Who has accepted an order was another one. */
+function decidedElsewhere(evidence: Evidence): Evidence {
+  for (const { database } of evidence.instances?.standing ?? []) {
+    database.db.exec("UPDATE orders SET origin = 'order-service.x'");
+  }
+  return evidence;
+}
+
+function chargedTwice(evidence: Evidence): Evidence {
+  const idempotency = { key: 'the same', request: '' };
+  const published = [...evidence.published].map(([id, message]): [string, typeof message] => {
+    if (message.routingKey !== 'order.placed') return [id, message];
+    const event = JSON.parse(message.body.toString()) as { data: object };
+    const body = Buffer.from(JSON.stringify({ ...event, data: { ...event.data, idempotency } }));
+    return [id, { ...message, body }];
+  });
+  return { ...evidence, published: new Map(published) };
+}
+
+describe('the checks of several instances', function () {
+  this.timeout(120_000);
+
+  for (const [promise, what, tamper] of amongInstances) {
+    it(`name ${promise} when ${what}`, () => {
+      let found: string[] = [];
+      const inspect = (evidence: Evidence) => {
+        expect(checkPromises(evidence)).to.deep.equal([]);
+        found = checkPromises(tamper(evidence)).map((violation) => violation.promise);
+      };
+      simulate({ seed: 31, orders: 40, faults: ['cancel'], instances: 2, inspect });
+      expect(found).to.include(promise);
+    });
+  }
+});
+
 describe('the checks of the promises', function () {
   this.timeout(120_000);
 

@@ -15,7 +15,13 @@ export function findsAll(layer: string): void {
       it(`${mutant.name}: ${mutant.bug}`, () => {
         const found = seeds.find((seed) => {
           const faults = mutant.faults ?? allFaults;
-          const { violations } = simulate({ seed, orders: mutant.orders ?? orders, faults, mutant });
+          const { violations } = simulate({
+            seed,
+            orders: mutant.orders ?? orders,
+            faults,
+            mutant,
+            instances: mutant.instances ?? 0,
+          });
           return violations.some(({ promise }) => promise === mutant.promise);
         });
         expect(found, `${mutant.promise} with one of the seeds ${seeds.join(', ')}`).not.to.equal(undefined);

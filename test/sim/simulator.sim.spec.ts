@@ -1,14 +1,15 @@
 // Whole runs: no promise is broken under all faults, and everything comes about. A failure prints the command that
 // repeats it.
 import { expect } from 'chai';
-import { missed } from '../../simulator/coverage.ts';
+import { faultsOf, missed } from '../../simulator/coverage.ts';
 import { allFaults, type FaultKind } from '../../simulator/environment/faults.ts';
+import { instanceRaceNames } from '../../simulator/races.ts';
 import { commandOf, sum, violationsText } from '../../simulator/report.ts';
 import type { RunOptions, RunResult } from '../../simulator/run.ts';
 import { simulate } from '../../simulator/simulation.ts';
 
-function run(seed: number, orders: number, faults: readonly FaultKind[] = allFaults): RunResult {
-  return simulate({ seed, orders, faults });
+function run(seed: number, orders: number, faults: readonly FaultKind[] = allFaults, instances = 0): RunResult {
+  return simulate({ seed, orders, faults, instances });
 }
 
 function expectKept(result: RunResult, faults: readonly FaultKind[] = allFaults): void {
@@ -46,12 +47,49 @@ describe('the simulator', function () {
     }
   });
 
+  describe('P1 to P10 and P12 hold with several instances of order-service, and all of them know the same', () => {
+    const faultsMet = new Map<string, number>();
+    const races = new Map<string, number>();
+
+    for (const [seed, instances] of [
+      [1, 3],
+      [2, 2],
+      [3, 3],
+      [4, 1],
+    ] as const) {
+      it(`with seed ${seed}, 250 orders, all faults and ${instances} of them`, () => {
+        const result = run(seed, 250, allFaults, instances);
+        sum(faultsMet, result.faults);
+        sum(races, result.races);
+        expectKept(result);
+      });
+    }
+
+    it('and one has joined, lost its database, was adopted and came back; and reads have brought versions', () => {
+      const missing = ['instance-joins', 'instance-lost', ...faultsOf(['instance-adopted'], true)].filter(
+        (name) => !faultsMet.get(name),
+      );
+      expect(missing).to.deep.equal([]);
+      // An adoption of an order that is open needs more runs than these.
+      const must = instanceRaceNames.filter((name) => name !== 'an open order was adopted');
+      expect(must.filter((name) => !races.get(name))).to.deep.equal([]);
+    });
+
+    for (const kind of ['instance-joins', 'instance-lost', 'instance-adopted'] as const) {
+      it(`with ${kind} alone`, () => expectKept(run(13, 80, [kind], 3), [kind]));
+    }
+  });
+
   describe('is deterministic', () => {
     it('the same seed gives the same run to the byte, with or without its history kept', () => {
       const options: RunOptions = { seed: 21, orders: 200, faults: allFaults };
       const { hash } = simulate(options);
       expect(simulate(options).hash).to.equal(hash);
       expect(simulate({ ...options, keepHistory: true }).hash).to.equal(hash);
+    });
+
+    it('also with several instances', () => {
+      expect(run(21, 60, allFaults, 3).hash).to.equal(run(21, 60, allFaults, 3).hash);
     });
 
     it('another seed gives another run', () => {

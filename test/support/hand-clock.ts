@@ -61,6 +61,11 @@ export class HandClock implements Clock {
     this.#pass(untilMs - this.#elapsedMs);
   }
 
+  /** Time passes while something runs: what is due meanwhile happens later. */
+  advanceWithin(ms: number): void {
+    this.#pass(ms);
+  }
+
   /** The wall clock is set to another time; timers do not notice. */
   jump(ms: number): void {
     this.#wallMs += ms;

@@ -6,6 +6,7 @@ import { type InstanceNames, instanceOf, memberOf, serviceOf } from '../../share
 import { wholeTopology } from '../../shared/contract/topology.ts';
 import { type Clock, systemClock } from '../../shared/runtime/environment/clock.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
+import type { Tracing } from '../../shared/runtime/messaging/tracing.ts';
 import { urlSettingOf } from '../../shared/runtime/process/settings.ts';
 import { newDatabasePath } from './files.ts';
 import { type Served, serveInventory, serveOrders, servePayments } from './serve.ts';
@@ -26,6 +27,8 @@ export class SagaInProcess {
   readonly served = new Map<string, Served>();
   /** Messages that a test holds back: those for which this says so. */
   holds: (message: Waiting) => boolean = () => false;
+  /** Traces the members that are started from then on. */
+  tracing: ((member: string) => Tracing) | undefined;
   /** What has been held back, by queue, in the order of publishing. */
   readonly held = new Map<string, AnyEvent[]>();
   #names: InstanceNames;
@@ -75,6 +78,7 @@ export class SagaInProcess {
       path: this.#paths.get(member) ?? '',
       port: this.#ports.get(member) ?? 0,
       clock: fastClock,
+      tracing: this.tracing?.(member),
       settings: { ...this.#urls(), ...(instance === undefined ? {} : { INSTANCE: instance }) },
     });
     served.bus.onPublish = (message) => this.#route(message);

@@ -10,6 +10,7 @@ import { paymentService } from '../../payment-service/service.ts';
 import type { AnyEvent, DataOf, ServiceName } from '../../shared/contract/choreography.ts';
 import { type Clock, systemClock } from '../../shared/runtime/environment/clock.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
+import type { Tracing } from '../../shared/runtime/messaging/tracing.ts';
 import type { ServiceParts } from '../../shared/runtime/node/service.ts';
 import type { ServiceNode } from '../../shared/runtime/node/service-node.ts';
 import { assembleService, type ServiceProgram } from '../../shared/runtime/process/service-program.ts';
@@ -37,6 +38,8 @@ export interface ServeOptions {
   /** Left out: any free one. */
   readonly port?: number;
   readonly clock?: Clock;
+  /** Left out: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 const waitMs = 10_000;
@@ -215,7 +218,7 @@ export function serveInventory(options?: ServeOptions): Promise<Served> {
 async function serve<P extends ServiceParts>(
   name: ServiceName,
   program: ServiceProgram<P>,
-  { settings: given = {}, path = ':memory:', port = 0, clock = systemClock }: ServeOptions = {},
+  { settings: given = {}, path = ':memory:', port = 0, clock = systemClock, tracing }: ServeOptions = {},
 ): Promise<Served> {
   const settings = readSettings(
     { OUTBOX_MAX: '50', EVENT_BATCH_MAX: '1', ...given },
@@ -225,7 +228,7 @@ async function serve<P extends ServiceParts>(
   const bus = new FakeBus();
   bus.autoAnswer = 'confirmed';
   const stopping = new AbortController();
-  const environment = { settings, db, bus, clock, log: silentLog, stopping: stopping.signal };
+  const environment = { settings, db, bus, clock, log: silentLog, stopping: stopping.signal, tracing };
   const { node, server, document } = assembleService(program, environment);
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   node.start();

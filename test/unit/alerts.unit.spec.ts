@@ -6,12 +6,10 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { orderMetrics } from '../../order-service/metrics.ts';
 import { serviceNames } from '../../services.ts';
 import { projectFolder } from '../../shared/contract/documents/documents-on-disk.ts';
-import { type MetricCatalogue, MetricRegistry } from '../../shared/runtime/http/metrics/metric-registry.ts';
-import { serviceMetrics } from '../../shared/runtime/http/metrics/service-metrics-catalogue.ts';
-import { readExposition } from '../support/exposition.ts';
+import { labelsByName } from '../support/metric-labels.ts';
+import { labelsIn, labelsOf, namesIn, targetLabels } from '../support/promql.ts';
 
 const Rules = z.object({
   groups: z.array(
@@ -40,43 +38,6 @@ const Scrapes = z.object({ scrape_configs: z.array(z.object({ job_name: z.string
 const textOf = (path: string) => readFileSync(join(projectFolder(), path), 'utf8');
 const rules = Rules.parse(parse(textOf('ops/alerts.yml'))).groups.flatMap((group) => group.rules);
 const { tests } = RuleTests.parse(parse(textOf('ops/alerts.test.yml')));
-
-/** What Prometheus adds to every series. */
-const targetLabels = ['job', 'instance'];
-/** Words of its query language that the rules use. */
-const words = new Set(['sum', 'rate', 'increase', 'histogram_quantile', 'by', 'on', 'and']);
-
-/** The labels of every series name that the services have, and of `up`, which Prometheus itself makes. */
-async function labelsByName(): Promise<Map<string, readonly string[]>> {
-  const catalogue: MetricCatalogue = { ...serviceMetrics, ...orderMetrics };
-  const known = new Map<string, readonly string[]>([['up', []]]);
-  for (const [name, { kind, labels = [] }] of Object.entries(catalogue)) {
-    if (kind !== 'histogram') known.set(name, labels);
-    else
-      for (const part of ['bucket', 'sum', 'count'])
-        known.set(`${name}_${part}`, [...labels, ...(part === 'bucket' ? ['le'] : [])]);
-  }
-  for (const name of readExposition(await new MetricRegistry().text()).keys())
-    if (!known.has(name)) known.set(name, []);
-  return known;
-}
-
-/** The names of the series that an expression reads. */
-function namesIn(expr: string): string[] {
-  const bare = expr.replaceAll(/"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on) \([^)]*\)/g, ' ');
-  return [...bare.matchAll(/[a-zA-Z_:][\w:]*/g)].map(([name]) => name).filter((name) => !words.has(name));
-}
-
-/** The labels that it selects or groups by. */
-function labelsIn(expr: string): string[] {
-  const matchers = [...expr.matchAll(/\{([^}]*)\}/g)].flatMap(([, inside = '']) => labelsOf(inside));
-  const grouped = [...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, inside = '']) => inside.split(/,\s*/));
-  return [...matchers, ...grouped];
-}
-
-function labelsOf(matchers: string): string[] {
-  return [...matchers.matchAll(/(\w+)\s*(?:=~|!~|!=|=)\s*"[^"]*"/g)].map(([, label = '']) => label);
-}
 
 describe('an alert', () => {
   let known: Map<string, readonly string[]>;
@@ -150,12 +111,14 @@ describe('the tests of the alerts', () => {
   });
 });
 
-describe('ops/prometheus.yml', () => {
-  it('scrapes every service, under its name', () => {
-    const { scrape_configs } = Scrapes.parse(parse(textOf('ops/prometheus.yml')));
-    expect(scrape_configs.map(({ job_name }) => job_name)).to.have.members(serviceNames);
+for (const path of ['ops/prometheus.yml', 'ops/prometheus.compose.yml']) {
+  describe(path, () => {
+    it('scrapes every service, under its name', () => {
+      const { scrape_configs } = Scrapes.parse(parse(textOf(path)));
+      expect(scrape_configs.map(({ job_name }) => job_name)).to.have.members(serviceNames);
+    });
   });
-});
+}
 
 describe('the check of an expression', () => {
   it('finds the metrics, and nothing else that looks like one', () => {

@@ -47,6 +47,19 @@ describe('docker-compose.yml', () => {
     expect(onDisk).to.equal(nginxConfig({ port: 8000, upstreams }));
   });
 
+  it('has a configuration that sends GET and HEAD to a read side, where there is one', () => {
+    const upstreams = { 'order-service': ['order-service:3001'], 'payment-service': ['payment-service:3002'] };
+    const readers = { 'order-service': ['reads:3001'] };
+    const config = nginxConfig({ port: 8000, upstreams, readers }).replaceAll(/\s+/g, ' ');
+    expect(config)
+      .to.include('upstream order-service-reads { server reads:3001 max_fails=0; keepalive 64; }')
+      .and.to.include(
+        'map $request_method $order_service { default order-service; GET order-service-reads; HEAD order-service-reads; }',
+      )
+      .and.to.include('location /order-service/ { proxy_pass http://$order_service; }')
+      .and.to.include('location /payment-service/ { proxy_pass http://payment-service; }');
+  });
+
   for (const service of serviceNames) {
     const { variable, port } = portSettings[service];
     const volume = `${service.replace(/-service$/, '')}-data`;

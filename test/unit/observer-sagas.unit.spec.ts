@@ -16,7 +16,7 @@ import { endings } from '../support/sagas.ts';
 
 const map = contractMapOf(choreography);
 const nowMs = Date.UTC(2030, 0, 1);
-const orderUrl = 'http://localhost:3001';
+const urls = { order: 'http://localhost:3001' };
 
 /** A saga's events, each caused by the one named. */
 function chain(...links: readonly (readonly [type: EventType, cause?: EventType])[]): SeenEvent[] {
@@ -132,7 +132,7 @@ describe('a saga that the observer folds', () => {
   it('shows which step each compensation undoes, what came again, and what came after the end', () => {
     const again = chain(['payment.voided'])[0] as SeenEvent;
     const late = { ...again, eventId: 'late', atMs: nowMs + 500 };
-    const { steps } = sagaDetail(map, sagaOf([...rolledBack, again, late]), orderUrl, nowMs);
+    const { steps } = sagaDetail(map, sagaOf([...rolledBack, again, late]), urls, nowMs);
     const completed = steps.find(({ type }) => type === 'payment.completed');
     expect(steps.find(({ type }) => type === 'payment.refunded')?.undoesId).to.equal(completed?.eventId);
     const voided = steps.filter(({ type }) => type === 'payment.voided');
@@ -142,20 +142,25 @@ describe('a saga that the observer folds', () => {
 
   it('puts each event after its cause, also where the clock of another service is behind', () => {
     const [placed, paid] = chain(['order.placed'], ['payment.completed', 'order.placed']) as [SeenEvent, SeenEvent];
-    const { steps } = sagaDetail(map, sagaOf([{ ...paid, atMs: nowMs - 5_000 }, placed]), orderUrl, nowMs);
+    const { steps } = sagaDetail(map, sagaOf([{ ...paid, atMs: nowMs - 5_000 }, placed]), urls, nowMs);
     expect(steps.map(({ type }) => type)).to.deep.equal(['order.placed', 'payment.completed']);
   });
 
   it('quotes foreign text in the curl lines, so that a shell does nothing with it', () => {
     const hostile = "x';touch /tmp/pwned;'";
     const placed = eventOf('order.placed', { ...samples['order.placed'], userId: hostile });
-    const { requests } = sagaDetail(
-      map,
-      sagaOf([seenEvent(JSON.stringify(placed), nowMs) as SeenEvent]),
-      orderUrl,
-      nowMs,
-    );
+    const { requests } = sagaDetail(map, sagaOf([seenEvent(JSON.stringify(placed), nowMs) as SeenEvent]), urls, nowMs);
     expect(requests[0]?.curl).to.include(`"userId":"x'\\'';touch /tmp/pwned;'\\''"`);
+  });
+
+  it('links its trace where there is an address for that', () => {
+    const trace = 'http://localhost:16686/trace/{traceId}?uiFind=order';
+    const { traceId } = sagaDetail(map, sagaOf(rolledBack), urls, nowMs);
+    expect(traceId).to.match(/^[0-9a-f]{32}$/);
+    expect(sagaDetail(map, sagaOf(rolledBack), { ...urls, trace }, nowMs).traceUrl).to.equal(
+      `http://localhost:16686/trace/${traceId}?uiFind=order`,
+    );
+    expect(sagaDetail(map, sagaOf(rolledBack), urls, nowMs)).to.not.have.property('traceUrl');
   });
 
   it('disagrees when it was cancelled and nothing has undone a step, but only once all should be here', () => {

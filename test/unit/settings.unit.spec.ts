@@ -33,6 +33,8 @@ describe('the settings of a service', () => {
       RECONCILE_INTERVAL_MS: 10_000,
       JOURNAL_RETENTION_MS: 30 * 86_400_000,
       ORDER_DEADLINE_MS: 30_000,
+      CATALOGUE: 'hybrid',
+      ROLE: 'all',
       serviceUrls: {},
     });
   });

@@ -31,10 +31,13 @@ export class TscWatch {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #signal: AbortSignal;
 
-  /** @param signal ends the compiler */
-  constructor(signal: AbortSignal) {
+  /**
+   * @param project its tsconfig.json
+   * @param signal ends the compiler
+   */
+  constructor(project: string, signal: AbortSignal) {
     this.#signal = signal;
-    const command = [process.execPath, tsc, '--project', 'tsconfig.json', '--watch', '--preserveWatchOutput'];
+    const command = [process.execPath, tsc, '--project', project, '--watch', '--preserveWatchOutput'];
     this.#child = spawn('/bin/sh', ['-c', script, 'tsc-watch', ...command], {
       cwd: projectDir,
       detached: true,

@@ -24,7 +24,7 @@ const serviceNames = Object.keys(services);
 const contract = ['shared/contract'];
 const wholeContract = [...contract, 'shared/contract/checks', 'shared/contract/documents'];
 const runtime = (...layers: string[]) => layers.map((layer) => `shared/runtime/${layer}`);
-const wholeRuntime = runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'process');
+const wholeRuntime = runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'tracing', 'process');
 const all = ['services.ts', ...serviceNames, 'shared/saga.ts', ...wholeContract, ...wholeRuntime];
 const local = ['local', 'local/broker', 'local/gateway'];
 const observer = ['observer', 'observer/model'];
@@ -83,9 +83,13 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
     owns: 'HTTP: routes, problems, idempotency keys, health, metrics, OpenAPI',
     mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node')],
   },
+  'shared/runtime/tracing': {
+    owns: 'Traces by OpenTelemetry, loaded only where they are exported',
+    mayImport: [...contract, ...runtime('environment', 'messaging')],
+  },
   'shared/runtime/process': {
     owns: 'One service as a process: settings, start and stop',
-    mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http')],
+    mayImport: [...contract, ...runtime('environment', 'storage', 'messaging', 'node', 'rabbitmq', 'http', 'tracing')],
   },
 
   'shared/saga.ts': {
@@ -97,6 +101,10 @@ export const moduleRules: Readonly<Record<string, ModuleRule>> = {
   'services.ts': { owns: 'The list of the services', mayImport: [...serviceNames, ...contract, ...runtime('node')] },
 
   'examples/shipping': service('The example of a service after the saga, with its own contract'),
+  'examples/split-databases': {
+    owns: 'The example of what goes wrong without synchronisation',
+    mayImport: [...serviceNames, ...wholeContract, ...wholeRuntime],
+  },
   'examples/loyalty': service('The example of a service inside the saga, with its own contract'),
 
   'local/broker': { owns: 'A RabbitMQ on this machine, wherever it comes from', mayImport: runtime('environment') },
@@ -191,4 +199,9 @@ export const wrappedPackages: Readonly<Record<string, string>> = {
   'prom-client': 'shared/runtime/http',
   pino: 'shared/runtime/environment',
   uuid: 'shared/runtime/environment',
+  '@opentelemetry/api': 'shared/runtime/tracing',
+  '@opentelemetry/exporter-trace-otlp-http': 'shared/runtime/tracing',
+  '@opentelemetry/resources': 'shared/runtime/tracing',
+  '@opentelemetry/sdk-trace-node': 'shared/runtime/tracing',
+  '@opentelemetry/semantic-conventions': 'shared/runtime/tracing',
 };

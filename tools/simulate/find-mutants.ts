@@ -17,10 +17,11 @@ export async function findMutants(settings: Settings, signal: AbortSignal): Prom
   for (let tried = 1; tried <= seeds && hidden.length > 0; tried++) {
     const found = new Set<string>();
     await simulateAll(
-      hidden.map(({ name, faults: own, orders: least = 0 }) => ({
+      hidden.map(({ name, faults: own, orders: least = 0, instances = 0 }) => ({
         seed: seed + tried - 1,
         orders: Math.max(orders, least),
         faults: own ?? faults,
+        instances,
         mutant: name,
       })),
       (result, { mutant: name }) => {

@@ -1,15 +1,18 @@
 // `npm run simulate`: runs seeds, prints what came about and what did not, and makes the first failure small.
-import { faultsOf, missed, neverReached, ordersForEverything, outcomesAndRaces } from '../../simulator/coverage.ts';
+import { faultsOf, missed, neverReached, ordersForEverything, outcomesAndRacesOf } from '../../simulator/coverage.ts';
 import { allFaults, type FaultKind } from '../../simulator/environment/faults.ts';
+import { instancesOfSeed } from '../../simulator/environment/instances.ts';
 import { simulateAll } from '../../simulator/parallel.ts';
 import { commandOf, countsTable, duration, sum, summary, violationsText } from '../../simulator/report.ts';
 import type { RunResult } from '../../simulator/run.ts';
 import { shrink } from '../../simulator/shrink.ts';
+import { KeptResults } from './kept-results.ts';
 import type { Settings } from './settings.ts';
 
 /** Returns the exit code. */
 export async function runSeeds(settings: Settings, signal: AbortSignal): Promise<number> {
   const { orders, faults, seeds } = settings;
+  const withInstances = seedsOf(settings).some((seed) => instancesFor(settings, seed) > 1);
   const startedMs = performance.now();
   const results = await runAll(settings, signal);
   const realMs = performance.now() - startedMs;
@@ -21,27 +24,40 @@ export async function runSeeds(settings: Settings, signal: AbortSignal): Promise
   const failures = results.filter(({ violations }) => violations.length > 0).sort((a, b) => a.seed - b.seed);
   const events = results.reduce((total, result) => total + result.events, 0);
   const slowestQuietMs = Math.max(...results.map(({ quietAfterMs }) => quietAfterMs));
-  console.log(countsTable('\nfaults injected', counts.faults, faultsOf(faults)));
-  console.log(countsTable('\noutcomes and races reached', counts.races, outcomesAndRaces));
+  console.log(countsTable('\nfaults injected', counts.faults, faultsOf(faults, withInstances)));
+  console.log(countsTable('\noutcomes and races reached', counts.races, outcomesAndRacesOf(withInstances)));
   console.log(
     `\n${(orders * seeds).toLocaleString('en')} orders, ${events.toLocaleString('en')} events, quiet at the latest after ` +
       `${duration(slowestQuietMs)} (virtual), ${duration(realMs)} (real), ` +
       `${Math.round((orders * seeds * 1_000) / realMs).toLocaleString('en')} orders/s, violations: ${failures.length}`,
   );
-  const missing = neverReached(counts, faults);
+  const missing = neverReached(counts, faults, withInstances);
   const mustReachEverything = faults.length === allFaults.length && orders * seeds >= ordersForEverything;
-  const fails = mustReachEverything && missed(counts, faults).length > 0;
+  const fails = mustReachEverything && missed(counts, faults, withInstances).length > 0;
   console.log(neverReachedText(missing, fails));
   const [first] = failures;
-  if (first) explain(first, orders, faults);
+  if (first) explain(first, faults);
   return failures.length > 0 || fails ? 1 : 0;
 }
 
-async function runAll({ seed, orders, faults, seeds, workers }: Settings, signal: AbortSignal): Promise<RunResult[]> {
-  const results: RunResult[] = [];
+function seedsOf({ seed, seeds }: Settings): number[] {
+  return Array.from({ length: seeds }, (_, index) => seed + index);
+}
+
+function instancesFor({ instances }: Settings, seed: number): number {
+  return instances ?? instancesOfSeed(seed);
+}
+
+async function runAll(settings: Settings, signal: AbortSignal): Promise<RunResult[]> {
+  const { orders, faults, seeds, workers } = settings;
+  const kept = new KeptResults(settings.results);
+  const requests = seedsOf(settings).map((seed) => ({ seed, orders, faults, instances: instancesFor(settings, seed) }));
+  const results = requests.flatMap((request) => kept.of(request) ?? []);
+  if (results.length > 0) console.log(`${results.length} of ${seeds} runs are in ${settings.results}`);
   await simulateAll(
-    Array.from({ length: seeds }, (_, index) => ({ seed: seed + index, orders, faults })),
-    (result) => {
+    requests.filter((request) => !kept.of(request)),
+    (result, request) => {
+      kept.keep(request, result);
       results.push(result);
       console.log(`${seeds > 1 ? `[${results.length}/${seeds}] ` : ''}${summary(result)}`);
     },
@@ -59,11 +75,11 @@ function neverReachedText(missing: readonly string[], fails: boolean): string {
   return `\n${title}:\n${missing.map((name) => `  ${name}`).join('\n')}`;
 }
 
-function explain(failure: RunResult, orders: number, faults: readonly FaultKind[]): void {
-  const { seed } = failure;
+function explain(failure: RunResult, faults: readonly FaultKind[]): void {
+  const { seed, orders, instances } = failure;
   console.log(`\nVIOLATED with seed ${seed}:\n${violationsText(failure)}`);
-  console.log(`\nTo repeat it:\n  ${commandOf({ seed, orders, faults })}`);
+  console.log(`\nTo repeat it:\n  ${commandOf({ seed, orders, faults, instances })}`);
   console.log('\nLooking for the smallest run that still fails …');
-  const { options, result } = shrink({ seed, orders, faults });
+  const { options, result } = shrink({ seed, orders, faults, instances });
   console.log(`\nThe smallest found:\n  ${commandOf(options)}\n${violationsText(result)}\n\n${result.diagram ?? ''}`);
 }

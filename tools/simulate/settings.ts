@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from '../../local/usage-error.ts';
 import { type FaultKind, faultKinds, parseFaults } from '../../simulator/environment/faults.ts';
+import { instancesMax } from '../../simulator/environment/instances.ts';
 
 export interface Settings {
   readonly mode: 'seeds' | 'mutants' | 'exhaustive';
@@ -9,7 +10,11 @@ export interface Settings {
   readonly orders: number;
   readonly faults: readonly FaultKind[];
   readonly seeds: number;
+  /** Named instances of order-service in each run; undefined: it depends on the seed. */
+  readonly instances: number | undefined;
   readonly workers: number | undefined;
+  /** A file with the results of the runs so far: those that are in it are not run again. */
+  readonly results: string | undefined;
 }
 
 export const usage = `npm run simulate -- [options]
@@ -18,12 +23,14 @@ export const usage = `npm run simulate -- [options]
   --orders N      orders placed in each run (default 10000)
   --faults KINDS  all, none, or a comma list (default all)
   --seeds N       runs this many seeds, from --seed on (default 1)
+  --instances N   order-service runs as so many named instances, 0 to 3 (default: it depends on the seed)
   --workers N     runs at a time (default: one per core)
+  --results FILE  keeps the result of each run in this file; a command that was stopped goes on with the others
   --mutants       plants one bug after another; each must be found
   --exhaustive    every order of events, duplicate, crash and cancellation of one order
   --help
 
-The same seed, orders and faults give the same run, to the byte.
+The same seed, orders, faults and instances give the same run, to the byte.
 
 Kinds of faults:
 ${Object.entries(faultKinds)
@@ -41,8 +48,11 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
     mode: mutants ? 'mutants' : exhaustive ? 'exhaustive' : 'seeds',
     seed: integer('--seed', values.seed, 1, 0),
     orders: integer('--orders', values.orders, mutants ? 400 : 10_000, 1),
+    results: values.results,
     seeds: integer('--seeds', values.seeds, mutants ? 20 : 1, 1),
     workers: values.workers === undefined ? undefined : integer('--workers', values.workers, 1, 1),
+    instances:
+      values.instances === undefined ? undefined : integer('--instances', values.instances, 0, 0, instancesMax),
     faults: faultsOf(values.faults ?? 'all'),
   };
 }
@@ -57,6 +67,8 @@ function parse(args: readonly string[]) {
         faults: { type: 'string' },
         seeds: { type: 'string' },
         workers: { type: 'string' },
+        results: { type: 'string' },
+        instances: { type: 'string' },
         mutants: { type: 'boolean' },
         exhaustive: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -67,11 +79,17 @@ function parse(args: readonly string[]) {
   }
 }
 
-function integer(flag: string, text: string | undefined, otherwise: number, least: number): number {
+function integer(
+  flag: string,
+  text: string | undefined,
+  otherwise: number,
+  least: number,
+  most = 1_000_000_000,
+): number {
   if (text === undefined) return otherwise;
   const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= 1_000_000_000) return value;
-  throw new UsageError(`${flag} takes a whole number from ${least} to 1000000000, not '${text}'`);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new UsageError(`${flag} takes a whole number from ${least} to ${most}, not '${text}'`);
 }
 
 function faultsOf(text: string): FaultKind[] {

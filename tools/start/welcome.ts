@@ -5,7 +5,8 @@ import { paintFor } from '../../local/terminal.ts';
 
 const columnWidth = 17;
 
-export function welcome({ system, logDir, loadedSamples, livePage }: Running): string {
+/** @param versions whether the instances learn of each other's orders, so that a read can ask for a version */
+export function welcome({ system, logDir, loadedSamples, livePage }: Running, versions = true): string {
   const paint = paintFor(process.stdout);
   const { broker, processes, urls, gateway } = system;
   const order = gateway ? `${gateway.url}/order-service` : urls['order-service'];
@@ -32,7 +33,7 @@ curl -s ${order}/orders ${json} -H 'prefer: wait=5' -d '{"userId":"alice","items
 curl -s ${order}/orders/$(curl -s '${order}/orders?userId=alice&limit=1' | cut -d'"' -f6)/timeline
 curl -s ${order}/alice/orders ${json} -d '{"productId":"CATALOG-002","qty":10,"unitPrice":1500}'
 
-${gateway ? severalInstances(order, json) : ''}${livePage && livePage.whyNot === undefined ? `Watch every order, and break things, on the live page: ${livePage.url}\n` : ''}A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
+${versions && processes.some(({ instance }) => instance !== undefined) ? severalInstances(order, json) : ''}${livePage && livePage.whyNot === undefined ? `Watch every order, and break things, on the live page: ${livePage.url}\n` : ''}A service that you kill (kill -9 PID) is started again and continues where it was. Ctrl-C stops everything.
 `;
 }
 

@@ -96,7 +96,7 @@ function SagaPage({ saga, embedded }: { saga: SagaDetail; embedded: boolean }) {
 }
 
 function Heading({
-  saga: { row, traceId, incomplete },
+  saga: { row, traceId, traceUrl, incomplete },
   nowMs,
   embedded,
 }: {
@@ -144,7 +144,13 @@ function Heading({
         )}
         {traceId ? (
           <Fact name="trace">
-            <code>{traceId}</code>
+            {traceUrl ? (
+              <a href={traceUrl} target="_blank" rel="noreferrer">
+                <code>{traceId}</code>
+              </a>
+            ) : (
+              <code>{traceId}</code>
+            )}
           </Fact>
         ) : null}
       </dl>

@@ -179,6 +179,7 @@ const envelopeSchema: Json = {
     correlationid: { type: 'string', description: 'The saga that the event belongs to.' },
     causationid: { type: 'string', description: 'Id of the event or HTTP request that caused this event.' },
     traceparent: { type: 'string', description: 'W3C trace context.' },
+    tracestate: { type: 'string', description: 'W3C trace context: what tracing systems add to it.' },
     data: {},
   },
 };

@@ -1,14 +1,17 @@
 // A live tail of the journal, as server-sent events. It reads from the journal at the pace of its client: a slow one is
 // behind, and costs no memory.
 import { Readable } from 'node:stream';
-import type { EventFilter, Journal, JournalEntry } from '../storage/journal.ts';
+import type { EventFilter, Journal, JournalEvent } from '../storage/journal.ts';
 
-const pageSize = 100;
+/** Some 150 kB. */
+const pageSize = 250;
 const scanMax = 10_000;
 /** What another process that shares the database has published is found this often. */
 const pollMs = 1_000;
-/** After a reading, the next one waits this long, unless there was more than a page. */
+/** After a reading, the next one waits this long, unless there was more than a page; longer where there is much to read. */
 const gatherMs = 50;
+const gatherMuchMs = 150;
+const much = 25;
 /** A comment this often, so that nobody takes a quiet stream for a dead one. */
 const keepAliveMs = 15_000;
 
@@ -39,7 +42,8 @@ async function* tail(
       // One chunk for all: each chunk is a write of its own.
       if (events.length > 0) yield Buffer.concat(events.flatMap(blockOf));
       // Under load, what comes within this shares the next reading and the next chunk.
-      if (events.length > 0 && events.length < pageSize) await pause(gatherMs, signal);
+      if (events.length > 0 && events.length < pageSize)
+        await pause(events.length < much ? gatherMs : gatherMuchMs, signal);
       quietMs = events.length > 0 ? 0 : quietMs;
       if (moved) continue;
       await new Promise<void>((resolve) => {
@@ -60,7 +64,7 @@ async function* tail(
   }
 }
 
-function blockOf({ position, type, body }: JournalEntry): Buffer[] {
+function blockOf({ position, type, body }: JournalEvent): Buffer[] {
   return [Buffer.from(`id: ${position}\nevent: ${type}\ndata: `), body, blockEnd];
 }
 const blockEnd = Buffer.from('\n\n');

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { encodeBatch } from '../../contract/cloud-event.ts';
 import type { JournalQueries } from '../messaging/journal-queries.ts';
-import type { EventFilter, Journal, JournalEntry } from '../storage/journal.ts';
+import type { EventFilter, Journal, JournalEvent } from '../storage/journal.ts';
 import { eventStream } from './event-stream.ts';
 import { ProblemError, unavailable } from './problem.ts';
 import { type HttpAnswer, type Route, route } from './route.ts';
@@ -99,7 +99,10 @@ function eventsRoute(journal: Journal, queries: JournalQueries): Route {
 
 const newline = Buffer.from('\n');
 
-function batch(events: readonly JournalEntry[], next?: { readonly cursor: number; readonly link: string }): HttpAnswer {
+function batch(
+  events: readonly Pick<JournalEvent, 'body'>[],
+  next?: { readonly cursor: number; readonly link: string },
+): HttpAnswer {
   return {
     status: 200,
     body: Buffer.concat([encodeBatch(events.map(({ body }) => body)), newline]),

@@ -5,7 +5,7 @@ import type { BusStatus } from '../messaging/bus.ts';
 import type { PutBack } from '../messaging/journal-queries.ts';
 import type { RelayStatus } from '../messaging/outbox-relay.ts';
 import type { PublisherStatus } from '../messaging/reconciliation.ts';
-import { type Route, route } from './route.ts';
+import { type HttpAnswer, type Route, route } from './route.ts';
 
 export interface HealthSources {
   readonly service: string;
@@ -97,28 +97,31 @@ export function healthRoutes(sources: HealthSources): Route[] {
           schema: Readiness,
         },
       },
-      handle: () => {
-        const database = sources.storageError() === undefined ? 'ok' : 'unavailable';
-        const outbox = sources.relay();
-        const joined = sources.notReady?.() === undefined;
-        const ready = joined && database === 'ok' && outbox.waiting <= sources.outboxMax && !sources.stopping();
-        const [broker, reconciliation] = [sources.bus(), sources.reconciliation()];
-        return {
-          status: ready ? 200 : 503,
-          body: {
-            status: ready ? 'ready' : 'not-ready',
-            service: sources.service,
-            ...(sources.instance === undefined ? {} : { instance: sources.instance }),
-            warnings: warnings(sources, broker, outbox, reconciliation),
-            database,
-            broker,
-            outbox,
-            reconciliation,
-          },
-        };
-      },
+      handle: () => readinessOf(sources),
     }),
   ];
+}
+
+/** The answer to GET /readyz. */
+export function readinessOf(sources: HealthSources): HttpAnswer {
+  const database = sources.storageError() === undefined ? 'ok' : 'unavailable';
+  const outbox = sources.relay();
+  const joined = sources.notReady?.() === undefined;
+  const ready = joined && database === 'ok' && outbox.waiting <= sources.outboxMax && !sources.stopping();
+  const [broker, reconciliation] = [sources.bus(), sources.reconciliation()];
+  return {
+    status: ready ? 200 : 503,
+    body: {
+      status: ready ? 'ready' : 'not-ready',
+      service: sources.service,
+      ...(sources.instance === undefined ? {} : { instance: sources.instance }),
+      warnings: warnings(sources, broker, outbox, reconciliation),
+      database,
+      broker,
+      outbox,
+      reconciliation,
+    },
+  };
 }
 
 function warnings(

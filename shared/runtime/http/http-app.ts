@@ -7,13 +7,16 @@ import Koa from 'koa';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { RateLimitedLog } from '../environment/rate-limited-log.ts';
-import { type Cause, newCause, type Transaction } from '../messaging/unit-of-work.ts';
+import { type Tracing, traceIdOf } from '../messaging/tracing.ts';
+import type { Cause, Transaction } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
+import { Admission } from './admission.ts';
 import { readJson } from './http-body.ts';
 import { type IdempotencyKeys, parseIdempotencyKey } from './idempotency.ts';
 import { OpenRequests } from './open-requests.ts';
 import { check, ProblemError, unavailable } from './problem.ts';
 import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
+import { causeOf } from './trace-headers.ts';
 
 /** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
 const requestsMax = 5_000;
@@ -26,6 +29,8 @@ export interface HttpOptions {
   readonly prefixes?: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Left out: requests are not traced. */
+  readonly tracing?: Tracing | undefined;
   /** Aborted when the service stops: who waits is answered at once, and connections end with their answer. */
   readonly stopping: AbortSignal;
   /** Runs a command in one transaction, and resolves when it is on disk. */
@@ -35,27 +40,58 @@ export interface HttpOptions {
   readonly refuse: () => ProblemError | undefined;
 }
 
+/**
+ * Most connections, otherwise and under overload; a further one is closed at once. Each costs memory for as long as it is open,
+ * and each may send the next request as soon as one was refused.
+ */
+const connectionsMax = 10_000;
+const connectionsMaxOverloaded = 500;
+
 /** What is being worked on. */
 interface Load {
   requests: number;
   readonly waiting: OpenRequests;
+  readonly admission: Admission;
 }
 
 /** An HTTP server, not yet listening. It closes idle connections and those that are too slow. */
 export function createHttpServer(options: HttpOptions): Server {
   const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 });
   server.keepAliveTimeout = 65_000;
-  const handle = createApp(options).callback();
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => void handle(request, response));
+  server.maxConnections = connectionsMax;
+  const admission = new Admission(options.clock);
+  const handle = createApp(options, admission).callback();
+  const unlimited = unlimitedPaths(options);
+  let connections = 0;
+  server.on('connection', (socket: Socket) => {
+    connections += 1;
+    socket.once('close', () => {
+      connections -= 1;
+    });
+  });
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { method, url = '' } = request;
+    const isLimited = !unlimited.has(url.split('?', 1)[0] ?? '');
+    const refused = isLimited && admission.refuses(method !== 'GET' && method !== 'HEAD');
+    server.maxConnections = admission.overloaded ? connectionsMaxOverloaded : connectionsMax;
+    if (refused) answerOverload(response, options.clock, connections > server.maxConnections);
+    else void handle(request, response);
+  });
   server.on('clientError', answerBrokenRequest);
   return server;
 }
 
-export function createApp(options: HttpOptions): Koa {
+/** Probes and streams are answered under any load. */
+function unlimitedPaths({ routes, prefixes = [] }: HttpOptions): ReadonlySet<string> {
+  const paths = routes.flatMap(({ unlimited, path }) => (unlimited ? [path] : []));
+  return new Set(['', ...prefixes].flatMap((prefix) => paths.map((path) => prefix + path)));
+}
+
+function createApp(options: HttpOptions, admission: Admission): Koa {
   const { routes, prefixes = [], clock, stopping } = options;
   const log = new RateLimitedLog(options.log, clock);
   const app = new Koa();
-  const load: Load = { requests: 0, waiting: new OpenRequests(stopping) };
+  const load: Load = { requests: 0, waiting: new OpenRequests(stopping), admission };
   app.on('error', (error: NodeJS.ErrnoException) => {
     // The client of a live tail ends it by going away.
     if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
@@ -70,7 +106,9 @@ export function createApp(options: HttpOptions): Koa {
       await next();
       if (ctx.body === undefined && ctx.status >= 400) throw noSuchRoute(ctx);
     } catch (error) {
-      answerProblem(ctx, toProblem(error, log, requestId), requestId);
+      const trace = ctx.state['traceparent'] as string | undefined;
+      const ids = { requestId, ...(trace === undefined ? {} : { trace_id: traceIdOf(trace) }) };
+      answerProblem(ctx, toProblem(error, log, ids), requestId);
     }
   });
   const router = new Router({ strict: false });
@@ -82,14 +120,20 @@ export function createApp(options: HttpOptions): Koa {
 }
 
 function register(router: Router, route: Route, prefix: string, options: HttpOptions, load: Load): void {
-  router.register(prefix + route.path, [route.method], async (ctx) => {
-    if (route.unlimited) return answer(ctx, await respond(ctx, route, prefix, options, load));
+  const { clock, tracing } = options;
+  const path = prefix + route.path;
+  router.register(path, [route.method], async (ctx) => {
+    // Probes and readers of the journal come all the time: a span for each would only hide the others.
+    const traced = route.unlimited ? undefined : tracing;
+    const cause = causeOf(ctx, { method: route.method, path }, { clock, tracing: traced });
+    ctx.state['traceparent'] = cause.traceparent;
+    if (route.unlimited) return answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
     if (load.requests >= requestsMax) {
       throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
     }
     load.requests += 1;
     try {
-      answer(ctx, await respond(ctx, route, prefix, options, load));
+      answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
     } finally {
       load.requests -= 1;
     }
@@ -98,12 +142,11 @@ function register(router: Router, route: Route, prefix: string, options: HttpOpt
 
 async function respond(
   ctx: Koa.Context,
-  route: Route,
-  prefix: string,
+  { route, prefix, cause }: { readonly route: Route; readonly prefix: string; readonly cause: Cause },
   options: HttpOptions,
-  { waiting }: Load,
+  { waiting, admission }: Load,
 ): Promise<HttpAnswer> {
-  const { clock, refuse, stopping } = options;
+  const { refuse, stopping } = options;
   const refused = 'command' in route ? refuse() : undefined;
   if (refused) throw refused;
   const waitMs = route.waits || route.versioned ? parseWait(ctx.get('prefer')) : undefined;
@@ -113,7 +156,7 @@ async function respond(
     params: route.params ? check(route.params, ctx['params'], 'path') : undefined,
     query: route.query ? check(route.query, { ...ctx.query }, 'query') : undefined,
     body: route.body ? check(route.body, await readJson(ctx.req), 'body') : undefined,
-    cause: newCause(ctx.state['requestId'] as string, clock, acceptedTraceparent(ctx.get('traceparent'))),
+    cause,
     waitMs,
     prefix,
     accept: ctx.get('accept'),
@@ -123,22 +166,27 @@ async function respond(
     signal: waitMs === undefined && !route.unlimited ? stopping : waiting.signalOf(ctx.res),
   };
   if (!('command' in route)) return route.handle(request);
-  const committed = await options.transact((tx) => run(tx, route, request, key, options.keys), request.cause);
+  const preparing = route.prepare?.(request);
+  const prepared: unknown = preparing && (await preparing);
+  const committed = await admission.during(
+    options.transact((tx) => run(tx, route, request, prepared, key, options.keys), request.cause),
+  );
   return route.afterwards ? route.afterwards(committed, request) : committed;
 }
 
 function run(
   tx: Transaction,
-  route: CommandRoute<unknown, unknown, unknown>,
+  route: CommandRoute<unknown, unknown, unknown, unknown>,
   request: HttpRequest<unknown, unknown, unknown>,
+  prepared: unknown,
   key: string | undefined,
   keys: IdempotencyKeys,
 ): HttpAnswer {
   const { idempotent } = route;
-  if (key === undefined || !idempotent) return route.command(tx, request);
+  if (key === undefined || !idempotent) return route.command(tx, request, prepared);
   const asked = idempotent.request?.(request) ?? { ...(request.params as object), ...(request.body as object) };
   const scope = { operation: idempotent.operation ?? route.operationId, owner: idempotent.owner(request) };
-  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request));
+  return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request, prepared));
 }
 
 function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
@@ -168,10 +216,15 @@ function noSuchRoute(ctx: Koa.Context): ProblemError {
   return new ProblemError(404, 'no-such-route', `${what}: there is no such route; GET /openapi.json lists them all`);
 }
 
-function toProblem(error: unknown, log: RateLimitedLog, requestId: string): ProblemError {
+interface RequestIds {
+  readonly requestId: string;
+  readonly trace_id?: string;
+}
+
+function toProblem(error: unknown, log: RateLimitedLog, ids: RequestIds): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isTransient(error)) {
-    log.write('warn', { requestId, error: String(error) }, 'a request was refused: the database cannot be written now');
+    log.write('warn', { ...ids, error: String(error) }, 'a request was refused: the database cannot be written now');
     return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
   if (error instanceof URIError)
@@ -180,13 +233,13 @@ function toProblem(error: unknown, log: RateLimitedLog, requestId: string): Prob
     return new ProblemError(400, 'invalid-request', 'the target of the request is not a valid URL');
   log.write(
     'error',
-    { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    { ...ids, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
     'a request failed',
   );
   return new ProblemError(
     500,
     'internal-error',
-    `something is wrong on our side; nothing was stored; the log has request ${requestId}`,
+    `something is wrong on our side; nothing was stored; the log has request ${ids.requestId}`,
   );
 }
 
@@ -196,6 +249,22 @@ function answerProblem(ctx: Koa.Context, problem: ProblemError, requestId: strin
   ctx.body = jsonText({ ...problem.toJSON(), requestId });
   ctx.type = 'application/problem+json';
 }
+
+/** Before anything is made of the request: under overload, most of the answers are this one. */
+function answerOverload(response: ServerResponse, clock: Clock, closing: boolean): void {
+  const requestId = clock.newId();
+  const body = jsonText({ ...tooMuch.toJSON(), requestId });
+  response.writeHead(503, {
+    ...tooMuch.headers,
+    ...(closing ? { connection: 'close' } : {}),
+    'x-request-id': requestId,
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+const tooMuch = unavailable('overloaded', 'more requests come than can be worked on; nothing was stored; try again', 1);
 
 /** What never became a request: Node's parser refused it. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -211,10 +280,6 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
 
 function acceptedRequestId(header: string): string | undefined {
   return /^[A-Za-z0-9._-]{1,100}$/.test(header) ? header : undefined;
-}
-
-function acceptedTraceparent(header: string): string | undefined {
-  return /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) ? header : undefined;
 }
 
 /** `Prefer: wait=N` (RFC 7240), N in seconds; what can't be read is no preference. */

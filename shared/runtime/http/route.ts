@@ -60,7 +60,7 @@ export interface QueryRoute<P, Q, B> extends RouteBase<P, Q, B> {
 }
 
 /** A route that changes something: in one transaction, answered when that is on disk. */
-export interface CommandRoute<P, Q, B> extends RouteBase<P, Q, B> {
+export interface CommandRoute<P, Q, B, R = undefined> extends RouteBase<P, Q, B> {
   /**
    * Honours Idempotency-Key: the same key of the same owner gets the first answer again. What the owner is, such as a
    * customer, keeps the keys of strangers apart. `operation` is the route's operationId where it is left out. `request` is
@@ -71,17 +71,23 @@ export interface CommandRoute<P, Q, B> extends RouteBase<P, Q, B> {
     owner(request: HttpRequest<P, Q, B>): string;
     request?(request: HttpRequest<P, Q, B>): unknown;
   };
+  /**
+   * Gets from elsewhere what the command needs, before its transaction; it may wait. Undefined: there is nothing to get, and
+   * the command is not put off. It does not reject: what could not be had is for the command to refuse, since a repeated
+   * Idempotency-Key needs nothing but its first answer.
+   */
+  prepare?(request: HttpRequest<P, Q, B>): Promise<R> | undefined;
   /** Runs inside the transaction, so it must not wait. */
-  command(tx: Transaction, request: HttpRequest<P, Q, B>): HttpAnswer;
+  command(tx: Transaction, request: HttpRequest<P, Q, B>, prepared?: R): HttpAnswer;
   /** What is answered once the command is on disk. Left out: the command's own answer. */
   afterwards?(answer: HttpAnswer, request: HttpRequest<P, Q, B>): Promise<HttpAnswer> | HttpAnswer;
 }
 
 /** A route whose parts were typed where it was written. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of routes holds many types; each route() call has checked its own
-export type Route = QueryRoute<any, any, any> | CommandRoute<any, any, any>;
+export type Route = QueryRoute<any, any, any> | CommandRoute<any, any, any, any>;
 
 /** Checks a route's types: what its handler gets is what its schemas give. */
-export function route<P, Q, B>(spec: QueryRoute<P, Q, B> | CommandRoute<P, Q, B>): Route {
+export function route<P, Q, B, R = undefined>(spec: QueryRoute<P, Q, B> | CommandRoute<P, Q, B, R>): Route {
   return spec;
 }

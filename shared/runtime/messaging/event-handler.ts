@@ -6,7 +6,7 @@ import { causedEventId } from '../../contract/event-id.ts';
 import { type Choreography, consumedBy, isSilent } from '../../contract/language.ts';
 import { instanceOf, serviceOf } from '../../contract/members.ts';
 import { decodeMessage } from '../../contract/read-message.ts';
-import { exchangeOf } from '../../contract/topology.ts';
+import { exchangeOf, queueOf } from '../../contract/topology.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { RateLimitedLog } from '../environment/rate-limited-log.ts';
@@ -20,6 +20,7 @@ import { handlingRetryMs, reasonToGiveUp, transientAttempts, transientRetryMs } 
 import { type DeadLetterReason, inboxEventOf, Job, type Message, type Part, partOf } from './message-parts.ts';
 import { type Reaction, UnknownSubjectError } from './reaction.ts';
 import type { SuspectMessages } from './suspect-messages.ts';
+import { type Tracing, traceIdOf } from './tracing.ts';
 import type { UnitsOfWork } from './unit-of-work.ts';
 
 /** Events decoded and not yet done; further deliveries wait undecoded. */
@@ -57,6 +58,7 @@ export interface EventHandlerOptions {
   readonly suspects: SuspectMessages;
   readonly clock: Clock;
   readonly log: Log;
+  readonly tracing?: Tracing | undefined;
   readonly hit?: HitFailpoint | undefined;
   /** See ServiceParts.repeated. */
   readonly repeated?: ((event: CloudEvent) => void) | undefined;
@@ -227,7 +229,24 @@ export class EventHandler {
   }
 
   #job(part: Part, message: Message, fetched?: InboxEvent): Job {
-    return new Job(part, message, this.#options.clock.nowMs(), fetched);
+    const job = new Job(part, message, this.#options.clock.nowMs(), fetched);
+    const { tracing } = this.#options;
+    if (tracing && job.event) this.#trace(job, job.event, tracing);
+    return job;
+  }
+
+  #trace(job: Job, { id, subject, traceparent, tracestate }: CloudEvent, tracing: Tracing): void {
+    const { exchange, routingKey, redelivered } = job.message.delivery;
+    job.span = tracing.handle({
+      exchange,
+      routingKey,
+      queue: queueOf(this.#options.member),
+      eventId: id,
+      subject,
+      parent: { traceparent, tracestate },
+      redelivered,
+      fetched: job.fetched !== undefined,
+    });
   }
 
   #submit(job: Job): void {
@@ -238,10 +257,12 @@ export class EventHandler {
   #handle(job: Job, event: CloudEvent): void {
     const { units, inbox, reactions, member, repeated } = this.#options;
     const reaction = reactions[event.type];
+    const { span } = job;
+    const { traceparent, tracestate } = span?.context ?? event;
     units.submit(
       {
         lane: this.#notes.has(event.type) ? 'note' : 'event',
-        cause: { causationId: event.id, traceparent: event.traceparent },
+        cause: { causationId: event.id, traceparent, tracestate, span },
         eventId: (type) => causedEventId(event.id, serviceOf(member), type),
         run: (tx): string => {
           if (!inbox.accept(inboxEventOf(event), tx.nowMs)) {
@@ -276,6 +297,7 @@ export class EventHandler {
   #countDeadLetter(job: Job, reason: string): void {
     this.tally.deadLettered += 1;
     increment(this.tally.deadLetterReasons, `${job.event?.type ?? unreadable} -> ${reason}`);
+    job.span?.fail(reason);
   }
 
   #deadLetter(job: Job, { reason, detail }: DeadLetterReason): void {
@@ -303,6 +325,7 @@ export class EventHandler {
             event: job.event?.type,
             eventId: job.event?.id ?? delivery.messageId,
             subject: job.event?.subject,
+            trace_id: job.event && traceIdOf(job.event.traceparent),
             reason,
             detail,
           },
@@ -336,6 +359,7 @@ export class EventHandler {
     this.#faults = 0;
     hit?.('before-ack');
     this.#finish(job);
+    job.span?.end(outcome);
     const { event } = job;
     // A dead letter has a line of its own.
     if (!event || outcome === 'dead-lettered') return;
@@ -344,6 +368,7 @@ export class EventHandler {
         event: event.type,
         eventId: event.id,
         subject: event.subject,
+        trace_id: traceIdOf(event.traceparent),
         outcome,
         redelivered: job.message.delivery.redelivered || undefined,
         ms: clock.nowMs() - job.receivedAtMs,
@@ -368,12 +393,20 @@ export class EventHandler {
     }
     if (isTransient(error)) return this.#transient(job, error);
     job.failures += 1;
+    job.span?.retried(String(error));
     const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     const unknown = error instanceof UnknownSubjectError;
     const { event } = job;
     this.#log.write(
       unknown ? 'warn' : 'error',
-      { event: event?.type, eventId: event?.id, subject: event?.subject, failures: job.failures, detail },
+      {
+        event: event?.type,
+        eventId: event?.id,
+        subject: event?.subject,
+        trace_id: event && traceIdOf(event.traceparent),
+        failures: job.failures,
+        detail,
+      },
       unknown ? 'an event refers to something unknown: it is retried' : 'a reaction threw',
     );
     if (unknown) this.#options.subjectUnknown?.();
@@ -392,6 +425,7 @@ export class EventHandler {
   #transient(job: Job, error: unknown): void {
     const detail = error instanceof Error ? error.message : String(error);
     job.transientFailures += 1;
+    job.span?.retried(detail);
     // Others get through meanwhile, or this would count faults, too.
     if (job.transientFailures >= transientAttempts && this.#faults === 0) {
       job.deadLetter = { reason: 'storage-failed', detail };

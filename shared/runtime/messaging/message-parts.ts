@@ -3,6 +3,7 @@ import { type CloudEvent, positionOf } from '../../contract/cloud-event.ts';
 import type { Decoded } from '../../contract/read-message.ts';
 import type { InboxEvent } from '../storage/inbox.ts';
 import type { Delivery } from './bus.ts';
+import type { Span } from './tracing.ts';
 
 /** A message in hand: done when everything in it is. */
 export interface Message {
@@ -36,6 +37,8 @@ export class Job {
   readonly receivedAtMs: number;
   /** What is known of it from its publisher's journal, if it was fetched from there. */
   readonly fetched: InboxEvent | undefined;
+  /** Undefined: nothing is traced, or there is no event to tell the trace. */
+  span: Span | undefined = undefined;
   /** Called when it is done, or is put off: the process has not died of it. */
   survived: (() => void) | undefined = undefined;
   failures = 0;

@@ -11,6 +11,7 @@ import { type Envelope, pack } from './event-batch.ts';
 import { OutboxMark } from './outbox-mark.ts';
 import { OutboxProgress } from './outbox-progress.ts';
 import { PublishRetries } from './publish-retries.ts';
+import type { Span, Tracing } from './tracing.ts';
 
 /** Most messages on their way without a confirm. */
 const windowMax = 1_000;
@@ -34,6 +35,7 @@ export interface RelayOptions {
   readonly mandatory: (type: string) => boolean;
   /** Most events in one message; see event-batch.ts. Default 1. */
   readonly batchMax?: number | undefined;
+  readonly tracing?: Tracing | undefined;
   readonly hit?: HitFailpoint | undefined;
 }
 
@@ -214,13 +216,17 @@ export class OutboxRelay {
   }
 
   #publish({ message, entries }: Envelope): void {
-    const { bus, hit } = this.#options;
+    const { bus, hit, tracing } = this.#options;
     for (const { position, body } of entries) {
       this.#inFlight.set(position, body.length);
       this.#inFlightBytes += body.length;
     }
+    const spans = tracing && spansOf(tracing, { message, entries });
     hit?.('before-publish');
     bus.publish(message, (outcome) => {
+      for (const span of spans ?? [])
+        if (outcome === 'confirmed') span.end(outcome);
+        else span.fail(outcome);
       for (const entry of entries) this.#answered(entry, outcome);
       this.pump();
     });
@@ -265,4 +271,13 @@ export class OutboxRelay {
       this.#rescanLater();
     });
   }
+}
+
+/** One for each event, since each is in a trace of its own. A dead letter may be anything: it has none. */
+function spansOf(tracing: Tracing, { message, entries }: Envelope): Span[] {
+  const { exchange, routingKey } = message;
+  const events = entries.filter(({ deadLetter }) => !deadLetter);
+  return events.map(({ eventId, subject, body }) =>
+    tracing.publish({ exchange, routingKey, eventId, subject, body, messageEvents: entries.length }),
+  );
 }

@@ -14,6 +14,8 @@ import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } f
 const onItsWayMs = 5_000;
 /** After a failed round: twice as long each time, up to the interval. */
 const retryMsMin = 2_000;
+/** Rounds that events about something unknown ask for begin this far apart. */
+const soonMs = 5_000;
 /** Rows of the inbox that are changed in one transaction. */
 const displacedAtOnce = 1_000;
 /** A publisher whose journal cannot be read so often in a row is unreachable. */
@@ -63,6 +65,8 @@ export class Reconciliation {
   readonly #options: ReconciliationOptions;
   #timer: Timer | undefined;
   #stopped = false;
+  /** From then on `requestSoon` begins a round. */
+  #soonFromMs = 0;
 
   constructor(options: ReconciliationOptions) {
     this.#options = options;
@@ -91,6 +95,14 @@ export class Reconciliation {
     if (this.#stopped) return;
     this.#timer?.cancel();
     this.#round();
+  }
+
+  /** The same for something that comes often, such as an event about something unknown: at most once in a few seconds. */
+  requestSoon(): void {
+    const nowMs = this.#options.clock.steadyMs();
+    if (nowMs < this.#soonFromMs) return;
+    this.#soonFromMs = nowMs + soonMs;
+    this.request();
   }
 
   /** By publisher. */

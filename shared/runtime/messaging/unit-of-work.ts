@@ -7,6 +7,8 @@ import { serviceOf } from '../../contract/members.ts';
 import { type Clock, isoTime } from '../environment/clock.ts';
 import type { GroupCommit, Lane, Result } from '../storage/group-commit.ts';
 import type { Journal } from '../storage/journal.ts';
+import type { Span, TraceContext } from './tracing.ts';
+import type { UnitTraces } from './unit-traces.ts';
 
 /** When a transaction happens. Handed in, so that the same input gives the same result. */
 export interface Moment {
@@ -16,10 +18,11 @@ export interface Moment {
 }
 
 /** Where something came from; passed on in every event that follows from it. */
-export interface Cause {
+export interface Cause extends TraceContext {
   /** Id of the event or of the HTTP request. */
   readonly causationId: string;
-  readonly traceparent: string;
+  /** Of the work that asks for the transaction, where it is traced. */
+  readonly span?: Span | undefined;
 }
 
 /** An event about to be published, without its envelope. */
@@ -56,6 +59,8 @@ export interface UnitOfWorkOptions {
   readonly journal: Journal;
   readonly commit: GroupCommit;
   readonly clock: Clock;
+  /** Left out: nothing is traced. */
+  readonly traces?: UnitTraces | undefined;
   /** Called for each published event, inside its transaction. */
   readonly published?: ((event: CloudEvent) => void) | undefined;
 }
@@ -78,6 +83,7 @@ export class UnitsOfWork {
         return work.run(this.#transaction(work, published));
       },
       (result) => {
+        if (result.ok) this.#options.traces?.committed(work.cause.span, published);
         done(result);
         if (result.ok) for (const event of published) for (const listener of this.#listeners) listener(event);
       },
@@ -92,7 +98,7 @@ export class UnitsOfWork {
   }
 
   #transaction({ cause, eventId }: UnitOfWork<unknown>, published: CloudEvent[]): Transaction {
-    const { contract, member, journal, clock } = this.#options;
+    const { contract, member, journal, clock, traces } = this.#options;
     const nowMs = clock.nowMs();
     const now = isoTime(nowMs);
     return {
@@ -105,9 +111,16 @@ export class UnitsOfWork {
           causeId === undefined
             ? (eventId?.(emission.type) ?? clock.newId())
             : causedEventId(causeId, serviceOf(member), emission.type);
-        const from = causeId === undefined ? cause : { ...cause, causationId: causeId };
-        const position = journal.nextPosition;
-        const event = createEvent(contract, emission, { id, source: member, time: now, position, ...from });
+        const { traceparent, tracestate } = traces ? traces.contextOf(emission, cause) : cause;
+        const event = createEvent(contract, emission, {
+          id,
+          source: member,
+          time: now,
+          causationId: causeId ?? cause.causationId,
+          traceparent,
+          tracestate,
+          position: journal.nextPosition,
+        });
         journal.append({ eventId: id, type: event.type, subject: event.subject, body: encodeEvent(event) }, nowMs);
         published.push(event);
         this.#options.published?.(event);
@@ -118,8 +131,8 @@ export class UnitsOfWork {
 }
 
 /** The cause of something that no event led to. */
-export function newCause(causationId: string, clock: Clock, traceparent?: string): Cause {
-  return { causationId, traceparent: traceparent ?? newTraceparent(clock) };
+export function newCause(causationId: string, clock: Clock): Cause {
+  return { causationId, traceparent: newTraceparent(clock) };
 }
 
 function newTraceparent(clock: Clock): string {

@@ -12,13 +12,16 @@ import { OutboxRelay } from '../messaging/outbox-relay.ts';
 import type { PeerReader } from '../messaging/peer-reader.ts';
 import { Reconciliation } from '../messaging/reconciliation.ts';
 import { SuspectMessages } from '../messaging/suspect-messages.ts';
+import type { Tracing } from '../messaging/tracing.ts';
 import { type Cause, type Moment, newCause, type Transaction, UnitsOfWork } from '../messaging/unit-of-work.ts';
+import { UnitTraces } from '../messaging/unit-traces.ts';
 import type { Database } from '../storage/database.ts';
 import { GroupCommit, type HitFailpoint, type Lane, type Result } from '../storage/group-commit.ts';
 import { Inbox } from '../storage/inbox.ts';
 import { Journal } from '../storage/journal.ts';
 import { Outbox } from '../storage/outbox.ts';
 import { Suspects } from '../storage/suspects.ts';
+import { TableReads } from '../storage/table-reads.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Retention } from './retention.ts';
 import type { Joining, JoiningTools, ServiceDefinition, ServiceParts } from './service.ts';
@@ -40,6 +43,8 @@ export interface NodeEnvironment {
   readonly retentionMs?: number;
   /** Most events in one message; see event-batch.ts. Default 1. */
   readonly batchMax?: number;
+  /** Left out: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly hit?: HitFailpoint;
 }
 
@@ -55,6 +60,8 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly handler: EventHandler;
   readonly commit: GroupCommit;
   readonly reconciliation: Reconciliation;
+  /** For what reads whole tables. */
+  readonly tableReads: TableReads;
   /** Answers what other services ask of this one's journal. */
   readonly journalQueries: JournalQueries;
   readonly #env: NodeEnvironment;
@@ -67,17 +74,16 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
 
   constructor(definition: ServiceDefinition<P>, env: NodeEnvironment) {
     const { contract, name } = definition;
-    const { db, bus, clock, log, hit } = env;
+    const { db, bus, clock, log, tracing, hit } = env;
     this.name = name;
     this.member = memberOf(name, env.instance);
     this.#env = env;
     const isNamed = env.instance !== undefined;
     this.parts = definition.build(db, isNamed ? this.member : undefined);
-    const { parts, member } = this;
     this.journal = new Journal(db);
-    const { journal } = this;
+    this.tableReads = new TableReads(db);
     this.commit = new GroupCommit(db, clock, hit);
-    const { commit } = this;
+    const { parts, member, journal, commit } = this;
     const outbox = new Outbox(db, journal, clock.newId());
     this.relay = new OutboxRelay({
       ...env,
@@ -89,12 +95,11 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       mandatory: (type) => hasSubscribers(contract.events[type], isNamed),
     });
     const published = parts.published?.bind(parts);
-    this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, published });
+    const traces = tracing && new UnitTraces({ tracing, contract, service: name, db, commit });
+    this.#units = new UnitsOfWork({ contract, member, journal, commit, clock, traces, published });
     const publishers = publishersFor(member, contract, env.journals ?? {});
-    const inbox = new Inbox(
-      db,
-      publishers.map(({ source }) => source),
-    );
+    const sources = publishers.map(({ source }) => source);
+    const inbox = new Inbox(db, sources);
     this.#inbox = inbox;
     this.handler = new EventHandler({
       contract,
@@ -106,8 +111,9 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       suspects: new SuspectMessages({ suspects: new Suspects(db), commit, clock }),
       clock,
       log,
+      tracing,
       hit,
-      subjectUnknown: () => this.reconciliation.request(),
+      subjectUnknown: () => this.reconciliation.requestSoon(),
     });
     this.reconciliation = new Reconciliation({
       service: member,

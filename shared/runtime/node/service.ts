@@ -64,6 +64,13 @@ export interface ServiceParts {
   repeated?(event: CloudEvent): void;
   /** Erase a person from the service's own tables, one after the other. Left out: they name none. */
   readonly erasing?: readonly EraseStep[];
+  /**
+   * Deletes all records of these orders, inside the transaction; what is not known is left out.
+   * @param placedBeforeMs they were placed before
+   * @returns how many records of orders it were
+   * @throws ProblemError 409 when one has not ended, as far as this service knows
+   */
+  deleteOrders?(orderIds: readonly string[], placedBeforeMs: number): number;
 }
 
 export interface ServiceDefinition<P extends ServiceParts = ServiceParts> {

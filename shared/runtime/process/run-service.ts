@@ -7,29 +7,42 @@ import { memberOf } from '../../contract/members.ts';
 import { topologyFor } from '../../contract/topology.ts';
 import { systemClock } from '../environment/clock.ts';
 import { createLog, type ProcessLog } from '../environment/log.ts';
+import { HealthThread } from '../http/health-thread.ts';
 import type { ServiceParts } from '../node/service.ts';
 import type { ServiceNode } from '../node/service-node.ts';
 import { AmqpBus } from '../rabbitmq/amqp-bus.ts';
 import { type Database, openDatabase, UnusableDatabaseError } from '../storage/database.ts';
+import type { HitFailpoint } from '../storage/group-commit.ts';
 import { bytesOf, checkedAtOpenBytesMax } from '../storage/integrity.ts';
 import { findDamageInBackground } from '../storage/integrity-thread.ts';
 import { journalIdOf } from '../storage/journal.ts';
+import type { ProcessTracing } from '../tracing/otlp-tracing.ts';
+import { freeMemoryWhenIdle } from './idle-memory.ts';
 import { assembleService, type ServiceProgram } from './service-program.ts';
 import { instanceNames, readSettings, type Settings, SettingsError } from './settings.ts';
+import { startTracing } from './start-tracing.ts';
 
 /** Exit code of a start that a person must repair first: wrong settings, damaged database, port taken. */
 const cannotStart = 78;
 /** Exit code of a start that may succeed later: the database is locked, or the disk full. */
 const cannotStartYet = 75;
+/** Connections that wait to be accepted; Linux cuts it to net.core.somaxconn. The client of one more tries again after a second. */
+const connectionsQueuedMax = 4_096;
 /** How long the last lines of the log may take. */
 const logFlushMsMax = 1_000;
 
-/** Runs until SIGTERM or SIGINT; then takes no more work, finishes what was begun, and exits with 0. */
-export async function runService<P extends ServiceParts>(program: ServiceProgram<P>): Promise<void> {
+/**
+ * Runs until SIGTERM or SIGINT; then takes no more work, finishes what was begun, and exits with 0.
+ * @param hit called at each failpoint; for tests that end the process there
+ */
+export async function runService<P extends ServiceParts>(
+  program: ServiceProgram<P>,
+  hit?: HitFailpoint,
+): Promise<void> {
   const { name, port } = program.definition;
   try {
     const settings = readSettings(process.env, { PORT: String(port), DATABASE_PATH: `data/${name}.db` });
-    await start(program, settings, createLog(memberOf(name, settings.INSTANCE), settings.LOG_LEVEL));
+    await start(program, settings, createLog(memberOf(name, settings.INSTANCE), settings.LOG_LEVEL), hit);
   } catch (error) {
     process.stderr.write(`${name} cannot start: ${startError(error)}\n`);
     process.exit(error instanceof UnusableDatabaseError && error.isTransient ? cannotStartYet : cannotStart);
@@ -40,6 +53,7 @@ async function start<P extends ServiceParts>(
   program: ServiceProgram<P>,
   settings: Settings,
   log: ProcessLog,
+  hit: HitFailpoint | undefined,
 ): Promise<void> {
   const { name, contract, migrations } = program.definition;
   const member = memberOf(name, settings.INSTANCE);
@@ -59,25 +73,34 @@ async function start<P extends ServiceParts>(
       log.flush(() => process.exit(cannotStart));
     },
   });
+  const traces = await startTracing(process.env, member, log, systemClock);
   const stopping = new AbortController();
-  const { node, server } = assembleService(program, {
+  const { node, server, readiness } = assembleService(program, {
     settings,
     db,
     bus,
     clock: systemClock,
     log,
     stopping: stopping.signal,
+    tracing: traces?.tracing,
+    ...(hit ? { hit } : {}),
   });
-  await listen(server, settings);
+  const { HOST, PORT, HEALTH_PORT } = settings;
+  const port = await listen(server, PORT, HOST);
+  const health =
+    HEALTH_PORT === undefined
+      ? undefined
+      : await HealthThread.start({ service: name, port: HEALTH_PORT, host: HOST, readiness });
+  const healthPort = health?.port;
   node.start();
-  const { port } = server.address() as AddressInfo;
-  log.info({ port, database: path }, 'started');
+  freeMemoryWhenIdle();
+  log.info({ port, healthPort, database: path }, 'started');
   if (bytesOf(db) > checkedAtOpenBytesMax) void stopIfDamaged(path, log);
   // For whoever started this process and waits for it. If they are gone, the stop below notices it.
-  process.send?.({ listening: port }, () => {});
+  process.send?.({ listening: port, healthPort }, () => {});
 
   stopOnSignals(stopping, log, settings.SHUTDOWN_MS, {
-    shutDown: () => shutDown(server, bus, node),
+    shutDown: () => shutDown(server, bus, node, traces),
     exit: (message) => exit(node, db, log, message),
   });
 }
@@ -125,7 +148,7 @@ function stopOnSignals(
   if (process.send && !process.connected) stop('disconnect');
 }
 
-async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promise<void> {
+async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode, traces?: ProcessTracing): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   await bus.stopConsuming();
@@ -136,6 +159,7 @@ async function shutDown(server: Server, bus: AmqpBus, node: ServiceNode): Promis
   await node.relay.mark.write();
   node.stop();
   await bus.stop();
+  await traces?.stop();
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -154,12 +178,13 @@ function exit(node: ServiceNode, db: Database, log: ProcessLog, message: string)
   log.flush(() => process.exit(0));
 }
 
-function listen(server: Server, { PORT, HOST }: Settings): Promise<void> {
+/** @returns the port */
+function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(PORT, HOST, () => {
+    server.listen({ port, host, backlog: connectionsQueuedMax }, () => {
       server.off('error', reject);
-      resolve();
+      resolve((server.address() as AddressInfo).port);
     });
   });
 }

@@ -20,6 +20,8 @@ const ServiceSettings = z.object({
     .string()
     .refine(isInstanceName, 'must be up to 32 small letters, digits and hyphens, such as a or eu-1; not owner')
     .optional(),
+  /** `reads`: this instance only answers reads (order-service). */
+  ROLE: z.enum(['all', 'reads'], 'must be all or reads').default('all'),
   /** Where the broker is. */
   AMQP_URL: z
     .string()
@@ -30,6 +32,11 @@ const ServiceSettings = z.object({
     .default('amqp://localhost:5672'),
   /** TCP port of the HTTP interface; 0: any free one, which the log names. */
   PORT: integer(0, 65_535),
+  /**
+   * TCP port on which probes are answered as well, by a thread of its own: a flood of connections to PORT cannot keep them from
+   * their answers. Left out: on PORT only.
+   */
+  HEALTH_PORT: integer(0, 65_535).optional(),
   /** Address to listen on. */
   HOST: z.string().min(1).default('127.0.0.1'),
   /** The service's own SQLite file. */
@@ -52,6 +59,8 @@ const ServiceSettings = z.object({
   JOURNAL_RETENTION_MS: integer(2 * 86_400_000, 3_153_600_000_000).default(30 * 86_400_000),
   /** How long an order may stay pending, in milliseconds (order-service). */
   ORDER_DEADLINE_MS: integer(100, 86_400_000).default(30_000),
+  /** Where the prices of an order come from (order-service); see order-service/catalogue.ts. */
+  CATALOGUE: z.enum(['copy', 'sync', 'hybrid'], 'must be copy, sync or hybrid').default('hybrid'),
 });
 
 export interface Settings extends z.output<typeof ServiceSettings> {

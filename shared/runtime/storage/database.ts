@@ -2,7 +2,7 @@
 import Sqlite, { type Database } from 'better-sqlite3';
 import { bytesOf, checkedAtOpenBytesMax, findDamage } from './integrity.ts';
 
-export type { Database } from 'better-sqlite3';
+export type { Database, Statement } from 'better-sqlite3';
 
 /** The file cannot be used now, or at all. The service must not start; the message says what a person can do. */
 export class UnusableDatabaseError extends Error {

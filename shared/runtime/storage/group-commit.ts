@@ -49,8 +49,9 @@ interface Work {
   readonly done: (result: Result<unknown>) => void;
 }
 
-/** Largest group. It bounds how long the next work waits. */
+/** Largest group, and how long it may take: the event loop does nothing else meanwhile. */
 const groupSizeMax = 256;
+const groupMsMax = 50;
 /** Of a full group, this much is kept for notes; of the rest, half for each of the other lanes. */
 const noteShare = groupSizeMax / 4;
 /** How long a note waits for a group to join. At low load the next event of its saga comes within that time. */
@@ -78,7 +79,7 @@ export class GroupCommit {
   readonly #release;
   readonly #undo;
   readonly #lanes: Readonly<Record<Lane, Work[]>> = { request: [], event: [], note: [] };
-  /** A group that waits for another process's lock. */
+  /** What comes before all else: a group that waits for another process's lock, or what one had no time for. */
   readonly #waiting: Work[] = [];
   #scheduled = false;
   #noteTimer: Timer | undefined;
@@ -209,6 +210,8 @@ export class GroupCommit {
       for (const { done } of group) done({ ok: false, error: fault });
       return;
     }
+    // What the group had no time for comes next.
+    this.#waiting.push(...group.splice(results.length));
     const written = { size: group.length, durationMs: performance.now() - startedAtMs };
     this.#scheduleRest();
     this.#hit('after-commit');
@@ -260,7 +263,7 @@ export class GroupCommit {
     try {
       this.#begin.run();
       for (const participant of this.#participants) participant.begin();
-      const results = group.map(({ run }) => this.#one(run, withSavepoints));
+      const results = this.#inTime(group, withSavepoints);
       this.#hit('before-commit');
       this.#commit.run();
       return results;
@@ -270,6 +273,17 @@ export class GroupCommit {
       for (const participant of this.#participants) participant.rolledBack();
       throw error;
     }
+  }
+
+  /** The results of as many as there is time for. */
+  #inTime(group: readonly Work[], withSavepoints: boolean): Result<unknown>[] {
+    const results: Result<unknown>[] = [];
+    const untilMs = this.#clock.steadyMs() + groupMsMax;
+    for (const { run } of group) {
+      results.push(this.#one(run, withSavepoints));
+      if (this.#clock.steadyMs() >= untilMs) break;
+    }
+    return results;
   }
 
   #one(run: () => unknown, withSavepoint: boolean): Result<unknown> {

@@ -2,7 +2,7 @@
 // the transaction of the state change that an event reports, and kept long after the broker has the event. Dead letters
 // pass through it, too, so that they cannot get lost on their way to the broker.
 import { uuidBytes, uuidText } from '../../contract/event-id.ts';
-import type { Database } from './database.ts';
+import type { Database, Statement } from './database.ts';
 import type { GroupParticipant } from './group-commit.ts';
 
 /**
@@ -72,6 +72,8 @@ export class Journal implements GroupParticipant {
   readonly #idAt;
   readonly #writtenAt;
   readonly #prune;
+  /** By the shape of the filter. */
+  readonly #filtered = new Map<string, Statement<unknown[], JournalEvent>>();
   readonly #listeners = new Set<(entries: readonly JournalEntry[]) => void>();
   readonly journalId: string;
   #next = 1;
@@ -200,24 +202,36 @@ export class Journal implements GroupParticipant {
 
   /**
    * Events above `after` and up to `until`, filtered. Reads at most `scanMax` rows, so a page may hold fewer events than
-   * there are, even none, before `next` reaches `until`.
+   * there are, even none, before `next` reaches `until`. It reads no more of a row than its readers send on.
    * @returns the events, and the position to go on from
    */
   events(
     { after, until, types, subject }: EventFilter,
     limit: number,
     scanMax: number,
-  ): { readonly events: JournalEntry[]; readonly next: number } {
+  ): { readonly events: JournalEvent[]; readonly next: number } {
     const last = Math.min(until, after + scanMax, this.head());
-    const rows = this.#db
-      .prepare<unknown[], StoredEntry>(
-        `SELECT ${columns} FROM journal WHERE position > ? AND position <= ? AND dead_letter IS NULL
-           ${types ? `AND type IN (${types.map(() => '?').join(', ')})` : ''} ${subject === undefined ? '' : 'AND subject = ?'}
-         ORDER BY position LIMIT ?`,
-      )
-      .all(after, last, ...(types ?? []), ...(subject === undefined ? [] : [subject]), limit);
-    const full = rows.length === limit;
-    return { events: rows.map(toEntry), next: full ? (rows.at(-1)?.position ?? after) : Math.max(after, last) };
+    if (last <= after) return { events: [], next: after };
+    const about = subject === undefined ? [] : [subject];
+    const events = this.#select(types?.length, about.length > 0).all(after, last, ...(types ?? []), ...about, limit);
+    const full = events.length === limit;
+    return { events, next: full ? (events.at(-1)?.position ?? after) : last };
+  }
+
+  #select(types: number | undefined, bySubject: boolean): Statement<unknown[], JournalEvent> {
+    const key = `${types} ${bySubject}`;
+    const known = this.#filtered.get(key);
+    if (known) return known;
+    const conditions = [
+      'position > ? AND position <= ? AND dead_letter IS NULL',
+      ...(types === undefined ? [] : [`type IN (${Array(types).fill('?').join(', ')})`]),
+      ...(bySubject ? ['subject = ?'] : []),
+    ];
+    const statement = this.#db.prepare<unknown[], JournalEvent>(
+      `SELECT position, type, body FROM journal WHERE ${conditions.join(' AND ')} ORDER BY position LIMIT ?`,
+    );
+    this.#filtered.set(key, statement);
+    return statement;
   }
 
   /** The ids of the events of these types above `after` and up to `until`. */
@@ -251,6 +265,9 @@ export class Journal implements GroupParticipant {
     return this.#prune.run(Math.min(upTo, this.head() - 1), beforeMs, limit).changes;
   }
 }
+
+/** What a reader of the journal is sent. */
+export type JournalEvent = Pick<JournalEntry, 'position' | 'type' | 'body'>;
 
 export interface EventFilter {
   readonly after: number;

@@ -140,7 +140,7 @@ function otherProcess(place: Place, amqpUrl: string, service: string, known: rea
 
 function optionsFor({ dataDir, logs, ports }: Place, amqpUrl: string, name: string, known: readonly string[]) {
   const port = (of: string) => ports.get(of) ?? 0;
-  const instances = known.map((other) => ({ name: other, port: port(other) }));
+  const instances = known.map((other) => ({ instance: other, port: port(other) }));
   const env = { ...defaultSettings, ...serviceAddresses(perService(port), instances) };
   return { amqpUrl, dataDir, env, port: port(name), onLine: (line: string) => logs.line(name, line) };
 }
