@@ -1,11 +1,11 @@
-// One case on a system of its own: damage under load, then the time until it has healed.
+// One case: damage under load, then the time until the system has healed.
 import { serviceNames } from '../../services.ts';
 import type { Broker } from '../broker/start-broker.ts';
 import { type DeadLetter, takeDeadLetters } from './broker-losses.ts';
 import type { Extent, LossCase } from './cases.ts';
 import { Customers } from './customers.ts';
 import { type AuditResult, openOrders, settled } from './healing.ts';
-import { Stage } from './stage.ts';
+import { type LogEntry, Stage } from './stage.ts';
 
 /** Orders that are accepted before something is lost. */
 const ordersBefore = 50;
@@ -24,13 +24,23 @@ export interface Healed extends AuditResult {
 export class Trial {
   readonly stage: Stage;
   readonly customers: Customers;
+  readonly #logFrom: number;
 
   private constructor(stage: Stage) {
     this.stage = stage;
+    this.#logFrom = stage.log.length;
     this.customers = new Customers(stage.urls);
   }
 
-  /** @param env settings of all services, over those of the case */
+  /** On a system that others have been tried on, and that has healed. Its stage is not this trial's to stop. */
+  static on(stage: Stage): Trial {
+    return new Trial(stage);
+  }
+
+  /**
+   * On a system of its own.
+   * @param env settings of all services, over those of the case
+   */
   static async prepare(
     broker: Broker,
     { mains = {}, env: own }: LossCase,
@@ -57,6 +67,11 @@ export class Trial {
       seconds,
       deadLetters: await takeDeadLetters(stage, serviceNames),
     };
+  }
+
+  /** What services have logged at error level since the trial began. */
+  errors(): LogEntry[] {
+    return this.stage.errors(this.#logFrom);
   }
 
   stop(): Promise<void> {

@@ -4,7 +4,7 @@ import { freePorts } from '../../local/broker/free-ports.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
 import { deadLetterExchange, deadLetterQueueOf, topologyFor, wholeTopology } from '../../shared/contract/topology.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
-import type { Bus } from '../../shared/runtime/messaging/bus.ts';
+import type { Bus, Delivery, PublishOutcome } from '../../shared/runtime/messaging/bus.ts';
 import { AmqpBus } from '../../shared/runtime/rabbitmq/amqp-bus.ts';
 import { newVhost, testBroker, vhostOf } from '../support/broker.ts';
 import { busSuite } from '../support/bus-suite.ts';
@@ -76,6 +76,77 @@ describe('the bus over several addresses', () => {
     } finally {
       await bus.stop();
     }
+  });
+});
+
+describe('a RabbitMQ that is short of something', () => {
+  const service = 'payment-service';
+  const route = { exchange: 'payment.events', routingKey: 'payment.completed' };
+  let url: string;
+  let bus: AmqpBus;
+  let got: Delivery[];
+
+  async function start(prefetch: number): Promise<void> {
+    url = await newVhost();
+    got = [];
+    const topology = topologyFor(service, choreography);
+    const refused = () => {};
+    bus = new AmqpBus({ url, service, topology, prefetch, log: silentLog, databaseId: 'one', refused });
+    bus.start({ delivered: (delivery) => void got.push(delivery), publishingChanged() {} });
+    await eventually('both connections', () => bus.canPublish() && bus.status().consumer === 'connected');
+  }
+  afterEach(() => bus?.stop());
+
+  const publish = (messageId: string, to: { exchange: string; routingKey: string } = route) =>
+    new Promise<PublishOutcome>((resolve) =>
+      bus.publish({ ...to, messageId, contentType: 'text/plain', mandatory: true, body: Buffer.from('x') }, resolve),
+    );
+
+  it('of memory: it blocks publishing and not consuming, and what it took nevertheless is confirmed once it has room', async () => {
+    await start(10);
+    const broker = await testBroker();
+    try {
+      await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.0000001']);
+      // RabbitMQ blocks a connection when that publishes.
+      const outcome = publish('one');
+      await eventually('publishing to be blocked', () => !bus.canPublish());
+      expect(bus.status()).to.include({ publisher: 'blocked', consumer: 'connected' });
+      await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.4']);
+      await eventually('publishing to be possible again', () => bus.canPublish());
+      expect(await outcome).to.equal('confirmed');
+      expect(await publish('two')).to.equal('confirmed');
+    } finally {
+      await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.4']);
+    }
+  });
+
+  it('of room in a queue: it nacks, and that is not taken for a confirm', async () => {
+    await start(10);
+    await withChannel(url, async (channel) => {
+      const { queue } = await channel.assertQueue('small', {
+        durable: true,
+        arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' },
+      });
+      await channel.bindQueue(queue, route.exchange, route.routingKey);
+      expect(await publish('one')).to.equal('confirmed');
+      expect(await publish('two')).to.equal('nacked');
+      await channel.purgeQueue(queue);
+      expect(await publish('three')).to.equal('confirmed');
+    });
+  });
+
+  it('of hands: it delivers as many as may be unacked, and one more for each ack', async () => {
+    await start(3);
+    const own = { exchange: '', routingKey: service };
+    await Promise.all(Array.from({ length: 6 }, (_, number) => publish(`m-${number}`, own)));
+    await eventually('three deliveries', () => got.length === 3);
+    // The broker has answered a question since, over the connection that it delivers on.
+    expect(await new Promise((resolve) => bus.backlog(resolve))).to.equal(3);
+    expect(got).to.have.lengthOf(3);
+    got[0]?.ack();
+    await eventually('the next one', () => got.length === 4);
+    expect(await new Promise((resolve) => bus.backlog(resolve))).to.equal(2);
+    expect(got).to.have.lengthOf(4);
   });
 });
 

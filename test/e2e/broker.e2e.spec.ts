@@ -25,101 +25,81 @@ const QUEUE = 'kept';
 /** What is reported once RabbitMQ's process, or container, exists. */
 const BOOTING = 'RabbitMQ is starting';
 
-describe('a private broker', function () {
-  this.timeout(180_000);
-  let place: string;
-  let started: Broker[];
-  let clis: Cli[];
-  const usualEnv = { ...process.env };
+/** A folder for what tests start, and what they started. */
+class Place {
+  readonly folder = mkdtempSync(join(tmpdir(), 'broker-spec-'));
+  readonly #usualEnv = { ...process.env };
+  readonly #started: Broker[] = [];
+  readonly #clis: Cli[] = [];
 
-  beforeEach(function () {
-    if (process.env['AMQP_URL'] && !process.env['BROKER_SOURCE']) this.skip();
-    started = [];
-    clis = [];
-    place = mkdtempSync(join(tmpdir(), 'broker-spec-'));
-    // all that is temporary lands in a folder of this test, which must be empty in the end
-    process.env['TMPDIR'] = join(place, 'tmp');
+  constructor() {
+    // All that is temporary lands in a folder of this place, which must be empty in the end.
+    process.env['TMPDIR'] = join(this.folder, 'tmp');
     mkdirSync(process.env['TMPDIR']);
-  });
+  }
 
-  afterEach(async () => {
-    // skipped ones have nothing of their own
-    if (place === undefined) return;
-    for (const cli of clis) cli.process.kill('SIGKILL');
-    await Promise.all(started.map((broker) => broker.stop()));
-    setEnv(usualEnv);
-    rmSync(place, { recursive: true, force: true, maxRetries: 10 });
-  });
-
-  async function start(options: StartBrokerOptions = {}): Promise<Broker> {
+  async start(options: StartBrokerOptions = {}): Promise<Broker> {
     const broker = await startBroker(options);
-    started.push(broker);
+    this.#started.push(broker);
     return broker;
   }
 
-  function startCli(args: readonly string[] = []): Cli {
+  startCli(args: readonly string[] = []): Cli {
     const cli = new Cli(args, process.env);
-    clis.push(cli);
+    this.#clis.push(cli);
     return cli;
   }
 
-  /** No process that knows of this test's folder, no container on that port, nothing in the temporary folder. */
-  async function nothingIsLeftOf(url: string): Promise<void> {
+  /** No process that knows of this folder, no container on that port, nothing in the temporary folder. */
+  async nothingIsLeftOf(url: string): Promise<void> {
     await eventually('everything of the broker to be gone', () => {
       const left = [
-        ...processesThatMention(place).map((pid) => `process ${pid}`),
-        ...readdirSync(join(place, 'tmp')),
+        ...processesThatMention(this.folder).map((pid) => `process ${pid}`),
+        ...readdirSync(join(this.folder, 'tmp')),
         ...containersOn(new URL(url).port),
       ];
       return left.length === 0 ? undefined : left.join(', ');
     });
   }
 
-  it('keeps a persistent message through kill() and restart() on the same url', async () => {
-    const broker = await start();
-    const { url } = broker;
-    await publish(url, 'one');
-    // RabbitMQ itself can forget a queue that is younger than that: see Broker.kill()
-    await delay(DECLARED_FOR_GOOD_MS);
-    await broker.kill();
-    expect(await outcome(connect(url))).to.be.instanceOf(Error);
-    await broker.restart();
-    expect(broker.url).to.equal(url);
-    expect(await take(url)).to.equal('one');
+  async clear(): Promise<void> {
+    for (const cli of this.#clis) cli.process.kill('SIGKILL');
+    await Promise.all(this.#started.map((broker) => broker.stop()));
+    setEnv(this.#usualEnv);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+/** A broker of somebody else's is not started, killed or wiped here. */
+const isGiven = Boolean(process.env['AMQP_URL'] && !process.env['BROKER_SOURCE']);
+
+describe('a private broker, used by one test after the other', function () {
+  this.timeout(180_000);
+  let place: Place | undefined;
+  let dataDir: string;
+  let broker: Broker;
+
+  before(async function () {
+    if (isGiven) this.skip();
+    place = new Place();
+    dataDir = join(place.folder, 'data');
+    broker = await place.start({ dataDir });
   });
+  after(() => place?.clear());
 
   it('says what it is', async () => {
-    const broker = await start();
     expect(broker.description).to.match(/^RabbitMQ \d+\.\d+\.\d+, .*port \d+$/);
     expect(broker.description).to.contain(new URL(broker.url).port);
     expect(await broker.rabbitmqctl(['list_vhosts', '--silent'])).to.contain('/');
   });
 
-  it('two at once have nothing in common', async () => {
-    const [one, two] = await Promise.all([start(), start()]);
-    await publish(one.url, 'for one');
-    await publish(two.url, 'for two');
-    await one.stop();
-    expect(await take(two.url)).to.equal('for two');
-  });
-
-  it('leaves no process and no file after stop(), also when it was killed or paused before', async () => {
-    const plain = await start();
-    await plain.stop();
-    await nothingIsLeftOf(plain.url);
-    const killed = await start();
-    await killed.kill();
-    await killed.stop();
-    await nothingIsLeftOf(killed.url);
-    const paused = await start();
-    paused.pause();
-    await paused.stop();
-    await paused.stop();
-    await nothingIsLeftOf(paused.url);
+  it('refuses its folder to another one', async () => {
+    const refused = await outcome(place?.start({ dataDir }) ?? Promise.resolve());
+    expect(refused).to.be.instanceOf(BrokerUnavailableError);
+    expect(String(refused)).to.contain('in use').and.to.contain(String(process.pid));
   });
 
   it('answers nobody while it is paused, and goes on after resume()', async () => {
-    const broker = await start();
     await publish(broker.url, 'before');
     broker.pause();
     const refused = await outcome(connect(broker.url, { timeout: 500 }));
@@ -128,28 +108,68 @@ describe('a private broker', function () {
     expect(await take(broker.url)).to.equal('before');
   });
 
-  it('keeps its messages in a given folder, for the next one and for restart() after stop()', async () => {
-    const dataDir = join(place, 'data with a space');
-    const first = await start({ dataDir });
-    await publish(first.url, 'one');
-    await first.stop();
-    const second = await start({ dataDir });
-    expect(await take(second.url)).to.equal('one');
-    await publish(second.url, 'two');
-    await second.stop();
-    await nothingIsLeftOf(second.url);
-    await second.restart();
-    expect(await take(second.url)).to.equal('two');
-    await removeVolume(second, dataDir);
+  it('has nothing in common with another one at the same time, which leaves nothing when it is killed and stopped', async () => {
+    const other = await place?.start();
+    if (!other) throw new Error('there is no place');
+    await publish(broker.url, 'for one');
+    await publish(other.url, 'for the other');
+    await other.kill();
+    await other.stop();
+    expect(await outcome(connect(other.url))).to.be.instanceOf(Error);
+    expect(await take(broker.url)).to.equal('for one');
   });
 
-  it('refuses a folder that another one is using', async () => {
-    const dataDir = join(place, 'data');
-    const first = await start({ dataDir });
-    const refused = await outcome(start({ dataDir }));
-    expect(refused).to.be.instanceOf(BrokerUnavailableError);
-    expect(String(refused)).to.contain('in use').and.to.contain(String(process.pid));
-    await removeVolume(first, dataDir);
+  it('keeps a persistent message through kill() and restart() on the same url', async () => {
+    const { url } = broker;
+    // Its queue is older than what RabbitMQ itself can forget: see Broker.kill().
+    await delay(DECLARED_FOR_GOOD_MS);
+    await publish(url, 'one');
+    await broker.kill();
+    expect(await outcome(connect(url))).to.be.instanceOf(Error);
+    await broker.restart();
+    expect(broker.url).to.equal(url);
+    expect(await take(url)).to.equal('one');
+  });
+
+  it('leaves no process and no file after stop() while it is paused, also when that is asked twice', async () => {
+    broker.pause();
+    await broker.stop();
+    await broker.stop();
+    await place?.nothingIsLeftOf(broker.url);
+    removeVolumeIn(dataDir);
+  });
+});
+
+describe('a private broker', function () {
+  this.timeout(180_000);
+  let place: Place | undefined;
+
+  beforeEach(function () {
+    place = undefined;
+    if (isGiven) this.skip();
+    place = new Place();
+  });
+
+  // Skipped ones have nothing of their own.
+  afterEach(() => place?.clear());
+
+  const here = (): Place => {
+    if (!place) throw new Error('there is no place');
+    return place;
+  };
+  const start = (options?: StartBrokerOptions) => here().start(options);
+  const startCli = (args?: readonly string[]) => here().startCli(args);
+  const nothingIsLeftOf = (url: string) => here().nothingIsLeftOf(url);
+
+  it('keeps its messages in a given folder over stop() and restart()', async () => {
+    const dataDir = join(here().folder, 'data with a space');
+    const broker = await start({ dataDir });
+    await publish(broker.url, 'one');
+    await broker.stop();
+    await nothingIsLeftOf(broker.url);
+    await broker.restart();
+    expect(await take(broker.url)).to.equal('one');
+    await removeVolume(broker, dataDir);
   });
 
   it('leaves nothing when the start is aborted half way', async () => {
@@ -182,11 +202,15 @@ describe('a private broker', function () {
 
   it('ends a broker whose parent and watchdog were both killed, when the folder is used again', async function () {
     // a container is no child of anybody here, and only /proc shows who is whose parent
-    const { source } = await start();
-    if (source === 'docker' || process.platform !== 'linux') this.skip();
-    const dataDir = join(place, 'data');
+    if (process.platform !== 'linux') this.skip();
+    const dataDir = join(here().folder, 'data');
     const cli = startCli(['--data', dataDir]);
     const url = await cli.url();
+    if (existsSync(join(dataDir, 'docker-volume'))) {
+      await cli.end('SIGINT');
+      removeVolumeIn(dataDir);
+      this.skip();
+    }
     await publish(url, 'one');
     for (const pid of processesThatMention('broker-watchdog'))
       if (parentOf(pid) === cli.process.pid) process.kill(pid, 'SIGKILL');
@@ -199,34 +223,27 @@ describe('a private broker', function () {
     expect(await take(broker.url)).to.equal('one');
   });
 
-  it('on the command line: prints nothing but the url, and on SIGTERM stops and exits with 0', async () => {
-    const cli = startCli();
-    const url = await cli.url();
-    await publish(url, 'one');
-    expect(await cli.end('SIGTERM')).to.equal(0);
-    expect(cli.printed).to.match(/^amqp:\/\/\S+\n$/);
-    expect(cli.said).to.contain('Stopped');
-    await nothingIsLeftOf(url);
-  });
-
-  it('on the command line: --data keeps the messages, --log gets the log, and Ctrl-C leaves nothing else', async () => {
-    const args = ['--data', join(place, 'data'), '--log', join(place, 'logs', 'broker.log')];
+  it('on the command line: prints nothing but the url, keeps the messages, logs where asked, and ends with 0', async () => {
+    const data = join(here().folder, 'data');
+    const args = ['--data', data, '--log', join(here().folder, 'logs', 'broker.log')];
     const first = startCli(args);
     const firstUrl = await first.url();
     await publish(firstUrl, 'one');
-    expect(await first.end('SIGINT')).to.equal(0);
+    expect(await first.end('SIGTERM')).to.equal(0);
+    expect(first.printed).to.match(/^amqp:\/\/\S+\n$/);
+    expect(first.said).to.contain('Stopped');
     await nothingIsLeftOf(firstUrl);
     const second = startCli(args);
     expect(await take(await second.url())).to.equal('one');
     expect(await second.end('SIGINT')).to.equal(0);
-    expect(readFileSync(join(place, 'logs', 'broker.log'), 'utf8')).to.contain('RabbitMQ');
-    removeVolumeIn(join(place, 'data'));
+    expect(readFileSync(join(here().folder, 'logs', 'broker.log'), 'utf8')).to.contain('RabbitMQ');
+    removeVolumeIn(data);
   });
 
   it('on the command line: says so when the broker dies, and exits with 69', async function () {
-    const cli = startCli(['--data', join(place, 'data')]);
+    const cli = startCli(['--data', join(here().folder, 'data')]);
     const url = await cli.url();
-    const lock = readFileSync(join(place, 'data', 'broker.lock'), 'utf8');
+    const lock = readFileSync(join(here().folder, 'data', 'broker.lock'), 'utf8');
     const pid = Number(/"group":\{"pid":(\d+)/.exec(lock)?.[1]);
     // a container is not ours to kill with a signal
     if (Number.isNaN(pid)) this.skip();

@@ -222,35 +222,30 @@ describe('npm start', function () {
 describe('npm start, killed with -9', function () {
   this.timeout(60_000);
   let dataDir: string;
-  let env: Record<string, string>;
   let start: Tool | undefined;
 
-  beforeEach(async () => {
+  before(() => {
     dataDir = mkdtempSync(join(tmpdir(), 'saga-start-'));
+  });
+  after(async () => {
+    await start?.killAndWait();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('leaves no service behind; the next one takes over its data folder, and stops in order when its npm is killed', async () => {
     const [order, payment, inventory] = await freePorts(3);
-    env = {
+    const env = {
       AMQP_URL: await newVhost(),
       BROKER_SOURCE: '',
       DATA_DIR: dataDir,
       ORDER_PORT: String(order),
       PAYMENT_PORT: String(payment),
       INVENTORY_PORT: String(inventory),
+      OBSERVER_PORT: '0',
     };
-  });
-  afterEach(async () => {
-    await start?.killAndWait();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
-
-  it('leaves no service behind, and the next one takes over its data folder', async () => {
     start = Tool.node('start', [], env);
     await start.prints('Ctrl-C stops everything');
     await start.killAndWait();
-    start = Tool.node('start', [], env);
-    await start.prints('Ctrl-C stops everything');
-  });
-
-  it('leaves no service behind when it is npm that is killed: it then stops in order', async () => {
     // No prestart: what is compiled is what is tested.
     start = new Tool('npm', ['start', '--ignore-scripts'], env);
     await start.prints('Ctrl-C stops everything');

@@ -41,7 +41,11 @@ describe('P10: bad input', () => {
 
   // Nothing of all this is stored, so one set of services takes all of it.
   before(async () => {
-    [orders, payments, inventory] = await Promise.all([serveOrders(), servePayments(), serveInventory()]);
+    [orders, payments, inventory] = await Promise.all([
+      serveOrders({ impatient: true }),
+      servePayments(),
+      serveInventory(),
+    ]);
     await orders.consumeProduct();
     await payments.put('/accounts/ann', { balance: 100 });
     await inventory.put(`/products/${productId}`, { name: 'Berlin', unitPrice: 1500, stock: 10 });
@@ -364,6 +368,15 @@ describe('P10: bad input', () => {
           expect([400, 404], `${path}: ${answer.text}`).to.include(answer.status);
           expect(answer.body.type).to.match(/invalid-request|no-such-route/);
         }
+    });
+
+    it('is a target that is no URL: later versions of Node throw at it, and the answer is no 500', async () => {
+      for (const target of ['http://', 'http://a:b/', 'http://%/orders', 'http://[', '//', '*']) {
+        const answer = await orders.raw(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`, target);
+        expect(answer, target)
+          .to.match(/^HTTP\/1\.1 (400|404) /)
+          .and.include('application/problem+json');
+      }
     });
 
     it('is a field in the query that nobody knows, or one twice', async () => {

@@ -413,6 +413,24 @@ describe('a transient error', () => {
     expect(node.handler.idle).to.equal(true);
   });
 
+  it('that one event alone meets, while others get through, has it dead-lettered; one that all meet does not', () => {
+    const poison = order('666');
+    const { clock, bus, dead } = start({
+      react: ({ subject }) => {
+        if (subject === poison.subject) throw new TransientError('disk I/O error');
+      },
+    });
+    const delivery = bus.deliverEvent(poison);
+    clock.advance(600_000);
+    expect(delivery.acks(), 'nothing else has got through').to.equal(0);
+    for (let count = 0; count < 60 && delivery.acks() === 0; count += 1) {
+      bus.deliverEvent(order(String(1000 + count)));
+      clock.advance(1_000);
+    }
+    expect(delivery.acks()).to.equal(1);
+    expect(dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['storage-failed']);
+  });
+
   it('takes up what is delivered meanwhile', () => {
     const { clock, bus, db, balance } = start();
     db.pragma('query_only = 1');

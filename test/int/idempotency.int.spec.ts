@@ -52,6 +52,27 @@ describe('an Idempotency-Key over HTTP', () => {
     expect(orders.published()).to.have.lengthOf(1);
   });
 
+  it('with another product, or another price seen, is refused, in either form', async () => {
+    const seen = { productId, qty: 2, unitPrice: samples['product.updated'].unitPrice };
+    const short = (request: object) => orders.post('/ann/orders', request, { 'idempotency-key': 'short' });
+    expect((await short(seen)).status).to.equal(202);
+    expectProblem(await short({ ...seen, unitPrice: seen.unitPrice + 1 }), 422, 'idempotency-key-reused');
+    expectProblem(await short({ productId, qty: 2 }), 422, 'idempotency-key-reused');
+    expectProblem(await short({ ...seen, productId: 'other' }), 422, 'idempotency-key-reused');
+    await place('k', { ...body, items: [seen] });
+    const other = { ...body, items: [{ ...seen, unitPrice: seen.unitPrice + 1 }] };
+    expectProblem(await place('k', other), 422, 'idempotency-key-reused');
+    expectProblem(await place('k'), 422, 'idempotency-key-reused');
+    expect(ordersStored()).to.equal(2);
+  });
+
+  it('is the same in both forms of the same order', async () => {
+    const first = await place('k');
+    const again = await orders.post('/ann/orders', { productId, qty: 2 }, { 'idempotency-key': 'k' });
+    expect(again.body.orderId).to.equal(first.body.orderId);
+    expect(ordersStored()).to.equal(1);
+  });
+
   it('of another customer is a key of its own', async () => {
     const first = await place('k');
     const second = await place('k', { ...body, userId: 'bob' });
@@ -110,7 +131,7 @@ describe('an Idempotency-Key over HTTP', () => {
     expect(ordersStored()).to.equal(2);
   });
 
-  it('makes one deposit and one restock of ten at once', async () => {
+  it('makes one deposit and one restock of ten at once, and another one for another account or product', async () => {
     const [payments, inventory] = await Promise.all([servePayments(), serveInventory()]);
     try {
       await payments.put('/accounts/ann', {});
@@ -122,6 +143,14 @@ describe('an Idempotency-Key over HTTP', () => {
       for (const answer of [...deposits, ...restocks]) expect(answer.status).to.equal(201);
       expect((await payments.get('/accounts/ann')).body.balance).to.equal(7);
       expect((await inventory.get('/products/berlin')).body.stock).to.equal(7);
+      await payments.put('/accounts/bob', {});
+      await inventory.put('/products/oslo', { name: 'Oslo', unitPrice: 1 });
+      const forBob = await payments.post('/accounts/bob/deposits', { amount: 7 }, headers);
+      const ofOslo = await inventory.post('/products/oslo/restocks', { qty: 7 }, headers);
+      expect([forBob.status, forBob.body.userId, forBob.body.balance]).to.deep.equal([201, 'bob', 7]);
+      expect([ofOslo.status, ofOslo.body.productId, ofOslo.body.stock]).to.deep.equal([201, 'oslo', 7]);
+      expect((await payments.get('/accounts/bob')).body.balance).to.equal(7);
+      expect((await inventory.get('/products/oslo')).body.stock).to.equal(7);
       expectProblem(
         await payments.post('/accounts/ann/deposits', { amount: 8 }, headers),
         422,

@@ -94,6 +94,16 @@ describe('order-service over HTTP', () => {
     expect(answer.body).to.include({ status: 'cancelled', reason: 'insufficient_funds' });
   });
 
+  it('waits for 30 seconds at most, whatever is preferred, and answers as soon as the order ends', async () => {
+    const waiting = place({}, { prefer: 'wait=31' });
+    const { subject } = await orders.bus.next('order.placed');
+    await orders.consume(eventOf('payment.failed', { ...samples['payment.failed'], orderId: subject }));
+    expect((await waiting).headers['preference-applied']).to.equal('wait=30');
+    // This request is given up after ten seconds.
+    const ended = await orders.post(`/orders/${subject}/cancel`, undefined, { prefer: 'wait=30' });
+    expect([ended.status, ended.body.status]).to.deep.equal([200, 'cancelled']);
+  });
+
   it('answers with what is known when the outcome does not come in time, here at once', async () => {
     const answer = await place({}, { prefer: 'respond-async, wait=0' });
     expect(answer.status).to.equal(202);

@@ -32,6 +32,11 @@ export class HandClock implements Clock {
     return { cancel: () => this.#alarms.delete(alarm) };
   }
 
+  /** How many timers wait. */
+  get pending(): number {
+    return this.#alarms.size;
+  }
+
   /** Valid UUIDs (v7), ascending, the same in every run. */
   newId(): string {
     this.#ids += 1;

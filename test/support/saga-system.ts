@@ -28,6 +28,11 @@ export interface OrderView {
   }[];
 }
 
+/** What a service says of its connections to the broker. */
+export interface Readiness {
+  readonly broker: { readonly publisher: string; readonly consumer: string; readonly lastError?: string };
+}
+
 export interface Item {
   readonly productId: string;
   readonly qty: number;
@@ -80,8 +85,8 @@ export class SagaSystem {
     );
   }
 
-  static async start(env: Readonly<Record<string, string>> = {}): Promise<SagaSystem> {
-    const system = await SagaSystem.prepare(env);
+  static async start(env: Readonly<Record<string, string>> = {}, amqpUrl?: string): Promise<SagaSystem> {
+    const system = await SagaSystem.prepare(env, amqpUrl);
     await Promise.all(system.services.map((service) => service.start()));
     return system;
   }

@@ -2,11 +2,9 @@
 // Every answer is held against the service's own OpenAPI document.
 import { request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { inventoryRoutes } from '../../inventory-service/routes.ts';
-import { inventoryService } from '../../inventory-service/service.ts';
+import { inventoryProgram } from '../../inventory-service/program.ts';
 import { orderProgram } from '../../order-service/program.ts';
-import { paymentRoutes } from '../../payment-service/routes.ts';
-import { paymentService } from '../../payment-service/service.ts';
+import { paymentProgram } from '../../payment-service/program.ts';
 import type { AnyEvent, DataOf, ServiceName } from '../../shared/contract/choreography.ts';
 import { type Clock, systemClock } from '../../shared/runtime/environment/clock.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
@@ -38,6 +36,8 @@ export interface ServeOptions {
   /** Left out: any free one. */
   readonly port?: number;
   readonly clock?: Clock;
+  /** Cuts off slow requests as a process does, only sooner. */
+  readonly impatient?: true;
   /** Left out: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -200,25 +200,17 @@ export function serveOrders(options?: ServeOptions): Promise<Served> {
 }
 
 export function servePayments(options?: ServeOptions): Promise<Served> {
-  return serve(
-    'payment-service',
-    { definition: paymentService, description: 'For tests.', routes: paymentRoutes },
-    options,
-  );
+  return serve('payment-service', paymentProgram, options);
 }
 
 export function serveInventory(options?: ServeOptions): Promise<Served> {
-  return serve(
-    'inventory-service',
-    { definition: inventoryService, description: 'For tests.', routes: inventoryRoutes },
-    options,
-  );
+  return serve('inventory-service', inventoryProgram, options);
 }
 
 async function serve<P extends ServiceParts>(
   name: ServiceName,
   program: ServiceProgram<P>,
-  { settings: given = {}, path = ':memory:', port = 0, clock = systemClock, tracing }: ServeOptions = {},
+  { settings: given = {}, path = ':memory:', port = 0, clock = systemClock, impatient, tracing }: ServeOptions = {},
 ): Promise<Served> {
   const settings = readSettings(
     { OUTBOX_MAX: '50', EVENT_BATCH_MAX: '1', ...given },
@@ -232,8 +224,9 @@ async function serve<P extends ServiceParts>(
   const { node, server, document } = assembleService(program, environment);
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   node.start();
-  // Slow requests are cut off as in a process, only sooner.
-  server.headersTimeout = 300;
-  server.requestTimeout = 500;
+  if (impatient) {
+    server.headersTimeout = 300;
+    server.requestTimeout = 500;
+  }
   return new Served({ name, db, bus, node, server, document: document as unknown as Document, stopping });
 }

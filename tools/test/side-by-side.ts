@@ -1,12 +1,19 @@
-// Runs all tests two files at a time: most of the time of a test with processes and a broker is waiting. Each file is a run
+// Runs all tests two files at a time, one that waits beside one that computes. Each file is a run
 // of its own, whose output is shown when it has ended; what failed is shown again at the end, and the closing line adds them up.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 
-const runsAtOnce = 2;
 /** Files of these kinds take seconds or minutes each; those of the others are run together. */
 const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
-const slowestFirst = ['e2e', 'sim', 'browser', 'int', 'unit'];
+/** So many of the shorter end-to-end tests share a run, and with it a broker: to start one takes 6 to 8 s. */
+const filesPerBroker = 4;
+/** The first run waits most of its time, the other computes: so they are in each other's way the least. */
+const kindsByRun = [
+  ['e2e', 'browser', 'sim', 'int', 'unit'],
+  ['sim', 'int', 'unit', 'browser', 'e2e'],
+];
+/** Of a kind, these come first, and the longest of them before the others: what is long must not be left for the end. */
+const longest = ['losses', 'tools', 'crash', 'broker', 'order-instances', 'put-back'];
 
 interface Outcome {
   readonly passed: number;
@@ -36,8 +43,8 @@ export async function runSideBySide(command: readonly string[], files: readonly 
     failures.push(`${signal}: not everything was run`);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
-  const worker = async () => {
-    for (let group = left.shift(); group; group = left.shift()) {
+  const worker = async (kinds: readonly string[]) => {
+    for (let group = takeNext(left, kinds); group; group = takeNext(left, kinds)) {
       const { output, outcome } = await run(command, group, running);
       done += 1;
       console.log(`\n[${done} of ${total}] ${titleOf(group)}\n${output.trimEnd()}`);
@@ -49,7 +56,7 @@ export async function runSideBySide(command: readonly string[], files: readonly 
       if (outcome.exitCode !== 0) failures.push(`${titleOf(group)}\n${failuresIn(output)}`);
     }
   };
-  await Promise.all(Array.from({ length: runsAtOnce }, worker));
+  await Promise.all(kindsByRun.map(worker));
   const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1);
   if (failures.length > 0) console.log(`\n\nWhat failed:\n\n${failures.join('\n\n')}`);
   if (skips.length > 0) console.log(`\n\n${[...new Set(skips)].join('\n')}`);
@@ -60,17 +67,46 @@ export async function runSideBySide(command: readonly string[], files: readonly 
 
 function groupsOf(files: readonly string[]): string[][] {
   const groups = new Map<string, string[]>();
+  let sharing = 0;
   for (const file of files) {
-    const key = oneByOne.test(file) ? file : dirname(file);
+    let key = oneByOne.test(file) ? file : dirname(file);
+    if (kindOf(file) === 'e2e' && !longest.includes(nameOf(file))) {
+      key = `e2e ${Math.floor(sharing / filesPerBroker)}`;
+      sharing += 1;
+    }
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
-  const rank = ([file = '']: readonly string[]) => slowestFirst.indexOf(file.split('/')[2] ?? '');
+  const rank = ([file = '']: readonly string[]) => {
+    const at = longest.indexOf(nameOf(file));
+    return at === -1 ? longest.length : at;
+  };
   return [...groups.values()].sort((a, b) => rank(a) - rank(b));
+}
+
+/** Takes the next group of the first kind that is left; what is of no such kind comes last. */
+function takeNext(left: string[][], kinds: readonly string[]): string[] | undefined {
+  for (const kind of kinds) {
+    const at = left.findIndex(([file = '']) => kindOf(file) === kind);
+    if (at !== -1) return left.splice(at, 1)[0];
+  }
+  return left.shift();
+}
+
+/** `e2e` for dist/test/e2e/saga.e2e.spec.js. */
+function kindOf(file: string): string {
+  return file.split('/')[2] ?? '';
+}
+
+/** `saga` for the same. */
+function nameOf(file: string): string {
+  return basename(file).split('.')[0] ?? '';
 }
 
 function titleOf(group: readonly string[]): string {
   const [file = ''] = group;
-  return (group.length === 1 ? file : dirname(file)).replace(/^dist\//, '').replace(/\.js$/, '.ts');
+  if (group.length === 1) return file.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+  const folder = dirname(file).replace(/^dist\//, '');
+  return group.length > filesPerBroker ? folder : `${folder}: ${group.map(nameOf).join(', ')}`;
 }
 
 /** Mocha's own account of them, from `N failing` on; of a run that broke off before, how it ended. */

@@ -19,7 +19,7 @@ import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
 import { causeOf } from './trace-headers.ts';
 
 /** Most requests being worked on at once; more are answered 503 at once instead of slowly. */
-const requestsMax = 5_000;
+const requestsMaxDefault = 5_000;
 /** Longest `Prefer: wait=N` that is honoured. */
 export const waitMsMax = 30_000;
 
@@ -38,6 +38,8 @@ export interface HttpOptions {
   readonly keys: IdempotencyKeys;
   /** Asked before each request that changes something. @returns why it can't be taken on now, if so */
   readonly refuse: () => ProblemError | undefined;
+  /** Most requests being worked on at once. Left out: 5,000. */
+  readonly requestsMax?: number;
 }
 
 /**
@@ -128,6 +130,7 @@ function register(router: Router, route: Route, prefix: string, options: HttpOpt
     const cause = causeOf(ctx, { method: route.method, path }, { clock, tracing: traced });
     ctx.state['traceparent'] = cause.traceparent;
     if (route.unlimited) return answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
+    const { requestsMax = requestsMaxDefault } = options;
     if (load.requests >= requestsMax) {
       throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
     }
@@ -227,8 +230,6 @@ function toProblem(error: unknown, log: RateLimitedLog, ids: RequestIds): Proble
     log.write('warn', { ...ids, error: String(error) }, 'a request was refused: the database cannot be written now');
     return unavailable('storage-unavailable', 'the database cannot be written now; nothing was stored; try again', 2);
   }
-  if (error instanceof URIError)
-    return new ProblemError(400, 'invalid-request', 'the path is not valid percent-encoding');
   if ((error as NodeJS.ErrnoException).code === 'ERR_INVALID_URL')
     return new ProblemError(400, 'invalid-request', 'the target of the request is not a valid URL');
   log.write(

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { BrokerAddresses } from '../environment/broker-addresses.ts';
-import { backoffMs } from '../environment/clock.ts';
+import { backoffMs, type Clock, systemClock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 
 const connectTimeoutMs = 10_000;
@@ -24,6 +24,8 @@ interface Options {
   /** Shown in RabbitMQ's own pages. */
   readonly name: string;
   readonly log: Log;
+  /** Left out: the system's. */
+  readonly clock?: Clock | undefined;
   /** Opens channels and declares what is needed. Whatever it throws ends this connection. `end` does so later. */
   setUp(connection: ChannelModel, end: (reason: Error) => void): Promise<void>;
   /** Before an orderly end: closes channels. amqplib would drop what they have written and not yet sent, such as acks. */
@@ -35,6 +37,7 @@ interface Options {
 export class AmqpConnection {
   readonly #options: Options;
   readonly #addresses: BrokerAddresses;
+  readonly #clock: Clock;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #connected = false;
@@ -48,6 +51,7 @@ export class AmqpConnection {
   constructor(options: Options) {
     this.#options = options;
     this.#addresses = new BrokerAddresses(options.url);
+    this.#clock = options.clock ?? systemClock;
   }
 
   start(): void {
@@ -94,21 +98,36 @@ export class AmqpConnection {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     for (let attempt = 1; !signal.aborted; attempt += 1) {
-      const startedAtMs = performance.now();
+      const startedAtMs = this.#clock.steadyMs();
       try {
         await this.#once();
       } catch (error) {
         // A channel that we closed ourselves ends the connection, too.
         if (!signal.aborted) this.#report(error, attempt);
       }
-      if (performance.now() - startedAtMs > steadyMs) attempt = 0;
+      if (this.#clock.steadyMs() - startedAtMs > steadyMs) attempt = 0;
       this.#addresses.next();
       // Each address is tried once before the delay grows.
       const round = Math.max(1, Math.ceil(attempt / this.#addresses.count));
       // Half of the delay is random, so that many services do not come back in step.
       const delayMs = backoffMs(round, retryMinMs, retryMaxMs) * (0.5 + Math.random() / 2);
-      await sleep(delayMs, undefined, { signal }).catch(() => {});
+      await this.#pause(delayMs);
     }
+  }
+
+  /** Until then, or until it is to stop. */
+  #pause(delayMs: number): Promise<void> {
+    const { signal } = this.#stopping;
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = this.#clock.after(delayMs, end);
+      signal.addEventListener('abort', end);
+      if (signal.aborted) end();
+    });
   }
 
   /** Returns when stopped; throws when the connection can't be made or ends. */
@@ -137,18 +156,19 @@ export class AmqpConnection {
     });
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
+    const tooSlow = this.#clock.after(setupTimeoutMs, () =>
+      end(new Error(`the broker did not answer the setup within ${setupTimeoutMs} ms`)),
+    );
     try {
-      const tooSlow = sleep(setupTimeoutMs, undefined, { ref: false }).then(() => {
-        throw new Error(`the broker did not answer the setup within ${setupTimeoutMs} ms`);
-      });
-      tooSlow.catch(() => {});
-      await Promise.race([setUp(connection, end), ended, tooSlow]);
+      await Promise.race([setUp(connection, end), ended]);
+      tooSlow.cancel();
       this.#connected = true;
       this.#made += 1;
       this.#lastError = undefined;
       await Promise.race([stopped, ended]);
       await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
     } finally {
+      tooSlow.cancel();
       signal.removeEventListener('abort', stop);
       this.#connected = false;
       this.#socket = undefined;

@@ -17,6 +17,11 @@ export class ConfirmWatch {
     if (unconfirmedBefore === 0) this.#waitsSinceMs = nowMs;
   }
 
+  /** It could not confirm anything until now, and has said so. */
+  beginAgain(nowMs: number): void {
+    this.#waitsSinceMs = nowMs;
+  }
+
   /** Confirms come in order, more or less: one of them shows that the broker is at work. */
   answered(nowMs: number): void {
     this.#waitsSinceMs = nowMs;

@@ -1,6 +1,7 @@
 // Consumes this service's queue and acks what the service is done with.
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import { deadLetterQueueOf, queueOf } from '../../contract/topology.ts';
+import { type Clock, systemClock } from '../environment/clock.ts';
 import type { BusListener, Delivery } from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
 import { AmqpConnection, endWith } from './amqp-connection.ts';
@@ -19,6 +20,7 @@ const acksAtOnce = 32;
 export class Consumer {
   readonly connection: AmqpConnection;
   readonly #options: AmqpBusOptions;
+  readonly #clock: Clock;
   readonly #keeper: TopologyKeeper;
   readonly #owner: QueueOwner;
   #listener: BusListener | undefined;
@@ -38,13 +40,15 @@ export class Consumer {
 
   constructor(options: AmqpBusOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     this.#watch = new ConsumerWatch(queueOf(options.service));
-    this.#keeper = new TopologyKeeper(options.service, options.topology, options.log, (queues) => this.#look(queues));
+    this.#keeper = new TopologyKeeper(options, (queues) => this.#look(queues));
     this.#owner = new QueueOwner(options);
     this.connection = new AmqpConnection({
       url: options.url,
       name: `${options.service} consumer`,
       log: options.log,
+      clock: options.clock,
       setUp: (connection, end) => this.#setUp(connection, end),
       closing: async () => {
         this.#flushAcks();
@@ -143,7 +147,7 @@ export class Consumer {
     this.#deadLetters = queues.get(deadLetterQueueOf(service))?.messages;
     const queue = queues.get(queueOf(service));
     if (this.#consumerTag === undefined || !queue) return;
-    const wrong = this.#watch.look(queue, this.#unacked.length, performance.now());
+    const wrong = this.#watch.look(queue, this.#unacked.length, this.#clock.steadyMs());
     if (wrong !== undefined) return this.#end?.(new Error(wrong));
     if (this.#watch.suspects) this.#keeper.declareSoon();
   }
@@ -154,6 +158,13 @@ export class Consumer {
     this.#unacked.push(message);
     this.#watch.delivered();
     const { properties, fields, content: body } = message;
+    // A second answer would close the channel.
+    let answered = false;
+    const answers = (): boolean => {
+      const first = !answered && this.#channel === channel;
+      answered = true;
+      return first;
+    };
     const delivery: Delivery = {
       body,
       messageId: properties.messageId as string | undefined,
@@ -164,10 +175,10 @@ export class Consumer {
       redelivered: fields.redelivered,
       returns: returnsOf(message),
       ack: () => {
-        if (this.#channel === channel) this.#ackLater(message);
+        if (answers()) this.#ackLater(message);
       },
       reject: () => {
-        if (this.#channel !== channel) return;
+        if (!answers()) return;
         this.#unacked = this.#unacked.filter((other) => other !== message);
         channel.reject(message, false);
       },

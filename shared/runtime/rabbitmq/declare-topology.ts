@@ -33,12 +33,22 @@ export async function declareTopology(
   );
 }
 
+interface KeeperOptions {
+  /** The service, or the named instance of it. */
+  readonly service: string;
+  /** What it declares when it connects. */
+  readonly topology: Topology;
+  readonly log: Log;
+  /** Left out: the system's. */
+  readonly clock?: Clock | undefined;
+}
+
 /** Uses a channel of its own: one that the broker closes, since a declaration is refused, takes nothing else with it. */
 export class TopologyKeeper {
   readonly #topology: Topology;
   readonly #own: Topology;
   readonly #log: Log;
-  readonly #clock: Clock = systemClock;
+  readonly #clock: Clock;
   readonly #declared: (queues: ReadonlyMap<string, QueueState>) => void;
   #connection: ChannelModel | undefined;
   #channel: Promise<Channel> | undefined;
@@ -46,20 +56,16 @@ export class TopologyKeeper {
   #soon: Timer | undefined;
   #times = 0;
 
-  /**
-   * @param topology what the member declares when it connects
-   * @param declared called after each declaration with what each of its queues is like
-   */
+  /** @param declared called after each declaration with what each of the service's queues is like */
   constructor(
-    member: string,
-    topology: Topology,
-    log: Log,
+    { service, topology, log, clock = systemClock }: KeeperOptions,
     declared: (queues: ReadonlyMap<string, QueueState>) => void,
   ) {
     this.#declared = declared;
     this.#topology = topology;
-    this.#own = ownPart(topology, member);
+    this.#own = ownPart(topology, service);
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Works over this connection from now on, until `detach`. The topology was just declared on it. */

@@ -1,6 +1,7 @@
 // Publishes to RabbitMQ with confirms, and says what became of each message.
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import type { Topology } from '../../contract/topology.ts';
+import { type Clock, systemClock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { BusListener, OutgoingMessage, PublishOutcome } from '../messaging/bus.ts';
 import type { AmqpBusOptions } from './amqp-bus-options.ts';
@@ -13,6 +14,7 @@ export class Publisher {
   readonly #topology: Topology;
   readonly #service: string;
   readonly #log: Log;
+  readonly #clock: Clock;
   #listener: BusListener | undefined;
   #channel: ConfirmChannel | undefined;
   #blocked = false;
@@ -20,21 +22,23 @@ export class Publisher {
   readonly #pending = new Map<number, (outcome: PublishOutcome) => void>();
   #lastNumber = 0;
   readonly #confirms = new ConfirmWatch();
-  #watch: NodeJS.Timeout | undefined;
+  #watch: Timer | undefined;
   readonly #unroutable: () => void;
   /** Message ids that came back; their confirm follows. */
   readonly #returned = new Set<string>();
 
   /** @param unroutable called for every message that came back since no queue is bound for it */
-  constructor({ url, service, topology, log }: AmqpBusOptions, unroutable: () => void) {
+  constructor({ url, service, topology, log, clock = systemClock }: AmqpBusOptions, unroutable: () => void) {
     this.#unroutable = unroutable;
     this.#topology = topology;
     this.#service = service;
     this.#log = log;
+    this.#clock = clock;
     this.connection = new AmqpConnection({
       url,
       name: `${service} publisher`,
       log,
+      clock,
       setUp: (connection, end) => this.#setUp(connection, end),
       closing: async () => this.#channel?.close(),
       lost: () => this.#lost(),
@@ -67,7 +71,7 @@ export class Publisher {
   publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void {
     const channel = this.#channel;
     const number = ++this.#lastNumber;
-    this.#confirms.published(this.#pending.size, performance.now());
+    this.#confirms.published(this.#pending.size, this.#clock.steadyMs());
     this.#pending.set(number, done);
     if (!channel) return void setImmediate(() => this.#answer(number, 'lost'));
     try {
@@ -103,20 +107,21 @@ export class Publisher {
   #answer(number: number, outcome: PublishOutcome): void {
     const done = this.#pending.get(number);
     if (!this.#pending.delete(number)) return;
-    if (outcome !== 'lost') this.#confirms.answered(performance.now());
+    if (outcome !== 'lost') this.#confirms.answered(this.#clock.steadyMs());
     done?.(outcome);
   }
 
   /** A broker whose disk is full keeps the connection and confirms nothing, for ever. */
   #watchConfirms(end: (reason: Error) => void): void {
-    this.#watch = setInterval(() => {
-      if (this.#blocked || !this.#confirms.look(this.#pending.size, performance.now())) return;
+    this.#watch = this.#clock.after(confirmTimeoutMs / 10, () => {
+      this.#watchConfirms(end);
+      if (this.#blocked || !this.#confirms.look(this.#pending.size, this.#clock.steadyMs())) return;
       this.#log.error(
         { unconfirmed: this.#pending.size },
         `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting again; if this goes on, look at its disk and log, and restart it`,
       );
       end(new Error('the broker confirms nothing'));
-    }, confirmTimeoutMs / 10).unref();
+    });
   }
 
   async #setUp(connection: ChannelModel, end: (reason: Error) => void): Promise<void> {
@@ -126,9 +131,11 @@ export class Publisher {
         { reason },
         'the broker is short of memory or disk and takes no messages: they wait in the outbox',
       );
+      this.#listener?.publishingChanged();
     });
     connection.on('unblocked', () => {
       this.#blocked = false;
+      this.#confirms.beginAgain(this.#clock.steadyMs());
       this.#log.info({}, 'the broker takes messages again');
       this.#listener?.publishingChanged();
     });
@@ -145,7 +152,7 @@ export class Publisher {
   }
 
   #lost(): void {
-    clearInterval(this.#watch);
+    this.#watch?.cancel();
     this.#channel = undefined;
     this.#blocked = false;
     this.#returned.clear();

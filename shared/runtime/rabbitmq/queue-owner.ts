@@ -3,6 +3,7 @@
 // holds it any more, it is deleted, so that a new database can follow a lost one.
 import type { ChannelModel } from 'amqplib';
 import { queueOf } from '../../contract/topology.ts';
+import { type Clock, systemClock } from '../environment/clock.ts';
 
 /** RabbitMQ gives a holder up after two heartbeats of 10 s; until then it may be one that is no longer there. */
 const patienceMs = 25_000;
@@ -13,6 +14,8 @@ export interface QueueOwnerOptions {
   readonly service: string;
   /** The same for all processes on one database, and for the backups of it. */
   readonly databaseId: string;
+  /** Left out: the system's. */
+  readonly clock?: Clock | undefined;
   /** Another database has held the queue for so long that its process must be alive. */
   readonly refused: (why: string) => void;
 }
@@ -65,8 +68,9 @@ export class QueueOwner {
     const why =
       `a process with another database consumes from the queue '${queue}': together they would corrupt both. ` +
       'Stop it, or use its database (DATABASE_PATH), or give this system a vhost of its own (AMQP_URL)';
-    this.#refusedSinceMs ??= performance.now();
-    if (performance.now() - this.#refusedSinceMs >= patienceMs) this.#options.refused(why);
+    const nowMs = (this.#options.clock ?? systemClock).steadyMs();
+    this.#refusedSinceMs ??= nowMs;
+    if (nowMs - this.#refusedSinceMs >= patienceMs) this.#options.refused(why);
     return new Error(why);
   }
 }
