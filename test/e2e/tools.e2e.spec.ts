@@ -275,6 +275,7 @@ describe('npm run dev', function () {
       'local',
       'tools',
       'simulator',
+      'observer',
       'dist',
       ...services,
     ];
@@ -302,11 +303,18 @@ describe('npm run dev', function () {
     const before = dev.servicePids;
     appendFileSync(join(copy, 'order-service', 'main.ts'), '\nexport {};\n');
     await dev.prints('Compiled. Restarting the services');
-    await eventually('every service to run again', () => dev.output.match(/is running again/g)?.length === 3);
+    await eventually('every service to run again', () => dev.output.match(/-service .*is running again/g)?.length === 3);
     expect(dev.servicePids).to.have.lengthOf(3);
     expect(dev.servicePids.filter((pid) => before.includes(pid))).to.deep.equal([]);
     expect(before.filter(runs)).to.deep.equal([]);
     expect(dev.output).to.not.include('ended:');
+  });
+
+  it('restarts only what serves the live page when its styles are saved', async () => {
+    const before = dev.servicePids;
+    appendFileSync(join(copy, 'observer', 'page', 'styles.css'), '\n');
+    await dev.prints('The live page has changed');
+    expect(dev.servicePids).to.deep.equal(before);
   });
 
   it('leaves the services as they are when a change does not compile, and shows why', async () => {
