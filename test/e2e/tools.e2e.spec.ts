@@ -303,7 +303,10 @@ describe('npm run dev', function () {
     const before = dev.servicePids;
     appendFileSync(join(copy, 'order-service', 'main.ts'), '\nexport {};\n');
     await dev.prints('Compiled. Restarting the services');
-    await eventually('every service to run again', () => dev.output.match(/-service .*is running again/g)?.length === 3);
+    await eventually(
+      'every service to run again',
+      () => dev.output.match(/-service .*is running again/g)?.length === 3,
+    );
     expect(dev.servicePids).to.have.lengthOf(3);
     expect(dev.servicePids.filter((pid) => before.includes(pid))).to.deep.equal([]);
     expect(before.filter(runs)).to.deep.equal([]);
