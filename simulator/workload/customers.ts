@@ -40,6 +40,7 @@ export class Customers {
   readonly #prices: ReadonlyMap<string, number>;
   readonly #missing: MissingProducts;
   placed = 0;
+  #lastUserId: string | undefined;
 
   /** @param prices what customers take for the prices */
   constructor(options: WorkloadOptions, requests: Requests, answers: Answers, prices: ReadonlyMap<string, number>) {
@@ -55,14 +56,16 @@ export class Customers {
     this.placed += 1;
     const products = wish.products ?? drawBasket(random);
     const tie = faults.on('deadline-tie') && random.chance(0.02);
+    // Now and then a client uses a key again that belongs to another of its requests.
+    const reuses = wish.userId === undefined && this.#lastUserId !== undefined && random.chance(0.01);
+    const userId = (reuses ? this.#lastUserId : undefined) ?? wish.userId ?? drawUser(random);
+    this.#lastUserId = userId;
     const request: OrderRequest = {
-      userId: wish.userId ?? drawUser(random),
+      userId,
       items: wish.items ?? products.map((productId) => this.#line(productId)),
       deadlineMs: tie ? random.between(500, 3_000) : drawDeadlineMs(random),
     };
-    // Now and then a client uses a key again that belongs to another request.
-    const number = random.chance(0.01) ? Math.max(1, this.placed - 1) : this.placed;
-    const key = random.chance(0.5) ? `key-${number}` : undefined;
+    const key = reuses || random.chance(0.5) ? `key-${reuses ? this.placed - 1 : this.placed}` : undefined;
     // A client that is in a hurry repeats its request before it has an answer: two instances may get it.
     const hurries = this.#options.instances.named && key !== undefined && random.chance(0.1);
     for (let times = hurries ? 2 : 1; times > 0; times--) {
