@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { addressesIn } from '../shared/runtime/environment/broker-addresses.ts';
+import { handshake } from './broker/readiness.ts';
 import { findCompose, projectDir } from './compose.ts';
 import { StartError } from './ports.ts';
 import { brokerNote } from './running-broker.ts';
@@ -21,17 +22,25 @@ export interface FoundBroker {
 export async function findBroker(compose: boolean, env: NodeJS.ProcessEnv): Promise<FoundBroker> {
   if (compose) return composeBroker();
   const given = env['AMQP_URL'];
-  if (given) return described(addressesIn(given)[0] ?? given, 'AMQP_URL');
+  if (given) return described(await addressToUse(given), 'AMQP_URL');
   const dataDir = resolve(env['DATA_DIR'] || 'data');
   const holderPid = systemHolder(dataDir);
   const note = holderPid === undefined ? undefined : brokerNote(dataDir);
-  if (note?.url) return described(note.url, `${note.description}; npm start, ${dataDir}`);
+  if (note?.url) return described(await addressToUse(note.url), `${note.description}; npm start, ${dataDir}`);
   if (note)
     throw new StartError(`npm start (process ${holderPid}) uses the broker of its AMQP_URL: set the same one here.`);
   return described(
     'amqp://localhost:5672',
     `the default: AMQP_URL is not set, and npm start does not run in ${dataDir}`,
   );
+}
+
+/** Of the nodes of a cluster, one that answers. */
+async function addressToUse(url: string): Promise<string> {
+  const addresses = addressesIn(url);
+  const [first = url] = addresses;
+  if (addresses.length === 1) return first;
+  return Promise.any(addresses.map((address) => handshake(address).then(() => address))).catch(() => first);
 }
 
 function described(url: string, where: string): FoundBroker {

@@ -36,6 +36,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 export async function runInForeground(
   use: (running: Running) => Promise<void>,
   orders: OrderDeployment = {},
+  brokerNodes = 1,
 ): Promise<number> {
   let system: System | undefined;
   const stopping = stopRequests(() => void stopHard(system));
@@ -50,7 +51,7 @@ export async function runInForeground(
       ...further.map(({ label, port }) => ({ port, what: label })),
       ...(gatewayPort === undefined ? [] : [{ port: gatewayPort, what: 'the gateway' }]),
     ]);
-    const folders = foldersIn(dataDir);
+    const folders = foldersIn(dataDir, brokerNodes);
     const logs = new ServiceLogs(folders.logs, say, paint);
     say(paint.dim('Looking for a broker …'));
     try {
@@ -59,6 +60,7 @@ export async function runInForeground(
         brokerDir: folders.broker,
         ports,
         orders,
+        brokerNodes,
         ...(gatewayPort === undefined ? {} : { gatewayPort }),
         progress: (line) => say(paint.dim(printable(line))),
         onLine: (_service, line, name) => logs.line(name, line),
@@ -100,9 +102,9 @@ async function supervise(
   use: (running: Running) => Promise<void>,
 ): Promise<void> {
   const { signal } = stopping;
-  const broker = new Supervisor(supervisedBroker(system.broker), say, signal);
+  const broker = supervisedBroker(system.broker).map((node) => new Supervisor(node, say, signal));
   const services = system.processes.map((process) => new Supervisor(supervisedService(process), say, signal));
-  const brokerRun = broker.run();
+  const brokerRuns = broker.map((node) => node.run());
   const serviceRuns = services.map((service) => service.run());
   let livePage: LivePage | undefined;
   const restartServices = async () => {
@@ -120,7 +122,7 @@ async function supervise(
     await using?.catch(() => {});
     await livePage?.stop();
     // Before its stop: a broker that is being started again can be stopped only when that has been given up.
-    await brokerRun;
+    await Promise.all(brokerRuns);
     await system.stop();
     await Promise.all(serviceRuns);
   }

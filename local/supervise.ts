@@ -1,6 +1,6 @@
 // Starts what has ended without being asked to, again and again, until told to stop.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Broker } from './broker/start-broker.ts';
+import type { Broker, BrokerNode } from './broker/start-broker.ts';
 import { type ServiceProcess, ServiceStartError } from './service-process.ts';
 
 const retryDelayMsMin = 500;
@@ -89,12 +89,15 @@ export function supervisedService(service: ServiceProcess): Supervised {
   };
 }
 
-/** Starts it again on the same port and with the same data, so that the services find it by themselves. */
-export function supervisedBroker(broker: Broker): Supervised {
-  return {
-    description: 'The broker',
-    ended: (signal) => broker.ended(signal),
-    stop: () => broker.stop(),
-    start: (signal) => broker.restart(signal),
-  };
+/** The broker, or each node of a cluster: started again on the same port and with the same data, so that the services find it. */
+export function supervisedBroker(broker: Broker): Supervised[] {
+  const nodes: readonly BrokerNode[] = broker.nodes ?? [broker];
+  return nodes.map((node) => ({
+    get description() {
+      return broker.nodes ? `${node.description} (pid ${node.pid})` : 'The broker';
+    },
+    ended: (signal) => node.ended(signal),
+    stop: () => node.stop(),
+    start: (signal) => node.restart(signal),
+  }));
 }

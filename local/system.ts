@@ -27,6 +27,8 @@ export interface SystemOptions {
   /** Folder in which the broker keeps its messages. Left out: a temporary one, removed by stop(). */
   readonly brokerDir?: string;
   readonly brokerLogFile?: string;
+  /** Number of nodes of the broker: 1, or an odd number for a cluster. Default 1. */
+  readonly brokerNodes?: number;
   /** Left out: free ones. They stay the same when a service is started again. */
   readonly ports?: PerService<number>;
   /** The processes of order-service. Left out: one, without a name. */
@@ -129,6 +131,7 @@ export class System {
     const broker = await startBroker({
       ...(options.brokerDir ? { dataDir: options.brokerDir } : {}),
       ...(options.brokerLogFile ? { logFile: options.brokerLogFile } : {}),
+      ...(options.brokerNodes ? { nodes: options.brokerNodes } : {}),
       ...(options.progress ? { progress: options.progress } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     });
@@ -202,7 +205,7 @@ export class System {
 /** Where the services find each other, for reconciliation. */
 export function serviceAddresses(
   ports: PerService<number>,
-  orders: readonly OrderProcess[] = orderProcesses(ports['order-service']),
+  orders: readonly Pick<OrderProcess, 'instance' | 'port'>[] = orderProcesses(ports['order-service']),
 ): Record<string, string> {
   const addresses = serviceNames.map((name) => [urlSettingOf(name), `http://127.0.0.1:${ports[name]}`]);
   return { ...Object.fromEntries(addresses), [urlSettingOf('order-service')]: orderAddresses(orders) };
@@ -239,9 +242,13 @@ function folderInUse(dataDir: string, holderPid: number): StartError {
   );
 }
 
-/** Folders below a data folder, the same for everybody who looks for something there. */
-export function foldersIn(dataDir: string): { readonly broker: string; readonly logs: string } {
-  return { broker: join(dataDir, 'broker'), logs: join(dataDir, 'logs') };
+/**
+ * Folders below a data folder, the same for everybody who looks for something there. A cluster has one of its own: a node that
+ * was alone knows of no others, and one of a cluster does not start without them.
+ */
+export function foldersIn(dataDir: string, brokerNodes = 1): { readonly broker: string; readonly logs: string } {
+  const broker = brokerNodes === 1 ? 'broker' : `broker-${brokerNodes}-nodes`;
+  return { broker: join(dataDir, broker), logs: join(dataDir, 'logs') };
 }
 
 function sameFile({ databasePath }: ServiceProcess): (other: ServiceProcess) => boolean {

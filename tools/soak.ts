@@ -5,7 +5,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBroker } from '../local/broker/start-broker.ts';
-import { smallDiskKiB } from '../local/soak/faults.ts';
+import { nodeKills, smallDiskKiB } from '../local/soak/faults.ts';
 import { pictureOf } from '../local/soak/picture.ts';
 import { failuresOf, reportOf } from '../local/soak/report.ts';
 import { soak } from '../local/soak/soak.ts';
@@ -21,7 +21,9 @@ root, on Linux) on a full disk, and poison messages. Then it accounts for every 
   --rate N       orders a second (default 50)
   --failpoints N instead: each service kills itself (kill -9) N times at each failpoint in the code, one after the other;
                  with 20, this takes about half an hour
-  --write        writes the result into docs/reliability.md, and the picture of a soak to docs/soak.svg
+  --broker-nodes N   RabbitMQ as a cluster of N nodes (3 or 5); the only faults then are kills (kill -9) of its nodes
+  --write        writes the result into docs/reliability.md, and the picture of a soak to docs/soak.svg; that of a cluster
+                 into docs/scaling.md
   --help         this text
 
 Exit code 0: nothing was lost, doubled, stuck or unexpected. 1 otherwise.`;
@@ -31,6 +33,7 @@ interface Options {
   readonly seed: number;
   readonly rate: number;
   readonly failpoints: number | undefined;
+  readonly brokerNodes: number;
   readonly write: boolean;
 }
 
@@ -41,16 +44,22 @@ function readOptions(): Options | undefined {
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '50' },
       failpoints: { type: 'string' },
+      'broker-nodes': { type: 'string', default: '1' },
       write: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help) return undefined;
+  const brokerNodes = whole('broker-nodes', values['broker-nodes']);
+  if (![1, 3, 5].includes(brokerNodes)) throw new Error('--broker-nodes must be 1, 3 or 5');
+  if (brokerNodes > 1 && values.failpoints !== undefined)
+    throw new Error('--broker-nodes and --failpoints are two different soaks');
   return {
     minutes: whole('minutes', values.minutes),
     seed: whole('seed', values.seed),
     rate: whole('rate', values.rate),
     failpoints: values.failpoints === undefined ? undefined : whole('failpoints', values.failpoints),
+    brokerNodes,
     write: values.write,
   };
 }
@@ -60,26 +69,27 @@ function whole(name: string, text: string): number {
   throw new Error(`--${name} must be a whole number above 0`);
 }
 
-async function main({ minutes, seed, rate, failpoints, write }: Options): Promise<void> {
+async function main({ minutes, seed, rate, failpoints, brokerNodes, write }: Options): Promise<void> {
   // It kills its broker: never that of somebody else.
   delete process.env['AMQP_URL'];
   const length = failpoints === undefined ? `--minutes ${minutes}` : `--failpoints ${failpoints}`;
-  const command = `npm run soak -- ${length} --seed ${seed} --rate ${rate}`;
-  const disk = failpoints === undefined ? mountSmallDisk() : noDisk;
-  const broker = await startBroker({ progress: (line) => console.error(line) });
+  const cluster = brokerNodes > 1;
+  const command = `npm run soak -- ${cluster ? `--broker-nodes ${brokerNodes} ` : ''}${length} --seed ${seed} --rate ${rate}`;
+  const disk = failpoints === undefined && !cluster ? mountSmallDisk() : noDisk;
+  const broker = await startBroker({ nodes: brokerNodes, progress: (line) => console.error(line) });
   try {
     const result = await soak(broker, {
       ...{ minutes, seed, ordersPerS: rate, smallDisk: disk.folder, failpointKills: failpoints },
+      ...(broker.nodes ? { faults: nodeKills(broker.nodes) } : {}),
       progress: (line) => console.error(line),
     });
     const machine = `${cpus().length} processors, Node ${process.version.slice(1)}`;
     const date = new Date().toISOString().slice(0, 10);
-    const report = reportOf(result, { command, machine, broker: broker.description.replace(/,.*/, ''), date });
+    const product = `${broker.description.replace(/,.*/, '')}${cluster ? `, ${brokerNodes} nodes` : ''}`;
+    const report = reportOf(result, { command, machine, broker: product, date });
     console.log(`\n${report}\n`);
-    if (write && failpoints === undefined) {
-      writeDocuments('soak', report);
-      writeFileSync('docs/soak.svg', pictureOf(result, command));
-    } else if (write) writeDocuments('failpoints', report);
+    if (write) writeResult(failpoints === undefined ? (cluster ? 'broker-nodes' : 'soak') : 'failpoints', report);
+    if (write && failpoints === undefined && !cluster) writeFileSync('docs/soak.svg', pictureOf(result, command));
     const failures = failuresOf(result);
     console.log(failures.length === 0 ? 'passed' : `FAILED\n  ${failures.join('\n  ')}`);
     if (failures.length > 0) process.exitCode = 1;
@@ -110,9 +120,14 @@ function mountSmallDisk(): { readonly folder: string | undefined; remove(): void
 
 const noDisk = { folder: undefined, remove: () => {} };
 
-const page = 'docs/reliability.md';
+const pages = {
+  soak: 'docs/reliability.md',
+  failpoints: 'docs/reliability.md',
+  'broker-nodes': 'docs/scaling.md',
+} as const;
 
-function writeDocuments(place: 'soak' | 'failpoints', report: string): void {
+function writeResult(place: keyof typeof pages, report: string): void {
+  const page = pages[place];
   const [begin, end] = [`<!-- ${place}:begin -->`, `<!-- ${place}:end -->`];
   const text = readFileSync(page, 'utf8');
   const [from, until] = [text.indexOf(begin), text.indexOf(end)];

@@ -1,4 +1,4 @@
-// `npm test`: runs mocha on the compiled form of the test files that are named, or of all of them, two files at a time. Files,
+// `npm test`: runs mocha on the compiled form of the test files that are named, or of all of them, three files at a time. Files,
 // folders and globs may be given as sources (test/unit/x.unit.spec.ts) or compiled (dist/test/…); everything else goes to mocha.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';

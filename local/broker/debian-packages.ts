@@ -8,7 +8,7 @@ import { cacheFolder } from './cache-folder.ts';
 import { CommandFailedError, findExecutable, runCommand } from './command.ts';
 import { type Installation, installationAt, scriptsBehind } from './installation.ts';
 import { PrivateApt } from './private-apt.ts';
-import { startPrivateNode } from './private-node.ts';
+import { startPrivateBroker } from './private-broker.ts';
 import { identityOf } from './processes.ts';
 import { reportWhile } from './progress.ts';
 import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
@@ -17,7 +17,7 @@ const UNPACK_TIMEOUT_MS = 5 * 60_000;
 
 /** Throws SourceUnavailableError where this is no Debian or Ubuntu, or its packages cannot be had. */
 export async function startFromDebianPackages(context: StartContext): Promise<Broker> {
-  return startPrivateNode('debian', await unpackedPackages(context), context);
+  return startPrivateBroker('debian', await unpackedPackages(context), context);
 }
 
 async function unpackedPackages(context: StartContext): Promise<Installation> {

@@ -8,7 +8,7 @@ import { claimDataFolder, type DataFolder } from './data-folder.ts';
 import { freePorts } from './free-ports.ts';
 import { reportWhile } from './progress.ts';
 import { NotReadyError, untilReady } from './readiness.ts';
-import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
+import { type Broker, refuseCluster, SourceUnavailableError, type StartContext } from './source.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 const DEFAULT_IMAGE = 'rabbitmq:4-management';
@@ -26,6 +26,7 @@ const SETTINGS = [
 
 /** BROKER_IMAGE names another image. Throws SourceUnavailableError. */
 export async function startDocker(context: StartContext): Promise<Broker> {
+  refuseCluster(context, 'docker-compose.cluster.yml runs three in Docker');
   const docker = findExecutable('docker');
   if (docker === undefined) throw new SourceUnavailableError('no docker on the PATH');
   const image = process.env['BROKER_IMAGE'] || DEFAULT_IMAGE;

@@ -1,12 +1,13 @@
 // A broker that somebody else runs: AMQP_URL. Nothing is started, nothing is ended.
 import { untilAborted } from './aborted.ts';
 import { NotReadyError, untilReady } from './readiness.ts';
-import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
+import { type Broker, refuseCluster, SourceUnavailableError, type StartContext } from './source.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /** Throws SourceUnavailableError when nothing answers there within ten seconds. */
 export async function useGivenUrl(context: StartContext): Promise<Broker> {
+  refuseCluster(context, 'AMQP_URL names a broker that runs already; leave it unset');
   const url = process.env['AMQP_URL'];
   if (url === undefined || url === '') throw new SourceUnavailableError('AMQP_URL is not set');
   const shown = withoutPassword(url);

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { findExecutable } from './command.ts';
 import { type Installation, installationAt, scriptsBehind } from './installation.ts';
-import { startPrivateNode } from './private-node.ts';
+import { startPrivateBroker } from './private-broker.ts';
 import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
 
 // The one on the PATH of Debian and of the RPM is a wrapper that changes to the user rabbitmq, or refuses; these are the scripts behind it.
@@ -15,7 +15,7 @@ const USUAL_PLACES = [
 ];
 
 export async function startInstalled(context: StartContext): Promise<Broker> {
-  return startPrivateNode('installed', findInstalled(), context);
+  return startPrivateBroker('installed', findInstalled(), context);
 }
 
 /** Throws SourceUnavailableError. RABBITMQ_SERVER, where set, is the only place looked at. */

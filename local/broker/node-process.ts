@@ -13,6 +13,7 @@ const GRACE_MS = 15_000;
 const LAUNCH = `
 IFS= read -r word && [ "$word" = go ] || exit 0
 exec </dev/null
+[ -n "$1" ] || exec "$2"
 "$1" -port "$ERL_EPMD_PORT" -address 127.0.0.1 &
 epmd=$!
 tries=0
@@ -26,7 +27,8 @@ exec "$2"
 `;
 
 export interface LaunchOptions {
-  readonly epmd: string;
+  /** undefined: one runs already. */
+  readonly epmd: string | undefined;
   readonly serverScript: string;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
@@ -44,7 +46,7 @@ export class NodeProcess {
     this.#consoleFile = options.consoleFile;
     const consoleFd = openSync(options.consoleFile, 'w');
     try {
-      this.#child = spawn('/bin/sh', ['-c', LAUNCH, 'broker-launcher', options.epmd, options.serverScript], {
+      this.#child = spawn('/bin/sh', ['-c', LAUNCH, 'broker-launcher', options.epmd ?? '', options.serverScript], {
         // its own session: Ctrl-C in our terminal must not end the broker before the services have drained
         detached: true,
         cwd: options.cwd,
@@ -63,6 +65,11 @@ export class NodeProcess {
     this.#leader = leader;
     options.beforeGo(leader);
     this.#child.stdin?.end('go\n');
+  }
+
+  /** Of the VM, which the start script becomes. */
+  get pid(): number {
+    return this.#leader.pid;
   }
 
   /** Why there is no broker any more, or undefined while it runs. */

@@ -1,9 +1,19 @@
 // How a private RabbitMQ node is set up: its files, its ports, and an environment in which nothing of the machine's own
 // RabbitMQ or of the caller's RABBITMQ_* variables is left.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Installation } from './installation.ts';
+
+/** What makes a node one of several. */
+export interface Membership {
+  /** From 1. */
+  readonly number: number;
+  /** Of the epmd that all nodes share: it is how they find each other. */
+  readonly epmdPort: number;
+  /** The secret with which Erlang nodes let each other in. */
+  readonly cookie: string;
+}
 
 export interface NodePorts {
   readonly amqp: number;
@@ -20,9 +30,14 @@ export interface NodePlace {
 }
 
 // The name can be the same everywhere, and is what finds the data again after the folder was moved: names have to be unique
-// per epmd only, and every node gets an epmd of its own, on a port of its own, in its process group. With the machine's
+// per epmd only, and every broker gets an epmd of its own, on a port of its own, in a process group of ours. With the machine's
 // shared epmd two nodes could collide, and the first one would leave that daemon behind for ever.
-const NODE_NAME = 'saga@localhost';
+function nodeName(number: number | undefined): string {
+  return number === undefined ? 'saga@localhost' : `saga-${number}@localhost`;
+}
+
+/** How often a queue's replicas look whether a node still answers; RabbitMQ's 5 s would be the time without a leader. */
+const LOOK_EVERY_MS = 500;
 
 export function placeIn(dataDir: string, logFile: string | undefined): NodePlace {
   const logDir = join(dataDir, 'log');
@@ -34,7 +49,7 @@ export function placeIn(dataDir: string, logFile: string | undefined): NodePlace
 }
 
 /** Writes the node's files. The data (`db`) and the Erlang cookie (`home`) are left as they are. */
-export function writeSettings(place: NodePlace, ports: NodePorts): void {
+export function writeSettings(place: NodePlace, ports: NodePorts, membership?: Membership): void {
   for (const folder of ['db', 'home', 'log']) mkdirSync(join(place.dataDir, folder), { recursive: true });
   mkdirSync(dirname(place.logFile), { recursive: true });
   const settings = [
@@ -43,10 +58,30 @@ export function writeSettings(place: NodePlace, ports: NodePorts): void {
     // the defaults follow the machine: 40 % of its memory, and publishers blocked below 50 MB of disk whatever the machine's size
     'vm_memory_high_watermark.absolute = 1GB',
     'disk_free_limit.absolute = 50MB',
+    ...(membership ? clusterSettings(membership) : []),
   ];
   writeFileSync(join(place.dataDir, 'rabbitmq.conf'), `${settings.join('\n')}\n`);
-  writeFileSync(join(place.dataDir, 'advanced.config'), '[].\n');
+  const advanced = membership ? `[{aten, [{poll_interval, ${LOOK_EVERY_MS}}]}].` : '[].';
+  writeFileSync(join(place.dataDir, 'advanced.config'), `${advanced}\n`);
   writeFileSync(join(place.dataDir, 'enabled_plugins'), '[].\n');
+  if (membership) writeCookie(place, membership.cookie);
+}
+
+function clusterSettings({ number }: Membership): string[] {
+  // Read only by a node without data. It joins the first; that one would look for others in vain, for five seconds.
+  const known = [...new Set([1, number])];
+  return [
+    'cluster_formation.peer_discovery_backend = classic_config',
+    ...known.map((other, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${nodeName(other)}`),
+    'cluster_partition_handling = pause_minority',
+  ];
+}
+
+/** The nodes of a cluster must have the same; Erlang reads it from the home folder, and wants nobody else to be able to. */
+function writeCookie({ dataDir }: NodePlace, cookie: string): void {
+  const file = join(dataDir, 'home', '.erlang.cookie');
+  rmSync(file, { force: true });
+  writeFileSync(file, cookie, { mode: 0o400 });
 }
 
 /** Of a node that does not run: queues, exchanges, users, and all that is in them. */
@@ -61,6 +96,7 @@ export function nodeEnvironment(
   place: NodePlace,
   ports: NodePorts,
   leanScripts: string | undefined,
+  membership?: Membership,
 ): NodeJS.ProcessEnv {
   const { dataDir, logFile } = place;
   return {
@@ -72,7 +108,7 @@ export function nodeEnvironment(
     ERL_EPMD_PORT: String(ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_CRASH_DUMP: join(dataDir, 'log', 'erl_crash.dump'),
-    RABBITMQ_NODENAME: NODE_NAME,
+    RABBITMQ_NODENAME: nodeName(membership?.number),
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_MNESIA_BASE: join(dataDir, 'db'),
     // the folder is for its other logs; it wins over a folder in the settings, so the file cannot be named there

@@ -6,7 +6,14 @@ import { claimDataFolder, type DataFolder } from './data-folder.ts';
 import { freePorts } from './free-ports.ts';
 import { type Installation, leanScriptsDir } from './installation.ts';
 import { NodeProcess } from './node-process.ts';
-import { type NodePorts, nodeEnvironment, placeIn, removeMessages, writeSettings } from './node-settings.ts';
+import {
+  type Membership,
+  type NodePorts,
+  nodeEnvironment,
+  placeIn,
+  removeMessages,
+  writeSettings,
+} from './node-settings.ts';
 import { NotReadyError, untilReady } from './readiness.ts';
 import { type Broker, SourceUnavailableError, type StartContext } from './source.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
@@ -33,10 +40,11 @@ export async function startPrivateNode(
   return node;
 }
 
-class PrivateNode implements Broker {
+export class PrivateNode implements Broker {
   readonly source: 'installed' | 'debian';
   readonly #installation: Installation;
   readonly #context: StartContext;
+  readonly #membership: Membership | undefined;
   #product = 'RabbitMQ';
   #ports: NodePorts | undefined;
   #held: Held | undefined;
@@ -44,10 +52,29 @@ class PrivateNode implements Broker {
   /** Off once this installation turned out not to boot with it. */
   #lean = true;
 
-  constructor(source: 'installed' | 'debian', installation: Installation, context: StartContext) {
+  constructor(
+    source: 'installed' | 'debian',
+    installation: Installation,
+    context: StartContext,
+    membership?: Membership,
+  ) {
+    this.#membership = membership;
     this.source = source;
     this.#installation = installation;
     this.#context = context;
+  }
+
+  get product(): string {
+    return this.#product;
+  }
+
+  get running(): boolean {
+    return this.#process !== undefined && this.#process.ended() === undefined;
+  }
+
+  /** Also of one that has ended since, so that it can be named. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
   }
 
   get url(): string {
@@ -102,7 +129,7 @@ class PrivateNode implements Broker {
 
   async wipe(): Promise<void> {
     await this.kill();
-    await removeMessages(placeIn(this.#holding().folder.path, this.#context.logFile));
+    await this.removeData();
     await this.restart();
   }
 
@@ -123,9 +150,14 @@ class PrivateNode implements Broker {
     const place = placeIn(folder.path, this.#context.logFile);
     return runCommand(join(this.#installation.scriptsDir, 'rabbitmqctl'), args, {
       timeoutMs: CTL_TIMEOUT_MS,
-      env: nodeEnvironment(this.#installation, place, this.#portsInUse(), undefined),
+      env: nodeEnvironment(this.#installation, place, this.#portsInUse(), undefined, this.#membership),
       cwd: folder.path,
     });
+  }
+
+  /** Of a node that is killed or stopped for good: what it would continue with. */
+  async removeData(): Promise<void> {
+    await removeMessages(placeIn(this.#holding().folder.path, this.#context.logFile));
   }
 
   /** Other ports when one was taken meanwhile (never another AMQP port than last time), the whole installation when the lean one fails. */
@@ -133,7 +165,7 @@ class PrivateNode implements Broker {
     const keptPort = this.#ports?.amqp;
     for (let tries = 1; ; tries += 1) {
       const [amqp = 0, distribution = 0, epmd = 0] = await freePorts(3);
-      this.#ports = { amqp: keptPort ?? amqp, distribution, epmd };
+      this.#ports = { amqp: keptPort ?? amqp, distribution, epmd: this.#membership?.epmdPort ?? epmd };
       try {
         this.#product = await this.#bootOnce(this.#ports, signal);
         return;
@@ -157,13 +189,13 @@ class PrivateNode implements Broker {
   async #bootOnce(ports: NodePorts, signal: AbortSignal | undefined): Promise<string> {
     const { folder, watchdog } = this.#holding();
     const place = placeIn(folder.path, this.#context.logFile);
-    writeSettings(place, ports);
+    writeSettings(place, ports, this.#membership);
     const lean = this.#lean ? leanScriptsDir(this.#installation, join(folder.path, 'rabbitmq')) : undefined;
     this.#lean = lean !== undefined;
     const process = new NodeProcess({
-      epmd: this.#installation.epmd,
+      epmd: this.#membership ? undefined : this.#installation.epmd,
       serverScript: join(lean ?? this.#installation.scriptsDir, 'rabbitmq-server'),
-      env: nodeEnvironment(this.#installation, place, ports, lean),
+      env: nodeEnvironment(this.#installation, place, ports, lean, this.#membership),
       cwd: folder.path,
       consoleFile: place.consoleFile,
       beforeGo: (leader) => {
@@ -174,7 +206,7 @@ class PrivateNode implements Broker {
     this.#process = process;
     return untilReady(`amqp://guest:guest@127.0.0.1:${ports.amqp}`, {
       timeoutMs: BOOT_TIMEOUT_MS,
-      what: 'RabbitMQ is starting',
+      what: this.#membership ? `RabbitMQ node ${this.#membership.number} is starting` : 'RabbitMQ is starting',
       progress: this.#context.progress,
       signal,
       ended: () => process.ended(),

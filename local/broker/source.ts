@@ -10,16 +10,34 @@ export interface StartBrokerOptions {
   readonly progress?: (line: string) => void;
   /** Ends the start, and whatever it had begun. Has no effect once the broker runs. */
   readonly signal?: AbortSignal;
-  /** Where RabbitMQ's own log goes. Default: `log/rabbitmq.log` in the data folder. */
+  /** Where RabbitMQ's own log goes. Default: `log/rabbitmq.log` in the data folder. Of a cluster, each node adds its number. */
   readonly logFile?: string;
+  /** Nodes of a cluster: an odd number, so that most of them are left when one is lost. Default 1: no cluster. */
+  readonly nodes?: number;
 }
 
-export interface Broker {
-  /** For `connect`, user and password included. The same before and after restart(). */
+/** One node of a broker, to be killed and started again by itself. */
+export interface BrokerNode {
+  /** For people, at the beginning of a sentence: "Broker node 2". */
+  readonly description: string;
+  /** Of this node alone. */
+  readonly url: string;
+  /** Of the process to kill; undefined: it does not run, or is not known here. */
+  readonly pid?: number | undefined;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  restart(signal?: AbortSignal): Promise<void>;
+  ended(signal: AbortSignal): Promise<string>;
+}
+
+export interface Broker extends BrokerNode {
+  /** For `connect`, user and password included; of a cluster all addresses, see addressesIn(). The same before and after restart(). */
   readonly url: string;
   readonly source: BrokerSource;
   /** For people: "RabbitMQ 3.10.8, private, port 20321". */
   readonly description: string;
+  /** Only of a cluster. What is done to the broker is done to all of them. */
+  readonly nodes?: readonly BrokerNode[];
   /** Ends the broker and everything that was started for it; removes its data unless `dataDir` was given. May be called twice. */
   stop(): Promise<void>;
   /**
@@ -70,4 +88,10 @@ export interface StartContext {
   readonly logFile: string | undefined;
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal | undefined;
+  readonly nodes: number;
+}
+
+/** @throws SourceUnavailableError */
+export function refuseCluster({ nodes }: StartContext, why: string): void {
+  if (nodes > 1) throw new SourceUnavailableError(`not with ${nodes} nodes: ${why}`);
 }

@@ -19,6 +19,7 @@ import {
 
 export {
   type Broker,
+  type BrokerNode,
   BrokerSettingError,
   type BrokerSource,
   BrokerUnavailableError,
@@ -57,8 +58,8 @@ const SOURCES: Readonly<Record<BrokerSource, Source>> = {
  * Throws BrokerUnavailableError when there is none, BrokerSettingError for an unknown BROKER_SOURCE, and the signal's reason.
  */
 export async function startBroker(options: StartBrokerOptions = {}): Promise<Broker> {
-  const { dataDir, logFile, progress = () => undefined, signal } = options;
-  const context: StartContext = { dataDir, logFile, progress, signal };
+  const { dataDir, logFile, progress = () => undefined, signal, nodes = 1 } = options;
+  const context: StartContext = { dataDir, logFile, progress, signal, nodes };
   const failures: { source: BrokerSource; reason: string }[] = [];
   for (const source of sourcesToTry()) {
     signal?.throwIfAborted();

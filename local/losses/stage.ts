@@ -6,6 +6,7 @@ import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { z } from 'zod';
 import { type PerService, perService, serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
+import { addressesIn } from '../../shared/runtime/environment/broker-addresses.ts';
 import { freePorts } from '../broker/free-ports.ts';
 import type { Broker } from '../broker/start-broker.ts';
 import { createVirtualHost } from '../broker/virtual-host.ts';
@@ -33,6 +34,8 @@ export type LogEntry = z.output<typeof LogLine> & { readonly service: ServiceNam
 /** pino's number. */
 const errorLevel = 50;
 let stages = 0;
+/** The virtual host that every broker has. */
+const wholeBroker = '/';
 
 export class Stage {
   readonly broker: Broker;
@@ -56,7 +59,8 @@ export class Stage {
       return new ServiceProcess({
         service,
         ...(main === undefined ? {} : { main }),
-        amqpUrl: proxy.urlFor(broker.url, virtualHost),
+        // The proxy leads to one node only.
+        amqpUrl: broker.nodes ? broker.url : proxy.urlFor(broker.url, virtualHost),
         dataDir: dataDirs?.[service] ?? this.#dataDir,
         port: ports[service],
         env: { ...serviceAddresses(ports), ...env, ...envs?.[service] },
@@ -67,10 +71,8 @@ export class Stage {
 
   /** Resolves when all services listen. */
   static async start(options: StageOptions): Promise<Stage> {
-    stages += 1;
-    const virtualHost = `losses-${process.pid}-${stages}`;
-    await createVirtualHost(options.broker, virtualHost);
-    const proxy = await BrokerProxy.start(options.broker.url);
+    const virtualHost = await virtualHostOn(options.broker);
+    const proxy = await BrokerProxy.start(firstAddress(options.broker));
     const free = await freePorts(serviceNames.length);
     const ports = perService((_, index) => free[index] ?? 0);
     const stage = new Stage(options, proxy, virtualHost, ports);
@@ -128,14 +130,14 @@ export class Stage {
     await Promise.all(serviceNames.map((name) => this.service(name).kill()));
     await this.#disconnect();
     await this.proxy.stop();
-    await this.broker.rabbitmqctl(['delete_vhost', this.virtualHost]);
+    if (this.virtualHost !== wholeBroker) await this.broker.rabbitmqctl(['delete_vhost', this.virtualHost]);
     rmSync(this.#dataDir, { recursive: true, force: true });
   }
 
   async #connection(): Promise<ChannelModel> {
     if (this.#admin) return this.#admin;
-    const url = new URL(this.broker.url);
-    url.pathname = `/${this.virtualHost}`;
+    const url = new URL(firstAddress(this.broker));
+    url.pathname = `/${encodeURIComponent(this.virtualHost)}`;
     const connection = await connect(url.href, { noDelay: true });
     connection.on('error', () => {});
     connection.on('close', () => {
@@ -156,6 +158,19 @@ export class Stage {
     // What is not a log line is what Node itself prints when it dies: worth an error.
     this.log.push({ ...(entry ?? { level: errorLevel, msg: line }), service });
   }
+}
+
+/** A cluster is started for one stage, which has all of it. */
+async function virtualHostOn(broker: Broker): Promise<string> {
+  if (broker.nodes) return wholeBroker;
+  stages += 1;
+  const virtualHost = `losses-${process.pid}-${stages}`;
+  await createVirtualHost(broker, virtualHost);
+  return virtualHost;
+}
+
+function firstAddress({ url }: Broker): string {
+  return addressesIn(url)[0] ?? url;
 }
 
 function parsed(line: string): z.output<typeof LogLine> | undefined {

@@ -7,6 +7,7 @@ import { serviceNames } from '../../services.ts';
 import type { ServiceName } from '../../shared/contract/choreography.ts';
 import { cloudEventBatchContentType, cloudEventContentType } from '../../shared/contract/cloud-event.ts';
 import { exchangeOf, queueOf } from '../../shared/contract/topology.ts';
+import type { BrokerNode } from '../broker/source.ts';
 import { deleteQueues, removeBinding } from '../losses/broker-losses.ts';
 import { copyOf, putBack } from '../losses/process-losses.ts';
 import type { Stage } from '../losses/stage.ts';
@@ -99,6 +100,18 @@ const lock: Fault = {
 /** @param smallDisk where the database of inventory-service is, if that is a file system of its own which root may resize */
 export function faultsFor(smallDisk: string | undefined): readonly Fault[] {
   return [...kills, ...brokerFaults, ...putBacks, lock, ...(smallDisk === undefined ? [] : [diskFull(smallDisk)])];
+}
+
+/** Each node of a cluster is killed, and away for a while. */
+export function nodeKills(nodes: readonly BrokerNode[]): readonly Fault[] {
+  return nodes.map((node) => ({
+    kind: `kill -9 of ${node.description.toLowerCase()}`,
+    inflict: async (_stage, random) => {
+      await node.kill();
+      await delay(random.between(1_000, 3_000));
+      await node.restart();
+    },
+  }));
 }
 
 /** The service whose database is on the small disk. */

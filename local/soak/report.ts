@@ -75,16 +75,20 @@ export function reportOf(result: SoakResult, { command, machine, broker, date }:
   ].join('\n');
 }
 
-/** From the end of a fault until every order that was wanted before it has ended. */
+/** From the end of a fault until every order that was wanted before it has ended; and how long everything stood still meanwhile. */
 function recoveryTable({ strikes, purchases }: SoakResult): string[] {
   const kinds = [...new Set(strikes.map(({ kind }) => kind))].sort();
   return [
-    '| fault | times | recovered within: median | max |',
-    '| --- | ---: | ---: | ---: |',
+    '| fault | times | recovered within: median | max | longest time in which no order ended: median | max |',
+    '| --- | ---: | ---: | ---: | ---: | ---: |',
     ...kinds.map((kind) => {
-      const times = strikes.filter((strike) => strike.kind === kind).map((strike) => recoveryMs(strike, purchases));
-      const known = times.map((time) => time ?? Number.POSITIVE_INFINITY);
-      return `| ${kind} | ${known.length} | ${seconds(median(known))} | ${seconds(Math.max(...known))} |`;
+      const some = strikes.filter((strike) => strike.kind === kind);
+      const known = some.map((strike) => recoveryMs(strike, purchases) ?? Number.POSITIVE_INFINITY);
+      const pauses = some.map(({ longestPauseMs = Number.POSITIVE_INFINITY }) => longestPauseMs);
+      const [both, pause] = [known, pauses].map(
+        (times) => `${seconds(median(times))} | ${seconds(Math.max(...times))}`,
+      );
+      return `| ${kind} | ${known.length} | ${both} | ${pause} |`;
     }),
   ];
 }

@@ -12,6 +12,7 @@ import { mustSend } from '../losses/http.ts';
 import { Stage } from '../losses/stage.ts';
 import { failpointKills, mortalServices } from './failpoint-kills.ts';
 import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts';
+import { endTimes, longestPauseMs } from './pauses.ts';
 import { Random } from './random.ts';
 import { Samples } from './samples.ts';
 import { endOf, type Purchase, Shoppers } from './shoppers.ts';
@@ -31,6 +32,10 @@ export interface SoakOptions {
   readonly smallDisk?: string | undefined;
   /** Instead of faults at random: each service dies so many times at each failpoint, one after the other. */
   readonly failpointKills?: number | undefined;
+  /** Left out: all kinds. */
+  readonly faults?: readonly Fault[];
+  /** Each of these once, in this order, however long that takes. */
+  readonly eachOnce?: boolean;
   readonly progress: (line: string) => void;
 }
 
@@ -39,6 +44,8 @@ export interface Strike {
   readonly kind: string;
   readonly fromMs: number;
   untilMs: number;
+  /** Longest time in which no order ended, while the fault lasted. */
+  longestPauseMs?: number;
   /** What went wrong with inflicting it. */
   failure?: string;
 }
@@ -70,7 +77,7 @@ export interface Account {
 }
 
 export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {
-  const { minutes, seed, ordersPerS, smallDisk, failpointKills: kills, progress } = options;
+  const { seed, ordersPerS, smallDisk, failpointKills: kills, progress } = options;
   const random = new Random(seed);
   const folder = mkdtempSync(join(tmpdir(), 'saga-failpoints-'));
   const stage = await Stage.start({
@@ -90,12 +97,14 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
     const scene = { stage, shoppers, random, progress };
     const strikes =
       kills === undefined
-        ? await strikeUntil(startedAtMs + minutes * 60_000, faultsFor(smallDisk), scene)
+        ? await strikeAsWanted(startedAtMs, options, scene)
         : await strikeEach(failpointKills(folder, kills), scene);
     progress('no more faults, no more orders: everything must end');
     await shoppers.stop(healMsMax);
     const audited = await settled(stage, healMsMax);
     samples.stop();
+    const ends = await endTimes(stage.urls['order-service']);
+    for (const struck of strikes) struck.longestPauseMs = longestPauseMs(ends, struck.fromMs, struck.untilMs);
     return {
       startedAtMs,
       purchases: shoppers.purchases,
@@ -115,6 +124,11 @@ interface Scene extends Pick<SoakOptions, 'progress'> {
   readonly stage: Stage;
   readonly shoppers: Shoppers;
   readonly random: Random;
+}
+
+function strikeAsWanted(startedAtMs: number, options: SoakOptions, scene: Scene): Promise<Strike[]> {
+  const { minutes, smallDisk, faults = faultsFor(smallDisk), eachOnce = false } = options;
+  return eachOnce ? strikeEach(faults, scene) : strikeUntil(startedAtMs + minutes * 60_000, faults, scene);
 }
 
 async function strikeUntil(endMs: number, faults: readonly Fault[], scene: Scene): Promise<Strike[]> {

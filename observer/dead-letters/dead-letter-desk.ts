@@ -14,13 +14,13 @@ const bodyCharsMax = 4_000;
 const timeoutMs = 20_000;
 
 export class DeadLetterDesk {
-  readonly #amqpUrl: string;
+  readonly #addresses: readonly string[];
   readonly #services: readonly string[];
   /** One reading at a time: a queue admits no other. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(amqpUrl: string, services: readonly string[]) {
-    this.#amqpUrl = addressesIn(amqpUrl)[0] ?? amqpUrl;
+    this.#addresses = addressesIn(amqpUrl);
     this.#services = services;
   }
 
@@ -72,7 +72,7 @@ export class DeadLetterDesk {
 
   #inTurn<T>(use: (connection: ChannelModel) => Promise<T>): Promise<T> {
     const mine = this.#turn.then(async () => {
-      const connection = await connect(this.#amqpUrl, { timeout: 5_000, noDelay: true });
+      const connection = await connectToOne(this.#addresses);
       connection.on('error', () => {});
       try {
         return await use(connection);
@@ -83,6 +83,19 @@ export class DeadLetterDesk {
     this.#turn = mine.catch(() => {});
     return mine;
   }
+}
+
+/** The first node of the broker that answers. */
+async function connectToOne(addresses: readonly string[]): Promise<ChannelModel> {
+  let failure: unknown;
+  for (const address of addresses) {
+    try {
+      return await connect(address, { timeout: 5_000, noDelay: true });
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
 }
 
 async function withQueue(

@@ -204,6 +204,19 @@ describe('npm start', function () {
     expect(await second.exitCode()).to.equal(2);
     expect(second.output).to.include("Unknown option '--port'");
   });
+
+  it('refuses broker nodes of which no majority is left when one is lost, and those of a given broker', async () => {
+    const two = Tool.node('start', ['--broker-nodes', '2'], env);
+    expect(await two.exitCode()).to.equal(2);
+    expect(two.output).to.include('--broker-nodes must be 1, 3 or 5');
+    const other = mkdtempSync(join(tmpdir(), 'saga-start-'));
+    const [order = '', payment = '', inventory = ''] = (await freePorts(3)).map(String);
+    const own = { DATA_DIR: other, ORDER_PORT: order, PAYMENT_PORT: payment, INVENTORY_PORT: inventory };
+    const given = Tool.node('start', ['--broker-nodes', '3'], { ...env, ...own });
+    expect(await given.exitCode()).to.equal(1);
+    expect(given.output).to.include('not with 3 nodes: AMQP_URL names a broker that runs already');
+    rmSync(other, { recursive: true });
+  });
 });
 
 describe('npm start, killed with -9', function () {
@@ -262,6 +275,7 @@ describe('npm run dev', function () {
       'local',
       'tools',
       'simulator',
+      'observer',
       'dist',
       ...services,
     ];
@@ -289,11 +303,21 @@ describe('npm run dev', function () {
     const before = dev.servicePids;
     appendFileSync(join(copy, 'order-service', 'main.ts'), '\nexport {};\n');
     await dev.prints('Compiled. Restarting the services');
-    await eventually('every service to run again', () => dev.output.match(/is running again/g)?.length === 3);
+    await eventually(
+      'every service to run again',
+      () => dev.output.match(/-service .*is running again/g)?.length === 3,
+    );
     expect(dev.servicePids).to.have.lengthOf(3);
     expect(dev.servicePids.filter((pid) => before.includes(pid))).to.deep.equal([]);
     expect(before.filter(runs)).to.deep.equal([]);
     expect(dev.output).to.not.include('ended:');
+  });
+
+  it('restarts only what serves the live page when its styles are saved', async () => {
+    const before = dev.servicePids;
+    appendFileSync(join(copy, 'observer', 'page', 'styles.css'), '\n');
+    await dev.prints('The live page has changed');
+    expect(dev.servicePids).to.deep.equal(before);
   });
 
   it('leaves the services as they are when a change does not compile, and shows why', async () => {
@@ -383,6 +407,27 @@ describe('npm run demo', function () {
     expect(demo.output.trim().split('\n').at(-1)).to.match(/^One saga alone, .*: p50 [\d.]+ ms, p99 [\d.]+ ms$/);
     // Not a terminal: no colours.
     expect(demo.output).to.not.include('\u001b');
+  });
+
+  it('with several instances: ends with the same answers of all, byte for byte', async () => {
+    const args = ['--order-instances', '3', '--orders', '60'];
+    const demo = Tool.node('demo', args, { AMQP_URL: await newVhost() });
+    expect(await demo.exitCode(), demo.output).to.equal(0);
+    expect(demo.output).to.include('order-service.b is killed (kill -9)');
+    expect(demo.output).to.include('order-service.d joins, with an empty database');
+    expect(demo.output).to.include('order-service.c is killed, and its database deleted');
+    expect(demo.output).to.include('60 of 60 orders accepted, 60 read back, 0 of them stale');
+    expect(demo.output).to.include('different lists among a, b, c, d: expected 1, got 1');
+    expect(demo.output).to.match(/^All \d+ outcomes were as expected\.$/m);
+  });
+
+  it('with several instances: stops everything at Ctrl-C, in the middle, with exit code 130', async () => {
+    const demo = Tool.node('demo', ['--order-instances', '2', '--orders', '100000'], { AMQP_URL: await newVhost() });
+    await demo.prints('of 100000 orders accepted', 60_000);
+    const left = descendantsOf(demo.process.pid ?? 0);
+    demo.process.kill('SIGINT');
+    expect(await demo.exitCode(), demo.output).to.equal(130);
+    expect(left.filter(runs)).to.deep.equal([]);
   });
 
   it('refuses arguments it does not know', async () => {

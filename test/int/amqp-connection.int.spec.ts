@@ -214,6 +214,24 @@ describe('attempts to connect', () => {
     expect(tried.filter((one, index) => one === tried[index - 1])).to.deep.equal([]);
   });
 
+  it('come a second later when a node of several is lost: its queues elect leaders on the others meanwhile', async () => {
+    const broker = await ScriptedBroker.start();
+    try {
+      const made = connect(`${broker.url},${broker.url}`);
+      await eventually('a connection', () => made.connected);
+      broker.connections[0]?.close();
+      await eventually('its loss to be noticed', () => !made.connected);
+      const [before, atLeastMs, jitterMs] = [broker.attempts, 1_000, 100];
+      await over(before, () => broker.attempts);
+      clock.advance(atLeastMs);
+      await over(before, () => broker.attempts);
+      clock.advance(jitterMs);
+      await eventually('the next attempt', () => broker.attempts === before + 1);
+    } finally {
+      await broker.stop();
+    }
+  });
+
   it('come at once again after a connection that has lasted for more than 10 s', async () => {
     const broker = await ScriptedBroker.start();
     try {

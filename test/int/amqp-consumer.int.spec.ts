@@ -35,8 +35,13 @@ describe('the setup of a consumer', () => {
     const owner = before.find(({ name, fields: { queue } }) => name === 'QueueDeclare' && queue === ownerQueue);
     expect(owner?.fields).to.deep.include({
       durable: true,
-      autoDelete: true,
-      arguments: { 'x-expires': 60_000, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'one' },
+      autoDelete: false,
+      arguments: {
+        'x-queue-type': 'quorum',
+        'x-expires': 15_000,
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': 'one',
+      },
     });
     expect(
       before.some(({ name, fields: { queue, noAck } }) => name === 'BasicConsume' && queue === ownerQueue && noAck),

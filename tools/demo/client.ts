@@ -1,5 +1,5 @@
 // HTTP as the demo speaks it: over connections that stay open, with the curl line that repeats each request.
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { shellWord } from '../../local/terminal.ts';
 
 export interface Call {
@@ -12,8 +12,11 @@ export interface Call {
 export interface Answer {
   readonly call: Call;
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   /** Parsed JSON. */
   readonly body: unknown;
+  /** As it came. */
+  readonly text: string;
   /** When the request was sent, milliseconds since 1970. */
   readonly sentAtMs: number;
   readonly elapsedMs: number;
@@ -39,16 +42,16 @@ export class Client {
   async call(call: Call): Promise<Answer> {
     const sentAtMs = Date.now();
     const began = performance.now();
-    const { status, text } = await this.#send(call);
+    const { status, headers, text } = await this.#send(call);
     const elapsedMs = performance.now() - began;
-    return { call, status, body: parsed(text), sentAtMs, elapsedMs };
+    return { call, status, headers, body: parsed(text), text, sentAtMs, elapsedMs };
   }
 
   close(): void {
     this.#agent.destroy();
   }
 
-  #send({ method, url, headers, body }: Call): Promise<{ status: number; text: string }> {
+  #send({ method, url, headers, body }: Call): Promise<Pick<Answer, 'status' | 'headers' | 'text'>> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const fail = (error: Error) =>
@@ -68,7 +71,8 @@ export class Client {
           },
         },
         (response) => {
-          read(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
+          const { statusCode: status = 0, headers } = response;
+          read(response).then((text) => resolve({ status, headers, text }), fail);
         },
       );
       sent.on('error', fail);

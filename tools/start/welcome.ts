@@ -17,7 +17,8 @@ export function welcome({ system, logDir, loadedSamples, livePage }: Running, ve
     ...(gateway ? [line('gateway', `${gateway.url}  ${paint.dim(gateway.description)}`)] : []),
     line('broker', broker.description),
     // The URL of a given one holds a password that should not be on a screen.
-    ...(broker.source === 'url' ? [] : [line('', broker.url)]),
+    ...(broker.source === 'url' || broker.nodes ? [] : [line('', broker.url)]),
+    ...(broker.nodes ?? []).map(({ url, pid }) => line('', `${url}  ${paint.dim(`pid ${pid}`)}`)),
     line('logs', logDir),
     ...(livePage ? [line('live page', livePage.whyNot ? paint.yellow(livePage.whyNot) : livePage.url)] : []),
   ];

@@ -1,5 +1,5 @@
-// Runs all tests two files at a time, one that waits beside one that computes. Each file is a run
-// of its own, whose output is shown when it has ended; what failed is shown again at the end, and the closing line adds them up.
+// Runs all tests three files at a time, two that wait beside one that computes. Each file is a run of its own,
+// whose output is shown when it has ended; what failed is shown again at the end, and the closing line adds them up.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { basename, dirname } from 'node:path';
 
@@ -7,13 +7,14 @@ import { basename, dirname } from 'node:path';
 const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
 /** So many of the shorter end-to-end tests share a run, and with it a broker: to start one takes 6 to 8 s. */
 const filesPerBroker = 4;
-/** The first run waits most of its time, the other computes: so they are in each other's way the least. */
+/** The first two wait most of their time, the last computes: so they are in each other's way the least. */
 const kindsByRun = [
   ['e2e', 'browser', 'sim', 'int', 'unit'],
+  ['e2e', 'browser', 'int', 'unit', 'sim'],
   ['sim', 'int', 'unit', 'browser', 'e2e'],
 ];
 /** Of a kind, these come first, and the longest of them before the others: what is long must not be left for the end. */
-const longest = ['losses', 'tools', 'crash', 'broker', 'order-instances', 'put-back'];
+const longest = ['losses', 'tools', 'crash', 'broker', 'broker-nodes', 'put-back', 'order-instances'];
 
 interface Outcome {
   readonly passed: number;
@@ -45,9 +46,11 @@ export async function runSideBySide(command: readonly string[], files: readonly 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const worker = async (kinds: readonly string[]) => {
     for (let group = takeNext(left, kinds); group; group = takeNext(left, kinds)) {
+      const begunAtMs = performance.now();
       const { output, outcome } = await run(command, group, running);
       done += 1;
-      console.log(`\n[${done} of ${total}] ${titleOf(group)}\n${output.trimEnd()}`);
+      const seconds = Math.round((performance.now() - begunAtMs) / 1_000);
+      console.log(`\n[${done} of ${total}] ${titleOf(group)} (${seconds} s)\n${output.trimEnd()}`);
       passed += outcome.passed;
       skipped += outcome.skipped;
       skips.push(...(output.match(/^ *SKIPPED.*$/gm) ?? []));

@@ -1,14 +1,14 @@
 // A queue belongs to one database: two processes with a database each would share out one service's events between them.
-// Whoever consumes holds a second queue beside it, whose arguments name the database; the broker refuses others. It goes
-// when the last holder goes, so that a new database can follow a lost one.
+// Whoever consumes holds a second queue beside it, whose arguments name the database; the broker refuses others. When nobody
+// holds it any more, it is deleted, so that a new database can follow a lost one.
 import type { ChannelModel } from 'amqplib';
 import { queueOf } from '../../contract/topology.ts';
 import { type Clock, systemClock } from '../environment/clock.ts';
 
 /** RabbitMQ gives a holder up after two heartbeats of 10 s; until then it may be one that is no longer there. */
 const patienceMs = 25_000;
-/** The second queue goes, too, when its holder died before it could consume. */
-const unusedMs = 60_000;
+/** The broker deletes the second queue by itself, too, soon after its last holder has gone. Less than the patience. */
+const unusedMs = 15_000;
 
 export interface QueueOwnerOptions {
   readonly service: string;
@@ -42,12 +42,18 @@ export class QueueOwner {
     try {
       await channel.assertQueue(name, {
         durable: true,
-        autoDelete: true,
         // RabbitMQ compares these with those of the queue that exists. Nothing is ever published to it.
-        arguments: { 'x-expires': unusedMs, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': databaseId },
+        arguments: {
+          // Replicated, as the queue that it guards: a classic one could not be used while its node is down.
+          'x-queue-type': 'quorum',
+          'x-expires': unusedMs,
+          'x-dead-letter-exchange': '',
+          'x-dead-letter-routing-key': databaseId,
+        },
       });
     } catch (error) {
       if (!/inequivalent arg 'x-dead-letter-routing-key'/.test(String(error))) throw error;
+      await deleteUnheld(connection, name);
       throw this.#refusal();
     }
     this.#refusedSinceMs = undefined;
@@ -67,4 +73,16 @@ export class QueueOwner {
     if (nowMs - this.#refusedSinceMs >= patienceMs) this.#options.refused(why);
     return new Error(why);
   }
+}
+
+/**
+ * What is left of a holder that has gone. Should somebody take hold of it in this very moment, the consumer is cancelled, and
+ * whoever comes first gets the next one.
+ */
+async function deleteUnheld(connection: ChannelModel, name: string): Promise<void> {
+  const channel = await connection.createChannel();
+  // The queue may be gone.
+  channel.on('error', () => {});
+  const holders = await channel.checkQueue(name).catch(() => undefined);
+  if (holders?.consumerCount === 0) await channel.deleteQueue(name);
 }
