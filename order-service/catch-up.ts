@@ -1,14 +1,14 @@
 // How a named instance joins its peers. It asks them whether its orders were adopted; one whose database is new copies what
 // they know, also of orders that it had accepted itself, and compares the journals of all to their end. Only then it answers
 // requests and decides about orders.
-import { z } from 'zod';
+import type { z } from 'zod';
 import { emit } from '../shared/contract/choreography.ts';
 import { encodeEvent } from '../shared/contract/cloud-event.ts';
-import type { PeerReader } from '../shared/runtime/messaging/peer-reader.ts';
 import type { Joining, JoiningTools } from '../shared/runtime/node/service.ts';
 import type { Transaction } from '../shared/saga.ts';
 import { unnamed } from './instances.ts';
-import { CatalogueCopies, FactCopies, type FactCursor, InstancesAnswer, paths } from './peer-answers.ts';
+import { OverdueOrders } from './overdue-orders.ts';
+import { askPeer, CatalogueCopies, FactCopies, type FactCursor, InstancesAnswer, paths } from './peer-answers.ts';
 import type { OrderStore } from './store.ts';
 
 const retryMs = 500;
@@ -23,6 +23,7 @@ type Tools = JoiningTools;
 export class CatchUp implements Joining {
   readonly #store: OrderStore;
   readonly #tools: Tools;
+  readonly #overdue: OverdueOrders;
   /** For people: what it is doing. */
   #doing = 'asking its peers whether its orders were adopted';
   #stopped = false;
@@ -31,6 +32,7 @@ export class CatchUp implements Joining {
   constructor(store: OrderStore, tools: Tools) {
     this.#store = store;
     this.#tools = tools;
+    this.#overdue = new OverdueOrders(store, tools);
   }
 
   start(): void {
@@ -39,6 +41,7 @@ export class CatchUp implements Joining {
 
   stop(): void {
     this.#stopped = true;
+    this.#overdue.stop();
   }
 
   /** Why it is not ready; undefined: it is. */
@@ -185,31 +188,23 @@ export class CatchUp implements Joining {
   /** @param anew this database was new: whatever it is to decide about has to be looked at */
   #finish(anew: boolean): void {
     const { instances } = this.#store;
-    const { postponed } = instances;
     this.#submit(
       () => instances.setComplete(),
       () => {
         if (instances.adoptedBy) return;
         instances.ready = true;
+        this.#overdue.start();
         this.#tools.log.info({ member: instances.member }, 'this instance is ready');
         this.#submit(
           (tx) => {
-            const origins = anew ? this.#originsDecidedHere() : postponed.origins;
-            for (const origin of origins) this.#store.makeDue(origin);
-            for (const orderId of postponed.orders) this.#store.setDueIfOpen(orderId);
+            for (const origin of anew ? instances.originsDecidedBy(instances.member) : []) this.#store.makeDue(origin);
             if (instances.hasUnnamedOrders)
               tx.publish(emit('instance.adopted', { instance: unnamed, by: instances.member }));
           },
-          () => postponed.clear(),
+          () => {},
         );
       },
     );
-  }
-
-  #originsDecidedHere(): Iterable<string> {
-    const { instances } = this.#store;
-    const adopted = instances.adoptions().map(({ instance }) => instance);
-    return [instances.member, ...adopted].filter((origin) => instances.isDeciderOf(origin));
   }
 
   // ----
@@ -221,12 +216,8 @@ export class CatchUp implements Joining {
     schema: z.ZodType<T>,
     done: (answer: T | Error) => void,
   ): void {
-    const reader: PeerReader | undefined = this.#tools.peers[peer];
-    reader?.get(path, query, (answer) => {
-      if (this.#stopped) return;
-      if (answer instanceof Error) return done(answer);
-      const parsed = schema.safeParse(answer);
-      done(parsed.success ? parsed.data : new Error(`${peer} answered ${path} with ${z.prettifyError(parsed.error)}`));
+    askPeer(this.#tools.peers, peer, { path, query, schema }, (answer) => {
+      if (!this.#stopped) done(answer);
     });
   }
 

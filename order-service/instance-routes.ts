@@ -9,7 +9,7 @@ import { type Route, route } from '../shared/runtime/http/route.ts';
 import type { ServiceNode } from '../shared/runtime/node/service-node.ts';
 import type { Transaction } from '../shared/saga.ts';
 import { ordersByOrigin } from './order-counts.ts';
-import { CatalogueCopies, FactCopies, InstancesAnswer, paths } from './peer-answers.ts';
+import { CatalogueCopies, FactCopies, InstancesAnswer, OverdueOrdersAnswer, paths } from './peer-answers.ts';
 import type { OrderParts } from './service.ts';
 import type { OrderStore } from './store.ts';
 
@@ -34,6 +34,7 @@ export function instanceRoutes(node: ServiceNode<OrderParts>, addresses: Address
     instancesRoute(node, addresses),
     adoptionRoute(store, peers, () => node.parts.notReady()),
     ...copyRoutes(store),
+    overdueRoute(node),
   ];
 }
 
@@ -107,6 +108,34 @@ function adopt(store: OrderStore, tx: Transaction<'order-service'>, instance: st
     throw new ProblemError(404, 'no-such-instance', `nothing is known here of ${instance}`, { instance });
   tx.publish(emit('instance.adopted', { instance, by }));
   return { status: 202, body: { instance, by, state: 'taking-over' } };
+}
+
+/** What is open here after its deadline: its decider may not know it at all. */
+function overdueRoute(node: ServiceNode<OrderParts>): Route {
+  const { store } = node.parts;
+  return route({
+    method: 'GET',
+    path: paths.overdue,
+    operationId: 'getOverdueOrders',
+    summary: 'Orders that are open here after their deadlines, for the instance that decides about them',
+    query: z
+      .object({
+        decider: Member,
+        limit: CopyLimit,
+        afterDeadline: z.coerce.number().int().min(0).default(0),
+        afterOrder: OrderId.optional(),
+      })
+      .strict(),
+    unlimited: true,
+    answers: { 200: { description: 'A page of order ids.', schema: OverdueOrdersAnswer } },
+    handle: ({ query: { decider, limit, afterDeadline, afterOrder = '' } }) => {
+      const after = { deadlineAtMs: afterDeadline, orderId: afterOrder };
+      const rows = store.overdue(store.instances.originsDecidedBy(decider), node.moment().nowMs, after, limit);
+      const last = rows.at(-1);
+      const next = rows.length === limit && last ? { next: last } : {};
+      return { status: 200, body: { orders: rows.map(({ orderId }) => orderId), ...next } };
+    },
+  });
 }
 
 function copyRoutes(store: OrderStore): Route[] {

@@ -38,8 +38,6 @@ export class Instances {
   readonly named: boolean;
   /** An instance decides nothing before it knows what its peers know. */
   ready: boolean;
-  /** What it would have decided about before that: it is looked at then. */
-  readonly postponed = new Postponed();
   readonly #complete;
   readonly #setComplete;
   readonly #wasUnnamed;
@@ -80,6 +78,12 @@ export class Instances {
     return decider;
   }
 
+  /** The instances about whose orders an instance decides, as far as it is known here. */
+  originsDecidedBy(decider: string): string[] {
+    const adopted = this.adoptions().map(({ instance }) => instance);
+    return [...new Set([decider, ...adopted])].filter((origin) => this.deciderOf(origin) === decider);
+  }
+
   /** Whether this instance decides about the orders of an instance, and can do so now. */
   decides(origin?: string): boolean {
     return !this.named || (this.ready && this.deciderOf(origin) === this.member);
@@ -117,16 +121,6 @@ export class Instances {
   /** It has accepted orders while it had no name, and nobody decides about them yet. */
   get hasUnnamedOrders(): boolean {
     return this.#wasUnnamed.get() === 1 && this.#adoptedBy.get(unnamed) === undefined;
-  }
-}
-
-class Postponed {
-  readonly orders = new Set<string>();
-  readonly origins = new Set<string>();
-
-  clear(): void {
-    this.orders.clear();
-    this.origins.clear();
   }
 }
 

@@ -1,8 +1,34 @@
 // What instances of order-service answer each other, beside their journals.
 import { z } from 'zod';
 import { Member, Money, Name, OrderId } from '../shared/contract/event-data.ts';
+import type { PeerReader } from '../shared/runtime/messaging/peer-reader.ts';
 
-export const paths = { instances: '/instances', facts: '/copies/facts', catalogue: '/copies/catalogue' } as const;
+export const paths = {
+  instances: '/instances',
+  facts: '/copies/facts',
+  catalogue: '/copies/catalogue',
+  overdue: '/copies/overdue',
+} as const;
+
+/** Calls back exactly once, with what the peer answers at a path, or with why it has not. */
+export function askPeer<T>(
+  peers: Readonly<Record<string, PeerReader>>,
+  peer: string,
+  { path, query, schema }: Question<T>,
+  done: (answer: T | Error) => void,
+): void {
+  peers[peer]?.get(path, query, (answer) => {
+    if (answer instanceof Error) return done(answer);
+    const parsed = schema.safeParse(answer);
+    done(parsed.success ? parsed.data : new Error(`${peer} answered ${path} with ${z.prettifyError(parsed.error)}`));
+  });
+}
+
+export interface Question<T> {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly schema: z.ZodType<T>;
+}
 
 export const AdoptionView = z.object({ instance: Member, by: Member, eventId: z.uuid(), time: z.iso.datetime() });
 
@@ -42,6 +68,16 @@ const StoredEvent = z.object({
 export const FactCopies = z.object({
   events: z.array(StoredEvent),
   next: FactCursor.optional().describe('The `afterOrder` and `afterType` of the next page, if there is one.'),
+});
+
+export const OverdueCursor = z.object({ deadlineAtMs: z.int(), orderId: OrderId });
+export type OverdueCursor = z.output<typeof OverdueCursor>;
+
+export const OverdueOrdersAnswer = z.object({
+  orders: z
+    .array(OrderId)
+    .describe('Open orders whose deadlines have passed, those with the earliest deadlines first.'),
+  next: OverdueCursor.optional().describe('The `afterDeadline` and `afterOrder` of the next page, if there is one.'),
 });
 
 export const CatalogueEntryView = z.object({

@@ -5,7 +5,7 @@ import type { PeerReactions } from '../shared/saga.ts';
 import { firstAskAgainMs } from './commands.ts';
 import { adoptionOf } from './instances.ts';
 import { noteFact, refreshStatus } from './reactions.ts';
-import { lookNow, type OrderStore } from './store.ts';
+import type { OrderStore } from './store.ts';
 
 export function peerReactions(store: OrderStore): PeerReactions<'order-service'> {
   const { instances } = store;
@@ -17,8 +17,7 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
       insertPlaced(store, event);
       noteFact(store, event);
       // It is an order of an instance that this one has adopted, or its own from before its database was lost.
-      if (instances.decides(event.source)) store.setDue(event.subject, lookNow, 0);
-      else if (instances.isDeciderOf(event.source)) instances.postponed.orders.add(event.subject);
+      if (instances.isDeciderOf(event.source)) store.setDueIfOpen(event.subject);
       return 'noted';
     },
 
@@ -32,7 +31,7 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
       const order = store.order(event.subject);
       if (order?.status !== 'pending') return 'noted';
       if (!instances.decides(order.origin)) {
-        if (instances.isDeciderOf(order.origin)) instances.postponed.orders.add(order.orderId);
+        if (instances.isDeciderOf(order.origin)) store.setDueIfOpen(order.orderId);
         return 'noted';
       }
       const { orderId, userId } = order;
@@ -47,8 +46,7 @@ export function peerReactions(store: OrderStore): PeerReactions<'order-service'>
     'instance.adopted': (event) => {
       const adoption = adoptionOf(event);
       instances.noteAdoption(adoption);
-      if (instances.decides(adoption.instance)) store.makeDue(adoption.instance);
-      else if (instances.isDeciderOf(adoption.instance)) instances.postponed.origins.add(adoption.instance);
+      if (instances.isDeciderOf(adoption.instance)) store.makeDue(adoption.instance);
       return 'noted';
     },
   };

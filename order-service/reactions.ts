@@ -35,7 +35,8 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       const known = store.order(event.subject);
       if (!known && store.deleted.includes(event.subject)) return 'noted';
       const before = known ?? recoverOrder(store, event);
-      const change = addFact(store, event, before);
+      // Nothing follows from it, so it must not end an order whose other facts came before this instance decided about it.
+      const change = store.instances.named ? noteFact(store, event) : addFact(store, event, before);
       if (before) agree(event, before);
       if (change === 'waits') return change;
       return known ? 'noted' : 'recovered';
@@ -93,7 +94,7 @@ interface Change {
 /**
  * Adds the event to the facts about its order, and brings the order's status in line with them.
  * @returns the change; or, among several instances, why nothing follows from it here: `waits`, since the order itself is not
- *   known yet, or `noted`, since another instance decides about it, or this one does not decide yet
+ *   known yet, or `noted`, since another instance decides about it, or this one will when it is ready
  */
 function addFact(store: OrderStore, event: SagaEvent, before = store.order(event.subject)): Change | 'waits' | 'noted' {
   const { instances } = store;
@@ -103,7 +104,7 @@ function addFact(store: OrderStore, event: SagaEvent, before = store.order(event
   if (!before) return 'waits';
   const order = refreshStatus(store, before);
   if (!instances.decides(order.origin)) {
-    if (instances.isDeciderOf(order.origin)) instances.postponed.orders.add(order.orderId);
+    if (instances.isDeciderOf(order.origin)) store.setDueIfOpen(order.orderId);
     return 'noted';
   }
   if (before.status === 'confirmed' && isFailure(event.type)) {
@@ -118,17 +119,24 @@ export function noteFact(store: OrderStore, event: SagaEvent): 'waits' | 'noted'
   if (!order && store.deleted.includes(event.subject)) return 'noted';
   store.addFact(event);
   if (!order) return 'waits';
-  refreshStatus(store, order);
+  const { instances } = store;
+  const known = refreshStatus(store, order, false);
+  // It may have been the last thing missing: the end is published when the order is looked at, and not shown before.
+  const complete = !hasEnded(known.status) && hasEnded(statusOf(store.factTypes(order.orderId)));
+  if (complete && instances.named && instances.isDeciderOf(order.origin)) store.setDueIfOpen(order.orderId);
   return 'noted';
 }
 
-/** Brings an order's status in line with its facts. Returns the order as it is now. */
-export function refreshStatus(store: OrderStore, order: Order): Order {
+/**
+ * Brings an order's status in line with its facts. Returns the order as it is now.
+ * @param decides whether the end may follow from the facts; otherwise only an end that was published counts
+ */
+export function refreshStatus(store: OrderStore, order: Order, decides = store.instances.decides(order.origin)): Order {
   const { orderId, origin } = order;
   const facts = store.factTypes(orderId);
   const { instances } = store;
   const decided = decidedStatus(facts, (type) => store.fact(orderId, type)?.source === instances.deciderOf(origin));
-  const status = decided ?? (instances.decides(origin) ? statusOf(facts) : undecidedStatus(facts));
+  const status = decided ?? (decides ? statusOf(facts) : undecidedStatus(facts));
   const reason = status === 'pending' || status === 'confirmed' ? undefined : reasonOf(store.facts(orderId));
   if (status !== order.status || reason !== order.reason) store.setStatus(orderId, status, reason);
   return { ...order, status, reason };

@@ -19,7 +19,8 @@ export interface OrderParts extends ServiceParts<'order-service'> {
   notReady(): string | undefined;
 }
 
-const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances, deletedOrders, catalogueTimes] = migrations;
+const [tables, ordersOfUser, dueOrders, endedOrders, severalInstances, deletedOrders, catalogueTimes, openElsewhere] =
+  migrations;
 
 function isAboutOrder(type: string): boolean {
   return Object.hasOwn(choreography.events, type) && choreography.events[type as EventType].subject === 'orderId';
@@ -40,6 +41,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
     severalInstances,
     deletedOrders,
     catalogueTimes,
+    openElsewhere,
   ],
   build(db, member) {
     const store = new OrderStore(db, member);

@@ -105,6 +105,9 @@ export const migrations = [
   deletedOrdersSchema,
   // When inventory-service had it so; NULL: from before this was kept.
   'ALTER TABLE catalogue ADD COLUMN as_of TEXT',
+  // Only used where there are several instances: open orders about which another one decides.
+  `CREATE INDEX orders_open_elsewhere ON orders (origin, deadline_at_ms, order_id)
+     WHERE due_at_ms IS NULL AND status IN ('pending', 'cancelling')`,
 ] as const;
 
 /** When an order is due that has to be looked at, whatever its deadline is. */
@@ -139,6 +142,12 @@ interface FactRow {
   data: string;
 }
 
+/** The place of an order among the overdue ones. */
+export interface OverduePlace {
+  readonly deadlineAtMs: number;
+  readonly orderId: string;
+}
+
 /** Events as they were stored, in pages; `next` is undefined after the last one. */
 export interface CopyPage {
   readonly events: CloudEvent[];
@@ -157,6 +166,7 @@ export class OrderStore {
   readonly #dueOf;
   readonly #setNotDue;
   readonly #anyOf;
+  readonly #overdue;
   readonly #lastOf;
   readonly #putLast;
   readonly #nextDue;
@@ -209,6 +219,12 @@ export class OrderStore {
     this.#anyOf = db
       .prepare<[string], number>("SELECT 1 FROM orders WHERE coalesce(origin, 'order-service') = ? LIMIT 1")
       .pluck();
+    this.#overdue = db.prepare<[string | null, number, number, string, number], OverduePlace>(
+      `SELECT order_id AS orderId, deadline_at_ms AS deadlineAtMs FROM orders
+       WHERE due_at_ms IS NULL AND status IN ('pending', 'cancelling')
+         AND origin IS ? AND deadline_at_ms <= ? AND (deadline_at_ms, order_id) > (?, ?)
+       ORDER BY deadline_at_ms, order_id LIMIT ?`,
+    );
     this.#setNotDue = db.prepare('UPDATE orders SET due_at_ms = NULL WHERE order_id = ?');
     this.#dueOf = db.prepare<[string], { due_at_ms: number | null; asks: number }>(
       'SELECT due_at_ms, asks FROM orders WHERE order_id = ?',
@@ -323,7 +339,7 @@ export class OrderStore {
     return this.#dueOf.get(orderId)?.asks ?? 0;
   }
 
-  /** Looks at it now, unless it has ended. */
+  /** Looks at it now, or as soon as this instance decides, also after a crash; unless it has ended. */
   setDueIfOpen(orderId: string): void {
     const status = this.order(orderId)?.status;
     if (status === 'pending' || status === 'cancelling') this.setDue(orderId, lookNow, this.asks(orderId));
@@ -332,6 +348,15 @@ export class OrderStore {
   /** Whether any order was accepted by this instance. May read the whole table. */
   hasOrdersOf(origin: string): boolean {
     return this.#anyOf.get(origin) !== undefined;
+  }
+
+  /** Open orders of these instances, about which another one decides, and whose deadlines have passed: a page of them. */
+  overdue(origins: readonly string[], nowMs: number, after: OverduePlace, limit: number): OverduePlace[] {
+    const { deadlineAtMs, orderId } = after;
+    return origins
+      .flatMap((origin) => this.#overdue.all(origin === unnamed ? null : origin, nowMs, deadlineAtMs, orderId, limit))
+      .sort((a, b) => a.deadlineAtMs - b.deadlineAtMs || (a.orderId < b.orderId ? -1 : 1))
+      .slice(0, limit);
   }
 
   /** Another instance decides about it. */

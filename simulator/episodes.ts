@@ -144,6 +144,7 @@ function instanceAdopted(world: World, random: Random) {
       const gone = random.pick(standing);
       faults.add('instance-adopted');
       gone.leave();
+      world.instances.awaited.add(gone);
       losses.instanceLost(gone, schedule.nowMs);
       schedule.after(random.between(1_000, 120_000), () => world.adopt(gone, random));
     });

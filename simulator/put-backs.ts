@@ -54,7 +54,9 @@ export class PutBacks {
     const since = this.#heads.slice(taken).filter((other) => other.service === service);
     const kept = Math.min(head, ...since.map((other) => other.head));
     this.#heads.push({ service, head });
-    this.#checks.beforePutBack(service.name, kept, log.expectedSince(works));
+    // Of two snapshots the newer one may be put back last: what it brings back is among the events that stay.
+    const staying = log.expectedBoth(works);
+    this.#checks.beforePutBack(service.name, staying, log.expected.slice(staying));
     const lostSubjects = log.putBack(works);
     const before = subjectsIn(service.database.db, kept);
     service.database.putBack(bytes);

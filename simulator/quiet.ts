@@ -67,6 +67,10 @@ function notQuiet(world: World, when: string): Violation[] {
 export function workInProgress({ broker, allServices, instances }: World): string | undefined {
   const unready = instances.standing.find((one) => !isReady(one));
   if (unready) return `${unready.member} is not ready: ${unready.node?.parts.notReady() ?? 'it is down'}`;
+  const [awaited] = instances.awaited;
+  if (awaited) return `${awaited.member} is gone, and is still to be adopted or to come back`;
+  for (const { member, gone, node } of instances.adopted.keys())
+    if (!gone && !node?.relay.drained) return `${member} has come back, and its outbox is not empty`;
   for (const { member: name, quiet } of allServices) {
     const queue = broker.queue(queueOf(name));
     const unacked = queue.enqueued - queue.acked.length - queue.deadLettered.length - queue.lost.length;
@@ -91,11 +95,9 @@ function unreconciled(allServices: World['allServices']): string | undefined {
   return undefined;
 }
 
-function unendedOrder({ instances, workload, losses }: World): string | undefined {
-  // Of an order that was lost with the database of an instance, some of its peers may know: nobody decides about it any more.
-  const excused = losses.all.length > 0 ? workload.answers.lost : new Set<string>();
+function unendedOrder({ instances }: World): string | undefined {
   for (const { database } of instances.standing) {
-    const orderId = unendedIn(database.db).find((open) => !excused.has(open));
+    const [orderId] = unendedIn(database.db);
     if (orderId !== undefined) return orderId;
   }
   return undefined;

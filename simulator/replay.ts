@@ -4,7 +4,7 @@ import { cloudEventBatchContentType, encodeBatch } from '../shared/contract/clou
 import type { OutgoingMessage } from '../shared/runtime/messaging/bus.ts';
 import { checkMessages } from './checks/check-promises.ts';
 import { repeatedAnswers } from './checks/repeated-answers.ts';
-import { digestOf } from './digest.ts';
+import { digestsOf } from './digest.ts';
 import type { Violation } from './environment/violation.ts';
 import { workInProgress } from './quiet.ts';
 import type { World } from './world.ts';
@@ -16,7 +16,7 @@ const batchMax = 50;
 
 export function replayEverything(world: World): Violation[] {
   const { schedule, published, history, allServices } = world;
-  const digests = () => allServices.map(({ database }) => digestOf(database.db));
+  const digests = () => allServices.map(({ database }) => digestsOf(database.db));
   const before = digests();
   const eventsBefore = published.byId.size;
   deliverAgain(world);
@@ -25,11 +25,13 @@ export function replayEverything(world: World): Violation[] {
   const work = workInProgress(world);
   if (work) return [{ promise: 'P8', subject: '', text: `after everything came again: ${work}` }];
   const after = digests();
-  for (const digest of after) history.mix(digest);
-  const changed = allServices.filter((_, index) => after[index] !== before[index]);
+  for (const tables of after) for (const [table, digest] of tables) history.mix(`${table} ${digest}`);
+  const changed = allServices.flatMap(({ member }, index) => {
+    const tables = [...(after[index] ?? [])].filter(([table, digest]) => before[index]?.get(table) !== digest);
+    return tables.length > 0 ? [`${member} (${tables.map(([table]) => table).join(', ')})`] : [];
+  });
   if (changed.length > 0) {
-    const names = changed.map(({ name }) => name).join(', ');
-    return [{ promise: 'P6', subject: '', text: `what came again changed ${names}` }];
+    return [{ promise: 'P6', subject: '', text: `what came again changed ${changed.join(', ')}` }];
   }
   // A withdrawal that asked again and was dead-lettered is answered when it is redriven.
   const repeated = repeatedAnswers(published.byId);

@@ -205,9 +205,10 @@ export class World {
     for (const service of this.allServices) {
       this.schedule.after(random.below(5_000), () => service.crash('new settings'));
     }
-    if (!random.chance(0.5)) return;
-    this.schedule.after(random.between(1_000, 600_000), () => {
+    if (!random.chance(0.5)) return void this.instances.awaited.delete(gone);
+    this.schedule.after(random.between(1_000, this.faults.active ? 600_000 : 60_000), () => {
       this.faults.add('an adopted instance comes back');
+      this.instances.awaited.delete(gone);
       gone.comeBack();
     });
   }
@@ -248,6 +249,7 @@ export class World {
       putBacks: this.putBacks.all,
       putBackReports: this.allServices.flatMap(({ putBackReports }) => putBackReports),
       instancesLost: this.losses.all,
+      lostDeadLetters: this.losses.deadLetters,
       lost: this.workload.answers.lost,
       poison: this.poison,
       poisonBodies: this.poisonBodies,

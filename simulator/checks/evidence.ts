@@ -41,6 +41,8 @@ export interface Evidence {
   readonly putBackReports: readonly PutBackReport[];
   /** Instances that have lost their database, or are gone for good. */
   readonly instancesLost: readonly { readonly member: string; readonly atMs: number }[];
+  /** `member messageId` of dead letters that were lost with the database of an instance. */
+  readonly lostDeadLetters: ReadonlySet<string>;
   /** Orders and products of which something was lost when a database was put back: they may disagree. */
   readonly lost: ReadonlySet<string>;
   /** Messages that could never be read, by id. */

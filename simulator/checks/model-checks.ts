@@ -84,8 +84,8 @@ export class ModelChecks {
 
   /**
    * A service's database is about to be put back: what it is about to lose is looked at now or never.
-   * @param kept position up to which its journal stays
-   * @param expected what its journal must hold beyond that
+   * @param kept number of the events in its journal that stay
+   * @param expected what its journal must hold after those
    */
   beforePutBack(service: ServiceName, kept: number, expected: readonly ExpectedEntry[]): void {
     this.#putBackAtMs[service].push(this.#options.nowMs());
@@ -206,7 +206,7 @@ export class ModelChecks {
       .database(service)
       .prepare<[number], Row>(
         `SELECT position, event_id, type, subject, body FROM journal
-         WHERE dead_letter IS NULL AND position > ? ORDER BY position`,
+         WHERE dead_letter IS NULL ORDER BY position LIMIT -1 OFFSET ?`,
       )
       .all(after);
     const waiting = new Map<string, { readonly entry: ExpectedEntry; readonly index: number }[]>();

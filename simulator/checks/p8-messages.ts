@@ -21,6 +21,7 @@ export function* noMessageVanishes(evidence: Evidence): Generator<Finding> {
   yield* wrongDeadLetters(evidence);
   const found = new Set(evidence.deadLetters.map(({ messageId }) => messageId));
   for (const { lost } of evidence.queues) for (const { message } of lost) found.add(message.messageId);
+  for (const key of evidence.lostDeadLetters) found.add(key.slice(key.indexOf(' ') + 1));
   for (const [messageId, kind] of evidence.poison) {
     if (!found.has(messageId))
       yield { subject: '', text: `${messageId} (${kind}) is neither among the dead letters nor lost by a fault` };
@@ -67,7 +68,7 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
 
 function* wrongMessages(
   queue: Evidence['queues'][number],
-  { members, deadLetters, published, lost }: Evidence,
+  { members, deadLetters, published, lost, lostDeadLetters }: Evidence,
 ): Generator<Finding> {
   const inbox = inboxOf(members, queue.name);
   const dead = new Set(deadLetters.filter(({ service }) => service === queue.name).map(({ messageId }) => messageId));
@@ -76,7 +77,11 @@ function* wrongMessages(
     const { messageId, routingKey, correlationId } = message;
     const id = messageId.replaceAll('-', '');
     if (inbox.has(id)) handled.add(id);
-    else if (!dead.has(messageId) && !isOwn(message, queue.name)) {
+    else if (
+      !dead.has(messageId) &&
+      !lostDeadLetters.has(`${queue.name} ${messageId}`) &&
+      !isOwn(message, queue.name)
+    ) {
       const text = `${routingKey} was acked by ${queue.name}, which has neither handled nor dead-lettered it`;
       yield { subject: correlationId ?? '', text };
     }
@@ -121,7 +126,7 @@ function inboxOf(members: Evidence['members'], queue: string): ReadonlySet<strin
 
 /** Each dead letter has a reason that a fault of the run explains, and the bytes of what it was. */
 function* wrongDeadLetters(evidence: Evidence): Generator<Finding> {
-  const { deadLetters, poison, brokenReactions, instances } = evidence;
+  const { deadLetters, poison, brokenReactions } = evidence;
   const exhausted = exhaustedCopies(evidence);
   for (const letter of deadLetters) {
     const { service, messageId, subject, reason, detail, type } = letter;
@@ -132,9 +137,6 @@ function* wrongDeadLetters(evidence: Evidence): Generator<Finding> {
       else yield { subject, text: `${type} counts as delivered too often to ${service}, and was not` };
       continue;
     }
-    // What an instance recognises as its own gets through on a full disk, and what has to be stored looks like the only one
-    // that fails.
-    if (reason === 'storage-failed' && instances !== undefined) continue;
     const kind = poison.get(messageId);
     if (kind !== undefined) {
       if (poisonReasons[kind] === reason) continue;

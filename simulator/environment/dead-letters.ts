@@ -104,8 +104,7 @@ export class DeadLetters {
   /** A fault of this run explains it. */
   #isExplained({ service, messageId, reason, type, subject }: DeadLetter): boolean {
     const { poison, brokenReactions } = this.#options;
-    if (reason !== 'reaction-failed')
-      return reason === 'delivery_limit' || reason === 'storage-failed' || poison.has(messageId);
+    if (reason !== 'reaction-failed') return reason === 'delivery_limit' || poison.has(messageId);
     return brokenReactions.has(`${serviceOf(service)}/${type}/${subject}`);
   }
 

@@ -26,6 +26,8 @@ export class Instances {
   readonly #joined = new Set<OrderService>();
   /** Instances that are gone for good, and who has adopted them. */
   readonly adopted = new Map<OrderService, OrderService>();
+  /** Instances that are still to be adopted, or to come back after that. */
+  readonly awaited = new Set<OrderService>();
 
   /** @param joinLater how many of them are not there from the beginning */
   constructor(all: readonly OrderService[], joinLater: number) {

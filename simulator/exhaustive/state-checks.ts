@@ -69,6 +69,7 @@ export function checkFinalState(system: System, state: State, scenario: Scenario
       putBacks: [],
       putBackReports: [],
       instancesLost: [],
+      lostDeadLetters: new Set(),
       lost: new Set(),
       poison: new Map(),
       poisonBodies: new Map(),

@@ -74,9 +74,9 @@ export class WorkLog {
     };
   }
 
-  /** The events that its journal holds now and did not then. */
-  expectedSince({ expected }: WorkSnapshot): readonly ExpectedEntry[] {
-    return this.#expected.slice(commonLength(this.#expected, expected));
+  /** How many of the events that its journal holds now it also held then. */
+  expectedBoth({ expected }: WorkSnapshot): number {
+    return commonLength(this.#expected, expected);
   }
 
   add(work: Work): void {

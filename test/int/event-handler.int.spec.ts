@@ -1,4 +1,5 @@
 // Deliveries become reactions: once each, committed before they are acked, and what cannot be handled is dead-lettered.
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { putAccount } from '../../payment-service/commands.ts';
 import { paymentService } from '../../payment-service/service.ts';
@@ -429,6 +430,46 @@ describe('a transient error', () => {
     }
     expect(delivery.acks()).to.equal(1);
     expect(dead().map(({ headers }) => headers?.['x-cause'])).to.deep.equal(['storage-failed']);
+  });
+
+  it('of a full disk has nothing dead-lettered, also when others get through', () => {
+    const large = order('666');
+    let full = true;
+    const { clock, bus, dead } = start({
+      react: ({ subject }) => {
+        if (full && subject === large.subject) throw new Sqlite.SqliteError('database or disk is full', 'SQLITE_FULL');
+      },
+    });
+    const delivery = bus.deliverEvent(large);
+    for (let count = 0; count < 60; count += 1) {
+      bus.deliverEvent(order(String(1000 + count)));
+      clock.advance(1_000);
+    }
+    expect(delivery.acks()).to.equal(0);
+    full = false;
+    clock.advance(5_000);
+    expect(delivery.acks()).to.equal(1);
+    expect(dead()).to.deep.equal([]);
+  });
+
+  it('that one event meets while only duplicates get through does not have it dead-lettered: they write nothing', () => {
+    const refused = order('666');
+    const { clock, bus, dead } = start({
+      react: ({ subject }) => {
+        if (subject === refused.subject) throw new TransientError('disk I/O error');
+      },
+    });
+    const known = order('1');
+    bus.deliverEvent(known);
+    clock.advance(1_000);
+    const delivery = bus.deliverEvent(refused);
+    for (let count = 0; count < 60; count += 1) {
+      const again = bus.deliverEvent(known);
+      clock.advance(1_000);
+      expect(again.acks()).to.equal(1);
+    }
+    expect(delivery.acks()).to.equal(0);
+    expect(dead()).to.deep.equal([]);
   });
 
   it('takes up what is delivered meanwhile', () => {

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { newDatabasePath } from '../support/files.ts';
 import { OrderInstances, users } from '../support/order-instances.ts';
+import { isOf } from '../support/saga-in-process.ts';
 import { expectProblem, serveOrders } from '../support/serve.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -43,6 +44,26 @@ describe('instances of order-service', function () {
     saga.deleteDatabase('order-service.a');
     await saga.boot('order-service.a');
     await saga.ready('a');
+    expect(await instances.same()).to.match(/"confirmed":{"orders":2,/);
+    expect(instances.published('a')).to.deep.equal(['order.confirmed']);
+  });
+
+  it('whose database was deleted end an order of theirs that a peer gets to know only after that', async () => {
+    instances = await OrderInstances.start();
+    const { saga } = instances;
+    await instances.place('a');
+    await instances.same();
+    // It has been published, and is on its way to everybody when its instance loses it.
+    saga.holds = isOf('order.placed');
+    const { orderId } = (await instances.place('a', 'ann', { deadlineMs: 1_000 })).body;
+    await saga.down('order-service.a');
+    saga.held.delete('order-service.a');
+    saga.deleteDatabase('order-service.a');
+    await saga.boot('order-service.a');
+    await saga.ready('a');
+    saga.holds = () => false;
+    for (const queue of ['order-service.b', 'order-service.c', 'payment-service']) saga.release(queue);
+    await instances.has(orderId, 'confirmed');
     expect(await instances.same()).to.match(/"confirmed":{"orders":2,/);
     expect(instances.published('a')).to.deep.equal(['order.confirmed']);
   });

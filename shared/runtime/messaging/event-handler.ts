@@ -10,7 +10,7 @@ import { exchangeOf, queueOf } from '../../contract/topology.ts';
 import type { Clock } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import { RateLimitedLog } from '../environment/rate-limited-log.ts';
-import { isTransient } from '../storage/database.ts';
+import { isOfWholeDatabase, isTransient } from '../storage/database.ts';
 import type { HitFailpoint } from '../storage/group-commit.ts';
 import type { Inbox, InboxEvent } from '../storage/inbox.ts';
 import type { Journal } from '../storage/journal.ts';
@@ -140,7 +140,9 @@ export class EventHandler {
   }
 
   /** Handles events that the broker has not brought, and calls back when all are done. */
-  handleFetched(source: string, events: readonly FetchedEvent[], done: () => void): void {
+  handleFetched(source: string, fetched: readonly FetchedEvent[], done: () => void): void {
+    // Several peers may have a copy of one that was dead-lettered here: it waits for its redrive.
+    const events = fetched.filter(({ eventId }) => !this.#options.inbox.isDeadLettered(eventId));
     if (events.length === 0) return done();
     this.#options.suspects.guard(`journal of ${source}`, (crashed, end) => {
       let left = events.length;
@@ -356,7 +358,8 @@ export class EventHandler {
 
   #done(job: Job, outcome: string): void {
     const { hit, log, clock } = this.#options;
-    this.#faults = 0;
+    // A duplicate writes nothing, so it gets through whatever the storage is like.
+    if (outcome !== 'duplicate') this.#faults = 0;
     hit?.('before-ack');
     this.#finish(job);
     job.span?.end(outcome);
@@ -424,10 +427,11 @@ export class EventHandler {
 
   #transient(job: Job, error: unknown): void {
     const detail = error instanceof Error ? error.message : String(error);
-    job.transientFailures += 1;
+    const ofWholeDatabase = isOfWholeDatabase(error);
+    if (!ofWholeDatabase) job.transientFailures += 1;
     job.span?.retried(detail);
     // Others get through meanwhile, or this would count faults, too.
-    if (job.transientFailures >= transientAttempts && this.#faults === 0) {
+    if (job.transientFailures >= transientAttempts && this.#faults === 0 && !ofWholeDatabase) {
       job.deadLetter = { reason: 'storage-failed', detail };
       return this.#submit(job);
     }

@@ -11,7 +11,7 @@ const handlingRetryMaxMs = 5_000;
 const transientRetryMinMs = 100;
 /** What waits is tried in one group, so that often costs little; and a lock may be gone at any moment. */
 const transientRetryMaxMs = 1_000;
-/** Transient errors that one event may meet while others get through. */
+/** Transient errors that one event may meet while others get through; a full or locked database is not the event's fault. */
 export const transientAttempts = 20;
 
 /** Before the next attempt at an event whose reaction has thrown so often. */

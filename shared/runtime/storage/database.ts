@@ -38,6 +38,17 @@ export function isTransient(error: unknown): boolean {
   return error instanceof Sqlite.SqliteError && transientCodes.test(error.code);
 }
 
+const databaseCodes = /^SQLITE_(FULL|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN)/;
+
+/**
+ * A transient error that has nothing to do with what was being written: no space, no permission, the lock of another. Smaller
+ * writes may still fit into what is left of a full disk.
+ */
+export function isOfWholeDatabase(error: unknown): boolean {
+  const cause = error instanceof TransientError ? error.cause : error;
+  return cause instanceof Sqlite.SqliteError && databaseCodes.test(cause.code);
+}
+
 /** Another process holds the write lock. */
 export function isBusy(error: unknown): boolean {
   return error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');

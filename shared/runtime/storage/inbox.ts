@@ -58,6 +58,7 @@ export class Inbox {
   readonly #place;
   readonly #displace;
   readonly #displaceSome;
+  readonly #isDead;
   /** Named instances whose events come here, and whose journals are not compared: their addresses are not set. */
   readonly strangers = new Set<string>();
   readonly #idsIn;
@@ -80,6 +81,7 @@ export class Inbox {
     this.#has = db
       .prepare<[Buffer], number | null>('SELECT coalesce(position, 0) FROM inbox WHERE event_id = ?')
       .pluck();
+    this.#isDead = db.prepare<[Buffer], number>('SELECT 1 FROM inbox WHERE event_id = ? AND dead_letter = 1').pluck();
     this.#digest = db.prepare<[number, number, number], Digest>(
       `SELECT count(*) AS count, coalesce(sum(checksum), 0) % ${digestModulus} AS sum FROM inbox
        WHERE publisher = ? AND position > ? AND position <= ?`,
@@ -143,6 +145,11 @@ export class Inbox {
 
   has(eventId: string): boolean {
     return this.#has.get(uuidBytes(eventId)) !== undefined;
+  }
+
+  /** Whether it was dead-lettered here, and not redriven since. */
+  isDeadLettered(eventId: string): boolean {
+    return this.#isDead.get(uuidBytes(eventId)) !== undefined;
   }
 
   // ---- for reconciliation
