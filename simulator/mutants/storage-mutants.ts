@@ -107,7 +107,11 @@ export const storageMutants: readonly Mutant[] = [
     'P2',
     'due-after-its-end',
     'an order that has ended stays due',
-    sql('UPDATE orders SET status', /due_at_ms = CASE.*END$/ms, 'due_at_ms = due_at_ms'),
+    // A few: each is looked at again and again until the run is over.
+    {
+      ...sql('UPDATE orders SET status', /due_at_ms = CASE.*END$/ms, 'due_at_ms = due_at_ms'),
+      orders: 20,
+    },
   ),
   planted('P2', 'ended-orders-not-counted', 'orders that end are not counted', {
     opened: ({ db }, service) => {

@@ -17,7 +17,7 @@ describe('one order, exhaustively', function () {
   const explored: readonly (readonly [string, readonly (keyof typeof budgets)[]])[] = [
     [
       'enough money and stock',
-      ['a crash at every point, a cancellation at every step', 'cancelled twice and past its deadline, at every step'],
+      ['a crash at every point, a cancellation at every step', 'cancelled once and past its deadline, at every step'],
     ],
     [
       'money is one short',
