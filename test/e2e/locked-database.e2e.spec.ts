@@ -17,8 +17,8 @@ describe('payment-service, whose database another process has locked for 30 s', 
 
   before(async () => {
     system = await SagaSystem.start();
-    await system.account('rich', 1_000_000);
-    await system.product('CUP', 100, 1_000);
+    await system.account('rich', 100_000_000);
+    await system.product('CUP', 100, 1_000_000);
     const unlock = await lockDatabase(system.payment.databasePath);
     try {
       const untilMs = performance.now() + lockMs;
