@@ -129,12 +129,11 @@ export class OutboxMark implements GroupParticipant {
 
   /** An entry was confirmed: it is no exception any more. */
   confirmed(position: number): void {
-    if (!this.#exceptions.has(position)) return;
+    if (!this.#exceptions.delete(position)) return;
+    // Should that fail, a later run publishes it once more.
     this.#options.commit.submit(
       () => this.#options.outbox.unexcept(position),
-      (result) => {
-        if (result.ok) this.#exceptions.delete(position);
-      },
+      () => {},
     );
   }
 
@@ -179,22 +178,26 @@ export class OutboxMark implements GroupParticipant {
     if (mark === undefined) return;
     this.#passed = this.#passed.filter(({ to }) => to > mark);
     if (before === undefined || mark !== before.mark || mark >= before.head) return;
-    this.#takeOver(mark, before.head);
+    this.#takeOver(mark);
   }
 
-  /** Takes on what other processes wrote above `from` and up to `to`. What this one wrote itself is not published again. */
-  #takeOver(from: number, to: number): void {
+  /**
+   * Takes on what other processes wrote above their lowest mark, `from`, also what was written since the last look: with
+   * that mark deleted, nothing would ever bring it up again. What this process wrote itself is not published again.
+   */
+  #takeOver(from: number): void {
     const { outbox, journal, commit, clock, progress } = this.#options;
-    const left = this.#passed
-      .filter((range) => range.from <= to)
-      .flatMap((range) => journal.after(Math.max(range.from - 1, from), range.to - Math.max(range.from - 1, from)));
-    this.#passed = this.#passed.filter((range) => range.from > to);
+    const left = this.#passed.flatMap((range) => {
+      const after = Math.max(range.from - 1, from);
+      return journal.after(after, range.to - after);
+    });
+    this.#passed = [];
     const entries = left.map(({ position, type }): [number, string] => [position, type]);
     progress.unconfirmed = new Map([...entries, ...progress.unconfirmed].sort(([a], [b]) => a - b));
-    const lowest = left[0]?.position ?? progress.cursor + 1;
-    progress.rewind(lowest);
-    // Our own mark goes back to before them, so that they are not lost should this process die, too.
-    const mark = Math.min(this.#marked, lowest - 1);
+    progress.rewind(left[0]?.position ?? progress.cursor + 1);
+    // Our own mark goes back to before what waits, also since an earlier attempt that could not be written: nothing of it
+    // is lost should this process die, too.
+    const mark = Math.min(this.#marked, progress.confirmedUntil);
     commit.submit(
       () => {
         outbox.mark(mark, clock.nowMs());
