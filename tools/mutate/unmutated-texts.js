@@ -1,7 +1,8 @@
 // What is not mutated: texts for people, which no test holds word for word.
 import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin';
 
-const logLevels = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
+/** `write` is that of a RateLimitedLog, and takes the level. */
+const logMethods = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'write']);
 /** Properties of a route whose value is text in the service's OpenAPI document. */
 const describingProperties = new Set(['summary', 'description', 'problems']);
 
@@ -10,7 +11,7 @@ function isLogCall({ node }) {
   if (node.type !== 'CallExpression') return false;
   const { object, property } = node.callee;
   const name = object?.property?.id?.name ?? object?.property?.name ?? object?.name;
-  return name === 'log' && logLevels.has(property?.name);
+  return name === 'log' && logMethods.has(property?.name);
 }
 
 /** The words of `new NoSuchThingError('…')`. The first text of a ProblemError is a code that its callers know. */

@@ -91,7 +91,7 @@ export class EventHandler {
   readonly #notes: ReadonlySet<string>;
   readonly #log: RateLimitedLog;
   /** Deliveries that are not decoded yet. */
-  #waiting: Delivery[] = [];
+  readonly #waiting: Delivery[] = [];
   /** Jobs that wait for a transient error to pass. */
   readonly #held: Job[] = [];
   /** Highest position delivered by the broker, by publisher. */
@@ -111,7 +111,7 @@ export class EventHandler {
     this.#log = new RateLimitedLog(options.log, options.clock);
   }
 
-  /** True when no message is between its delivery and its ack. */
+  /** True when no message is between its delivery and its ack; of no meaning once it is stopped. */
   get idle(): boolean {
     return this.#inHand === 0 && this.#waiting.length === 0 && this.#options.suspects.idle;
   }
@@ -172,8 +172,6 @@ export class EventHandler {
   /** What is not committed by now will be delivered again to whoever comes next. */
   stop(): void {
     this.#stopped = true;
-    this.#waiting = [];
-    this.#inHand -= this.#held.length;
     this.#held.length = 0;
     this.#options.suspects.stop();
   }
@@ -390,10 +388,7 @@ export class EventHandler {
   }
 
   #failed(job: Job, error: unknown): void {
-    if (this.#stopped) {
-      this.#inHand -= 1;
-      return;
-    }
+    if (this.#stopped) return;
     if (isTransient(error)) return this.#transient(job, error);
     job.failures += 1;
     job.span?.retried(String(error));
@@ -420,8 +415,7 @@ export class EventHandler {
     }
     survived(job);
     this.#options.clock.after(handlingRetryMs(job.failures), () => {
-      if (this.#stopped) this.#inHand -= 1;
-      else this.#submit(job);
+      if (!this.#stopped) this.#submit(job);
     });
   }
 
