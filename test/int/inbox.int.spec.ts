@@ -89,6 +89,26 @@ describe('the inbox', () => {
     expect(inbox.accept(one, 2), 'redriven twice').to.equal(false);
   });
 
+  it('knows which events are dead-lettered here: no longer once they are redriven', () => {
+    const { inbox } = open();
+    const [dead, handled] = [event(1), event(2)];
+    inbox.deadLettered(dead, 0);
+    inbox.accept(handled, 0);
+    expect([dead, handled, event(3)].map(({ id }) => inbox.isDeadLettered(id))).to.deep.equal([true, false, false]);
+    inbox.accept(dead, 1);
+    expect(inbox.isDeadLettered(dead.id)).to.equal(false);
+  });
+
+  it('names the instances whose journals it cannot compare, 20 at most: whoever may publish may make up names', () => {
+    const { inbox } = open();
+    inbox.accept(event(1), 0);
+    inbox.accept({ ...event(1), source: 'mail-service' }, 0);
+    inbox.accept({ ...event(), source: 'order-service.bare' }, 0);
+    expect([...inbox.strangers], 'known, no instance, or without a position').to.deep.equal([]);
+    for (let count = 0; count < 25; count += 1) inbox.accept({ ...event(1), source: `order-service.${count % 22}` }, 0);
+    expect([...inbox.strangers]).to.deep.equal(Array.from({ length: 20 }, (_, n) => `order-service.${n}`));
+  });
+
   it('does not take back an effect when an event that was handled is dead-lettered later', () => {
     const { inbox } = open();
     const one = event(1);
@@ -133,6 +153,31 @@ describe('the inbox', () => {
       expect(inbox.digest(source, 0, 10)).to.deep.equal({ count: 0, sum: 0 });
       expect(inbox.accept(lost, 0)).to.equal(false);
     });
+  });
+
+  it('takes events out of the comparison when their journal is gone, a few at a time: they stay handled', () => {
+    const { inbox } = open();
+    const events = [1, 2, 3].map((position) => event(position));
+    for (const one of events) inbox.accept(one, 0);
+    inbox.accept({ ...event(1), source: 'inventory-service' }, 0);
+    expect(inbox.displace(source, 2)).to.equal(2);
+    expect(inbox.digest(source, 0, 3).count, 'the newest is left').to.equal(1);
+    expect(inbox.digest(source, 2, 3).count).to.equal(1);
+    expect(inbox.displace(source, 2)).to.equal(1);
+    expect(inbox.displace(source, 2)).to.equal(0);
+    expect(events.map((one) => inbox.accept(one, 0))).to.deep.equal([false, false, false]);
+    expect(inbox.digest('inventory-service', 0, 3).count).to.equal(1);
+  });
+
+  it('refuses to compare the journal of a service whose events do not come here', () => {
+    expect(() => open().inbox.digest('mail-service', 0, 1)).to.throw("'mail-service' is not a publisher");
+  });
+
+  it('writes nothing when it is opened with the publishers that it knows, such as on a full disk', () => {
+    const { db, inbox } = open();
+    inbox.accept(event(1), 0);
+    db.pragma('query_only = 1');
+    expect(new Inbox(db, [source]).digest(source, 0, 1).count).to.equal(1);
   });
 
   it('keeps the cursor of each publisher through a restart, also when another publisher is added', () => {

@@ -134,6 +134,29 @@ describe('the journal', () => {
     second.db.close();
   });
 
+  it('does not call a listener for a group in which nothing was appended', () => {
+    const { journal, write } = open();
+    const sizes: number[] = [];
+    journal.onAppended((entries) => sizes.push(entries.length));
+    write();
+    write(entry(), entry());
+    write();
+    expect(sizes).to.deep.equal([2]);
+  });
+
+  it('knows when each entry was written', () => {
+    const { journal, clock, write } = open();
+    write(entry());
+    const firstAtMs = clock.nowMs();
+    clock.advance(1_000);
+    write(entry());
+    expect([1, 2, 3].map((position) => journal.writtenAtMs(position))).to.deep.equal([
+      firstAtMs,
+      firstAtMs + 1_000,
+      undefined,
+    ]);
+  });
+
   it('hands nothing on to a listener that has unsubscribed', () => {
     const { journal, write } = open();
     let calls = 0;

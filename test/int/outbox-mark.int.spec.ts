@@ -1,5 +1,6 @@
 // The mark of the outbox: what it goes past, what it must not go past, and what a process takes over from a dead one.
 import { expect } from 'chai';
+import { Outbox } from '../../shared/runtime/storage/outbox.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { markMs, named, RelayRun } from '../support/relay-run.ts';
@@ -172,5 +173,23 @@ describe('the mark of the outbox', () => {
     );
     on.clock.turn();
     expect(on.clock.pending, 'timers').to.equal(0);
+  });
+
+  it('of another process is deleted when that one has written none for a day', () => {
+    const { clock, outbox, journal, db } = RelayRun.inMemory();
+    const dayMs = 24 * 60 * 60 * 1000;
+    const other = new Outbox(db, journal, 'another process');
+    other.mark(3, clock.nowMs());
+    outbox.mark(5, clock.nowMs() + dayMs);
+    expect([outbox.confirmedUntil(), other.isRegistered()]).to.deep.equal([3, true]);
+    outbox.mark(5, clock.nowMs() + dayMs + 1);
+    expect([outbox.confirmedUntil(), other.isRegistered(), outbox.isRegistered()]).to.deep.equal([5, false, true]);
+    expect(outbox.othersConfirmedUntil()).to.equal(undefined);
+  });
+
+  it('has no exception left where retention has deleted the entry', () => {
+    const on = RelayRun.inMemory().write(1);
+    for (const position of [1, 2]) on.outbox.except(position);
+    expect(on.outbox.exceptionsAfter(0, 10).map(({ position }) => position)).to.deep.equal([1]);
   });
 });

@@ -152,15 +152,11 @@ export class Journal implements GroupParticipant {
   }
 
   committed(): void {
-    const entries = this.#appended;
-    this.#appended = [];
-    if (entries.length > 0) for (const listener of this.#listeners) listener(entries);
+    if (this.#appended.length > 0) for (const listener of this.#listeners) listener(this.#appended);
   }
 
-  rolledBack(): void {
-    this.#appended = [];
-    this.#appending = [];
-  }
+  /** The next group begins anew. */
+  rolledBack(): void {}
 
   /** Calls back with what each group commit of this process has appended, once it is on disk. */
   onAppended(listener: (entries: readonly JournalEntry[]) => void): () => void {
