@@ -80,6 +80,23 @@ describe('the tally of a service', () => {
   });
 });
 
+describe('a dead letter', () => {
+  it('says why in 500 characters at most, and has 255 of a foreign content type; it is about what its event is about', () => {
+    const wrong = order('1');
+    const { clock, bus, dead, node } = start({ react: refuse(wrong, new ContradictoryEventError('x'.repeat(600))) });
+    bus.deliverEvent(wrong);
+    clock.turn();
+    bus.deliver(Buffer.from('x'), { contentType: `text/${'y'.repeat(300)}` });
+    clock.turn();
+    const [contradictory, foreign] = dead().map(({ headers }) => headers);
+    expect(contradictory?.['x-detail']).to.equal(`ContradictoryEventError: ${'x'.repeat(600)}`.slice(0, 500));
+    expect(contradictory?.['x-dead-lettered-at']).to.equal('2030-01-01T00:00:00.000Z');
+    expect(foreign?.['x-original-content-type']).to.equal(`text/${'y'.repeat(250)}`);
+    const subjects = node.journal.after(0, 10).map(({ subject }) => subject);
+    expect(subjects).to.deep.equal([wrong.subject, '']);
+  });
+});
+
 describe('an event that a service has published itself, and that its queue brings back', () => {
   function published() {
     const run = start();

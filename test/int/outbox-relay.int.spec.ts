@@ -1,6 +1,7 @@
 // The outbox and its relay: an entry counts as sent only when the broker has confirmed the message and routed it.
 import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
+import type { Span, TracedPublish, Tracing } from '../../shared/runtime/messaging/tracing.ts';
 import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
 import { FakeBus } from '../support/fake-bus.ts';
@@ -316,6 +317,65 @@ describe('the relay', () => {
     on.clock.advance(manyMs);
     expect(on.left).to.deep.equal([1, 2]);
     expect(on.bus.published).to.have.lengthOf(1);
+  });
+});
+
+describe('whoever watches the relay', () => {
+  it('finds each crash that could matter: before and after a message is handed over, and after its confirm', () => {
+    const points: string[] = [];
+    const on = RelayRun.inMemory({ hit: (point) => void points.push(`${point}, ${on.sent.length} sent`) });
+    on.write();
+    on.bus.answerOpen('nacked');
+    on.clock.advance(200);
+    on.bus.answerOpen('confirmed');
+    expect(points).to.deep.equal([
+      'before-publish, 0 sent',
+      'after-publish, 1 sent',
+      'before-publish, 1 sent',
+      'after-publish, 2 sent',
+      'after-confirm, 2 sent',
+    ]);
+  });
+
+  it('has a span of each event in a message, with what became of it, and none of a dead letter', () => {
+    const begun: TracedPublish[] = [];
+    const ends: string[] = [];
+    const span: Span = {
+      context: { traceparent: '' },
+      retried() {},
+      linkTo() {},
+      end: (outcome) => void ends.push(`ended: ${outcome}`),
+      fail: (reason) => void ends.push(`failed: ${reason}`),
+    };
+    const publish = (message: TracedPublish) => {
+      begun.push(message);
+      return span;
+    };
+    const tracing: Tracing = { request: () => span, handle: () => span, publish, commit() {} };
+    const on = RelayRun.inMemory({ tracing, batchMax: 10 });
+    on.write(2);
+    on.bus.answerOpen('unroutable');
+    on.clock.advance(200);
+    on.bus.answerOpen('confirmed');
+    on.bus.answerOpen('confirmed');
+    const [first, second] = on.journal.after(0, 2);
+    const common = { exchange: 'order.events', routingKey: 'order.placed', subject: 'o1' };
+    expect(begun).to.deep.equal(
+      [
+        { entry: first, messageEvents: 2 },
+        { entry: second, messageEvents: 2 },
+        { entry: first, messageEvents: 1 },
+        { entry: second, messageEvents: 1 },
+      ].map(({ entry, messageEvents }) => ({
+        ...common,
+        eventId: entry?.eventId,
+        body: entry?.body,
+        messageEvents,
+      })),
+    );
+    expect(ends).to.deep.equal(['failed: unroutable', 'failed: unroutable', 'ended: confirmed', 'ended: confirmed']);
+    on.write(1, deadLetterQueue, { deadLetter: { contentType: 'text/plain', headers: {} } });
+    expect(begun).to.have.lengthOf(4);
   });
 });
 

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
-import { OutboxRelay } from '../../shared/runtime/messaging/outbox-relay.ts';
+import { OutboxRelay, type RelayOptions } from '../../shared/runtime/messaging/outbox-relay.ts';
 import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
@@ -16,7 +16,7 @@ import { HandClock } from './hand-clock.ts';
 /** The mark follows the confirms within this time. */
 export const markMs = 1_000;
 
-interface RunOptions {
+interface RunOptions extends Pick<RelayOptions, 'batchMax' | 'tracing' | 'hit'> {
   readonly bus?: FakeBus;
   readonly clock?: HandClock;
 }
@@ -37,7 +37,7 @@ export class RelayRun {
   readonly relay: OutboxRelay;
   readonly warnings: string[] = [];
 
-  private constructor(path: string, { bus = new FakeBus(), clock = new HandClock() }: RunOptions) {
+  private constructor(path: string, { bus = new FakeBus(), clock = new HandClock(), ...options }: RunOptions) {
     this.path = path;
     this.bus = bus;
     this.clock = clock;
@@ -46,6 +46,7 @@ export class RelayRun {
     this.outbox = new Outbox(this.db, this.journal, uuidv7());
     this.commit = new GroupCommit(this.db, clock);
     this.relay = new OutboxRelay({
+      ...options,
       journal: this.journal,
       outbox: this.outbox,
       commit: this.commit,
@@ -63,8 +64,8 @@ export class RelayRun {
   }
 
   /** The first run of a process that nothing is kept of. */
-  static inMemory(): RelayRun {
-    return new RelayRun(':memory:', {});
+  static inMemory(options: RunOptions = {}): RelayRun {
+    return new RelayRun(':memory:', options);
   }
 
   /** A run over a file; left out: a new one. */
