@@ -19,6 +19,7 @@ export const markMs = 1_000;
 interface RunOptions extends Pick<RelayOptions, 'batchMax' | 'tracing' | 'hit'> {
   readonly bus?: FakeBus;
   readonly clock?: HandClock;
+  readonly beforeStart?: (run: RelayRun) => void;
 }
 
 interface EntryOptions {
@@ -37,7 +38,10 @@ export class RelayRun {
   readonly relay: OutboxRelay;
   readonly warnings: string[] = [];
 
-  private constructor(path: string, { bus = new FakeBus(), clock = new HandClock(), ...options }: RunOptions) {
+  private constructor(
+    path: string,
+    { bus = new FakeBus(), clock = new HandClock(), beforeStart, ...options }: RunOptions,
+  ) {
     this.path = path;
     this.bus = bus;
     this.clock = clock;
@@ -60,6 +64,7 @@ export class RelayRun {
     this.commit.join(this.journal);
     this.commit.join(this.relay.mark);
     bus.start({ delivered() {}, publishingChanged: () => this.relay.publishingChanged() });
+    beforeStart?.(this);
     this.relay.start();
   }
 

@@ -23,15 +23,20 @@ interface Options {
   readonly pump: () => void;
 }
 
+interface Mark {
+  readonly position: number;
+  /** What it goes past beside the exceptions that there are. */
+  readonly excepting: readonly number[];
+}
+
 export class OutboxMark implements GroupParticipant {
   readonly #options: Options;
   /** The mark as it is in the database, and as the open transaction has written it. */
   #marked = 0;
-  #marking: number | undefined;
+  #marking: Mark | undefined;
   #due = false;
   /** Unconfirmed entries that the mark in the database has passed. */
   readonly #exceptions = new Set<number>();
-  #excepting: number[] = [];
   /** Ranges of entries that the cursor has passed, since another process that shares the file wrote them. */
   #passed: { readonly from: number; readonly to: number }[] = [];
   /** What runs before this one had left is this one's, and their marks are gone. */
@@ -77,28 +82,24 @@ export class OutboxMark implements GroupParticipant {
     // Another process must see this one's mark before it goes past what this one writes.
     const registers = !outbox.isRegistered();
     if (!this.#due && !registers) return;
-    const mark = this.#withExceptions();
-    if (mark === this.#marked && !registers) return;
     if (!this.#tookOver) outbox.deleteOthers(Number.MAX_SAFE_INTEGER);
-    for (const position of this.#excepting) outbox.except(position);
-    outbox.mark(mark, clock.nowMs());
-    this.#marking = mark;
+    this.#marking = this.#next();
+    for (const position of this.#marking.excepting) outbox.except(position);
+    outbox.mark(this.#marking.position, clock.nowMs());
   }
 
   committed(): void {
     if (this.#marking === undefined) return;
     this.#due = false;
-    this.#marked = this.#marking;
-    for (const position of this.#excepting) this.#exceptions.add(position);
+    this.#marked = this.#marking.position;
+    for (const position of this.#marking.excepting) this.#exceptions.add(position);
     // More than one mark could write may be left.
     this.writeLater();
-    if (this.#tookOver) return;
     this.#tookOver = true;
     this.#options.pump();
   }
 
   rolledBack(): void {
-    this.#due = false;
     this.writeLater();
   }
 
@@ -115,7 +116,7 @@ export class OutboxMark implements GroupParticipant {
 
   /** Something was confirmed, or does not get through: the mark follows within a second. */
   writeLater(): void {
-    if (this.#timer || this.#stopped || this.#withExceptions() === this.#marked) return;
+    if (this.#timer || this.#stopped || this.#next().position === this.#marked) return;
     this.#timer = this.#options.clock.after(markDelayMs, () => {
       this.#timer = undefined;
       this.#due = true;
@@ -138,16 +139,16 @@ export class OutboxMark implements GroupParticipant {
   }
 
   /** The mark goes past what does not get through, so that a restart does not publish everything after it again. */
-  #withExceptions(): number {
+  #next(): Mark {
     const { progress, isStuck } = this.#options;
-    this.#excepting = [];
+    const excepting: number[] = [];
     for (const [position, routingKey] of progress.unconfirmed) {
-      if (!isStuck(position, routingKey) || this.#excepting.length === exceptionsPerMark) {
-        return Math.max(this.#marked, Math.min(position - 1, progress.cursor));
+      if (!isStuck(position, routingKey) || excepting.length === exceptionsPerMark) {
+        return { position: Math.max(this.#marked, Math.min(position - 1, progress.cursor)), excepting };
       }
-      if (!this.#exceptions.has(position)) this.#excepting.push(position);
+      if (!this.#exceptions.has(position)) excepting.push(position);
     }
-    return Math.max(this.#marked, progress.cursor);
+    return { position: Math.max(this.#marked, progress.cursor), excepting };
   }
 
   // ---- other processes that share the database file
@@ -158,12 +159,11 @@ export class OutboxMark implements GroupParticipant {
     if (until >= from) this.#passed.push({ from, to: until });
   }
 
-  /** With nothing to do, the mark of this process follows what others have written: it must not hold up the lowest one. */
+  /** With nothing left to read, the mark of this process follows what others write: it must not hold up the lowest one. */
   #passOthers(): void {
     const { progress, journal } = this.#options;
-    if (progress.more || progress.unconfirmed.size > 0) return;
+    if (progress.more) return;
     const head = journal.nextPosition - 1;
-    if (head <= progress.known) return;
     this.skipped(head);
     progress.taken = head;
     progress.cursor = head;
@@ -197,15 +197,13 @@ export class OutboxMark implements GroupParticipant {
     progress.rewind(left[0]?.position ?? progress.cursor + 1);
     // Our own mark goes back to before what waits, also since an earlier attempt that could not be written: nothing of it
     // is lost should this process die, too.
-    const mark = Math.min(this.#marked, progress.confirmedUntil);
+    this.#marked = Math.min(this.#marked, progress.confirmedUntil);
     commit.submit(
       () => {
-        outbox.mark(mark, clock.nowMs());
+        outbox.mark(this.#marked, clock.nowMs());
         outbox.deleteOthers(from);
       },
-      ({ ok }) => {
-        if (ok) this.#marked = Math.min(this.#marked, mark);
-      },
+      () => {},
     );
   }
 }
