@@ -7,9 +7,13 @@ import {
   encodeBatch,
   encodeEvent,
 } from '../../shared/contract/cloud-event.ts';
+import { SuspectMessages } from '../../shared/runtime/messaging/suspect-messages.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
+import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
 import { Inbox } from '../../shared/runtime/storage/inbox.ts';
+import { Suspects } from '../../shared/runtime/storage/suspects.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
+import { HandClock } from '../support/hand-clock.ts';
 import { orderOf, startPayments } from '../support/payment-node.ts';
 
 const quietMs = 1_000;
@@ -229,5 +233,86 @@ describe('events that were fetched from a journal', () => {
     expect(statuses).to.deep.equal(['completed', undefined, 'completed']);
     last.die();
     expect(attempts(path)).to.deep.equal([]);
+  });
+});
+
+describe('suspects, one after another', () => {
+  function queue() {
+    const db = openDatabase(':memory:', paymentService.migrations);
+    const clock = new HandClock();
+    const commit = new GroupCommit(db, clock);
+    const messages = new SuspectMessages({ suspects: new Suspects(db), commit, clock });
+    const begun: string[] = [];
+    const ends = new Map<string, () => void>();
+    const add = (name: string) =>
+      messages.add(name, (_crashes, done) => {
+        begun.push(name);
+        ends.set(name, done);
+      });
+    const left = () => db.prepare<[], string>('SELECT message_hash FROM suspects').pluck().all();
+    const guarded: string[] = [];
+    const guard = (key: string) =>
+      messages.guard(key, (crashed, done) => {
+        guarded.push(`${key} ${crashed}`);
+        ends.set(key, done);
+      });
+    return { db, clock, messages, begun, add, left, guard, guarded, end: (name: string) => ends.get(name)?.() };
+  }
+
+  it('begin when the one before has ended, and the first alone waits for a quiet second', () => {
+    const { clock, messages, begun, add, end, left } = queue();
+    expect(messages.idle).to.equal(true);
+    for (const name of ['a', 'b']) add(name);
+    expect([messages.idle, clock.pending]).to.deep.equal([false, 1]);
+    clock.advance(quietMs);
+    add('c');
+    expect([begun, clock.pending]).to.deep.equal([['a'], 0]);
+    expect(messages.idle, 'one is in hand').to.equal(false);
+    end('a');
+    clock.turn();
+    expect([begun, left()]).to.deep.equal([['a', 'b'], ['b']]);
+    end('b');
+    clock.turn();
+    end('c');
+    clock.turn();
+    expect([begun, left(), messages.idle]).to.deep.equal([['a', 'b', 'c'], [], true]);
+    add('d');
+    clock.advance(quietMs - 1);
+    expect(begun).to.have.lengthOf(3);
+    clock.advance(1);
+    expect(begun).to.have.lengthOf(4);
+  });
+
+  it('do not begin after a stop, whether they wait for their turn, for a quiet second or for the disk', () => {
+    const { db, clock, messages, begun, add, guard, guarded } = queue();
+    add('a');
+    guard('journal');
+    messages.stop();
+    clock.advance(10 * quietMs);
+    expect([begun, guarded, clock.pending, messages.idle]).to.deep.equal([[], [], 0, true]);
+    const other = queue();
+    for (const name of ['a', 'b']) other.add(name);
+    other.clock.advance(quietMs);
+    other.messages.stop();
+    other.end('a');
+    other.clock.advance(10 * quietMs);
+    expect(other.begun).to.deep.equal(['a']);
+    db.close();
+  });
+
+  it('are handled together as long as no crash is known, also when the attempt cannot be written', () => {
+    const { db, clock, guard, guarded, end, left } = queue();
+    guard('journal');
+    clock.turn();
+    db.pragma('query_only = 1');
+    guard('another journal');
+    clock.turn();
+    db.pragma('query_only = 0');
+    guard('journal');
+    clock.turn();
+    expect(guarded).to.deep.equal(['journal false', 'another journal false', 'journal true']);
+    end('journal');
+    clock.turn();
+    expect(left()).to.deep.equal([]);
   });
 });
