@@ -1,5 +1,6 @@
 // What the event handler keeps an account of: what came of each event, what the broker has delivered, what is its own, and
 // what it has fetched from a journal.
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { orderService } from '../../order-service/service.ts';
 import {
@@ -68,13 +69,23 @@ describe('the tally of a service', () => {
     const lines: string[] = [];
     const write = (level: string) => (fields: object, message: string) =>
       void lines.push(`${level} ${'outcome' in fields ? fields.outcome : message}`);
-    const { clock, bus } = start({ log: { ...silentLog, info: write('info'), error: write('error') } });
+    const wrong = order('9');
+    const { clock, bus } = start({
+      log: { ...silentLog, info: write('info'), error: write('error') },
+      react: refuse(wrong, new ContradictoryEventError('another amount')),
+    });
     for (const event of [order('1'), order('2')]) bus.deliverEvent(event);
+    clock.turn();
+    lines.push('and then');
     bus.deliver(Buffer.from('x'));
+    bus.deliverEvent(wrong);
     clock.turn();
     expect(lines).to.deep.equal([
       'info payment.completed',
       'info payment.completed',
+      'and then',
+      'error dead-lettered: this message cannot be handled',
+      'error a reaction threw',
       'error dead-lettered: this message cannot be handled',
     ]);
   });
@@ -207,7 +218,45 @@ describe('a transient error', () => {
   });
 });
 
+describe('a full disk', () => {
+  it('is not held against an event that has met other transient errors before, while nothing else got through', () => {
+    const unlucky = order('666');
+    let error: Error = new TransientError('disk I/O error');
+    const { clock, bus, dead } = start({
+      react: ({ id }) => {
+        if (id === unlucky.id) throw error;
+      },
+    });
+    const delivery = bus.deliverEvent(unlucky);
+    clock.advance(60_000);
+    error = new Sqlite.SqliteError('database or disk is full', 'SQLITE_FULL');
+    clock.advance(1_000);
+    for (let count = 0; count < 30; count += 1) {
+      bus.deliverEvent(order(String(1000 + count)));
+      clock.advance(1_000);
+    }
+    expect(delivery.acks()).to.equal(0);
+    expect(dead()).to.deep.equal([]);
+  });
+});
+
 describe('a stopped event handler', () => {
+  it('does not try again what meets a transient error while it stops, and acks nothing that comes later', () => {
+    const { clock, bus, db, node, answers, balance } = start();
+    const known = bus.deliverEvent(order('1'));
+    clock.turn();
+    const own = JSON.parse(answers()[0]?.body.toString() ?? '') as CloudEvent;
+    db.pragma('query_only = 1');
+    const waiting = [bus.deliverEvent(order('2'))];
+    node.stop();
+    clock.turn();
+    waiting.push(bus.deliverEvent(own), bus.deliverEvent(own, { returns: 3 }));
+    db.pragma('query_only = 0');
+    clock.advance(60_000);
+    expect([known, ...waiting].map(({ acks }) => acks())).to.deep.equal([1, 0, 0, 0]);
+    expect(balance()).to.equal(9 * placed.total);
+  });
+
   it('tries nothing again of what waited for a transient error to pass, or for its next attempt', () => {
     const failing = order('666');
     let attempts = 0;
@@ -330,6 +379,35 @@ describe('events that are fetched from a journal', () => {
     clock.advance(60_000);
     expect(done()).to.equal(1);
     expect(node.handler.idle).to.equal(true);
+    expect([...node.handler.tally.deadLetterReasons]).to.deep.equal([['unreadable -> cannot-be-stored', 1]]);
+  });
+
+  it('are handled at once when those of another publisher are in hand: no crash is held against them', () => {
+    const { clock, node, balance } = fetching();
+    const withdrawn = eventOf('inventory.rejected', { ...samples['inventory.rejected'], orderId: order('1').subject });
+    node.handler.handleFetched(source, pageOf(order('1')), () => {});
+    node.handler.handleFetched('inventory-service', pageOf(withdrawn), () => {});
+    clock.turn();
+    expect(node.handler.tally.handled).to.equal(2);
+    expect(balance()).to.equal(10 * placed.total);
+  });
+});
+
+describe('a named instance', () => {
+  it('subscribes to the events of its peers; a service without instances does not', () => {
+    const confirmed = { ...eventOf('order.confirmed'), source: 'order-service.b' };
+    const outcomes = ['a', undefined].map((instance) => {
+      const clock = new HandClock();
+      const bus = new FakeBus();
+      const db = openDatabase(':memory:', orderService.migrations);
+      const environment = { db, bus, clock, log: silentLog, ...(instance ? { instance } : {}) };
+      const node = new ServiceNode(orderService, environment);
+      node.start();
+      bus.deliverEvent(confirmed);
+      clock.advance(1_000);
+      return [...node.handler.tally.deadLetterReasons.keys()];
+    });
+    expect(outcomes).to.deep.equal([[], ['order.confirmed -> unknown-type']]);
   });
 });
 
@@ -411,13 +489,16 @@ describe('an event about something unknown', () => {
       asked += 1;
       done(away);
     };
-    const orphan = order('1');
+    const [orphan, wrong] = [order('1'), order('9')];
     const { clock, bus } = start({
       journals: { 'order-service': { digests, ids: (_query, done) => done(away), events: (_at, done) => done(away) } },
-      react: refuse(orphan, new UnknownSubjectError('its order is not known here')),
+      react: (event) => {
+        refuse(orphan, new UnknownSubjectError('its order is not known here'))(event);
+        refuse(wrong, new ContradictoryEventError('another amount'))(event);
+      },
     });
     const before = asked;
-    for (const tail of ['2', '3']) bus.deliverEvent(order(tail));
+    for (const event of [order('2'), wrong]) bus.deliverEvent(event);
     clock.turn();
     expect(asked, 'nothing is unknown yet').to.equal(before);
     bus.deliverEvent(orphan);

@@ -90,7 +90,7 @@ export class EventHandler {
   /** Those of them from which no event ever follows. */
   readonly #notes: ReadonlySet<string>;
   readonly #log: RateLimitedLog;
-  /** Deliveries that are not decoded yet. */
+  /** Deliveries that are not decoded yet: only when enough are in hand. */
   readonly #waiting: Delivery[] = [];
   /** Jobs that wait for a transient error to pass. */
   readonly #held: Job[] = [];
@@ -113,7 +113,7 @@ export class EventHandler {
 
   /** True when no message is between its delivery and its ack; of no meaning once it is stopped. */
   get idle(): boolean {
-    return this.#inHand === 0 && this.#waiting.length === 0 && this.#options.suspects.idle;
+    return this.#inHand === 0 && this.#options.suspects.idle;
   }
 
   /** The highest journal position of this publisher that the broker has delivered to this process. */
