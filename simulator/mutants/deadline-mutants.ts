@@ -114,4 +114,13 @@ export const deadlineMutants: readonly Mutant[] = [
       },
     })),
   ),
+  planted(
+    'P2',
+    'decides-about-a-rebuilt-order-at-once',
+    'a rebuilt order is decided about before the journals of the others were compared',
+    deadlines((real) => ({
+      meet: (orderId, tx, publishers) =>
+        real.meet(orderId, tx, { isUnreachable: (service) => publishers.isUnreachable(service), caughtUp: () => true }),
+    })),
+  ),
 ];
