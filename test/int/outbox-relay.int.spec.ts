@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Span, TracedPublish, Tracing } from '../../shared/runtime/messaging/tracing.ts';
 import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
+import { Outbox } from '../../shared/runtime/storage/outbox.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
@@ -317,6 +318,87 @@ describe('the relay', () => {
     on.clock.advance(manyMs);
     expect(on.left).to.deep.equal([1, 2]);
     expect(on.bus.published).to.have.lengthOf(1);
+  });
+});
+
+describe('what the relay still has to publish', () => {
+  afterEach(removeDatabases);
+
+  it('is counted while there is no connection, and not counted as unroutable', () => {
+    const on = RelayRun.inMemory().write(2);
+    on.bus.answerOpen('nacked');
+    expect(on.relay.status()).to.deep.equal({ waiting: 2, unroutable: {} });
+    on.bus.disconnect();
+    on.write(3);
+    expect([on.relay.waiting, on.relay.drained]).to.deep.equal([5, false]);
+  });
+
+  it('is counted with the exceptions of earlier runs, once each, before and after they are read', () => {
+    const second = RelayRun.over().writeStuck(2).write(1).restart({ bus: awayBus() });
+    expect([second.relay.waiting, second.relay.oldestWaiting]).to.deep.equal([3, 1]);
+    second.bus.connect();
+    expect(second.sent).to.deep.equal(named('order.placed', 1, 2, 4));
+    second.bus.disconnect();
+    expect([second.relay.waiting, second.relay.oldestWaiting]).to.deep.equal([3, 1]);
+    second.die();
+  });
+
+  it('begins at the lowest mark of all, whatever is an exception above it', () => {
+    const first = RelayRun.over(newDatabasePath(), { bus: awayBus() }).write(4);
+    const other = new Outbox(first.db, first.journal, 'another process');
+    first.db.transaction(() => {
+      first.outbox.mark(1, 0);
+      other.mark(3, 0);
+      other.except(3);
+      other.except(1);
+    })();
+    const second = first.restart();
+    expect(second.sent).to.deep.equal(named('order.placed', 1, 2, 3, 4));
+    second.die();
+  });
+
+  it('is published once more only as far as it was lost: what is still on its way will have an answer', () => {
+    const on = RelayRun.inMemory().write(3);
+    on.bus.published[0]?.answer('lost');
+    expect(on.sent).to.deep.equal(named('order.placed', 1, 2, 3, 1));
+  });
+
+  it('is no exception because it was lost: it is published again before anything else', () => {
+    const on = RelayRun.inMemory().write(3);
+    on.bus.published[0]?.answer('confirmed');
+    on.bus.disconnect();
+    on.clock.advance(3 * markMs);
+    expect([on.outbox.confirmedUntil(), on.exceptions]).to.deep.equal([1, []]);
+  });
+
+  it('waits for its next attempt, also when publishing is possible all the time', () => {
+    const on = RelayRun.inMemory().write();
+    on.bus.answerOpen('nacked');
+    on.clock.advance(200);
+    on.bus.answerOpen('nacked');
+    on.relay.publishingChanged();
+    expect(on.open).to.deep.equal([]);
+  });
+
+  it('is not tried again after a stop', () => {
+    const on = RelayRun.inMemory().write(2);
+    on.relay.stop();
+    on.bus.answerOpen('nacked');
+    expect(on.clock.pending, 'timers').to.equal(0);
+  });
+
+  it('holds what another process has left since the start as soon as anything is written, if only into the inbox', () => {
+    const path = newDatabasePath();
+    const clock = new HandClock();
+    const [one, other] = [RelayRun.over(path, { clock, bus: awayBus() }), RelayRun.over(path, { clock })];
+    one.write().die();
+    other.commit.submit(
+      () => {},
+      () => {},
+    );
+    clock.turn();
+    expect(other.sent).to.deep.equal(named('order.placed', 1));
+    other.die();
   });
 });
 
