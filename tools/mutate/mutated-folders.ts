@@ -61,7 +61,12 @@ export const mutatedFolders: readonly MutatedFolder[] = [
     ],
     ownSpecs: {
       'order.ts': ['unit/order', 'unit/order-reactions', 'unit/order-closing', 'unit/order-timeline'],
-      'reactions.ts': ['unit/order', 'unit/order-reactions', 'unit/order-closing'],
+      'reactions.ts': ['unit/order-reactions', 'unit/order-instances', 'unit/order', 'unit/order-closing'],
+      'peer-reactions.ts': ['unit/order-instances'],
+      'commands.ts': ['unit/order-reactions', 'unit/order-instances'],
+      'instances.ts': ['unit/order-instances'],
+      'store.ts': ['unit/order-store', 'unit/order-instances', 'int/open-orders', 'int/order-deletion'],
+      'catalogue-copy.ts': ['unit/order-reactions'],
     },
     scoreMin: 90,
   },
