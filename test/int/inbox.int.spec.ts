@@ -105,6 +105,9 @@ describe('the inbox', () => {
     inbox.accept({ ...event(1), source: 'mail-service' }, 0);
     inbox.accept({ ...event(), source: 'order-service.bare' }, 0);
     expect([...inbox.strangers], 'known, no instance, or without a position').to.deep.equal([]);
+    const comparing = open(':memory:', ['order-service.a']).inbox;
+    comparing.accept({ ...event(1), source: 'order-service.a' }, 0);
+    expect([...comparing.strangers], 'an instance whose journal is compared').to.deep.equal([]);
     for (let count = 0; count < 25; count += 1) inbox.accept({ ...event(1), source: `order-service.${count % 22}` }, 0);
     expect([...inbox.strangers]).to.deep.equal(Array.from({ length: 20 }, (_, n) => `order-service.${n}`));
   });

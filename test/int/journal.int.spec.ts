@@ -211,6 +211,7 @@ describe('a page of the journal', () => {
     expect(page(opened, 0, { limit: 2 })).to.deep.equal({ positions: [1, 2], next: 2 });
     expect(page(opened, 2, { limit: 2 })).to.deep.equal({ positions: [4, 5], next: 5 });
     expect(page(opened, 5, { limit: 2 })).to.deep.equal({ positions: [], next: 5 });
+    expect(page(opened, 0, { limit: 3 })).to.deep.equal({ positions: [1, 2, 4], next: 4 });
   });
 
   it('holds only what its filters let through', () => {
