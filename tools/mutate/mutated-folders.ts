@@ -67,6 +67,8 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       'instances.ts': ['unit/order-instances'],
       'store.ts': ['unit/order-store', 'unit/order-instances', 'int/open-orders', 'int/order-deletion'],
       'catalogue-copy.ts': ['unit/order-reactions'],
+      'versions.ts': ['int/order-versions'],
+      'idempotency.ts': ['unit/order-keys'],
     },
     scoreMin: 90,
   },
