@@ -2,8 +2,9 @@
 // code 0: each folder keeps its score; 1: one does not; 2: wrong arguments, or a run failed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
-import { normalize } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { installStryker } from './mutate/install.ts';
@@ -26,6 +27,9 @@ interface Job {
   readonly source: string;
   readonly folder: MutatedFolder;
 }
+
+/** Where Linux has it: on a disk, the tests would wait for it most of the time. */
+const memoryFolder = '/dev/shm';
 
 class StrykerFailedError extends Error {}
 
@@ -67,20 +71,28 @@ async function mutate(jobs: readonly Job[], fresh: boolean): Promise<void> {
   mkdirSync('data/mutate', { recursive: true });
   if (jobs.length > 5)
     console.log(`${jobs.length} files: this takes hours. Ctrl-C ends it, and the same command continues.`);
-  for (const [index, { source, folder }] of jobs.entries()) {
-    console.log(`\n${index + 1} of ${jobs.length}: ${source}`);
-    if (fresh) rmSync(resultsFile(source), { force: true });
-    await runStryker(source, specsOf(folder, source));
+  const databases = mkdtempSync(join(existsSync(memoryFolder) ? memoryFolder : tmpdir(), 'mutate-'));
+  try {
+    for (const [index, { source, folder }] of jobs.entries()) {
+      console.log(`\n${index + 1} of ${jobs.length}: ${source}`);
+      if (fresh) rmSync(resultsFile(source), { force: true });
+      await runStryker(source, specsOf(folder, source), databases);
+    }
+  } finally {
+    rmSync(databases, { recursive: true, force: true });
   }
 }
 
-/** @throws StrykerFailedError */
-async function runStryker(source: string, specs: readonly string[]): Promise<void> {
+/**
+ * @param databases where the tests have their databases
+ * @throws StrykerFailedError
+ */
+async function runStryker(source: string, specs: readonly string[], databases: string): Promise<void> {
   const command = 'tools/mutate/node_modules/@stryker-mutator/core/bin/stryker.js';
   const words = ['run', 'tools/mutate/stryker.config.js', '--mutate', source, '--incrementalFile', resultsFile(source)];
   const stryker = spawn(process.execPath, [command, ...words], {
     stdio: 'inherit',
-    env: { ...process.env, MUTATE_SPECS: specs.join(',') },
+    env: { ...process.env, MUTATE_SPECS: specs.join(','), TMPDIR: databases },
   });
   const [code] = await once(stryker, 'close');
   if (code !== 0) throw new StrykerFailedError(`StrykerJS failed with exit code ${code} on ${source}`);
