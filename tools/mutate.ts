@@ -92,7 +92,7 @@ async function runStryker(source: string, specs: readonly string[], databases: s
   const words = ['run', 'tools/mutate/stryker.config.js', '--mutate', source, '--incrementalFile', resultsFile(source)];
   const stryker = spawn(process.execPath, [command, ...words], {
     stdio: 'inherit',
-    env: { ...process.env, MUTATE_SPECS: specs.join(','), TMPDIR: databases },
+    env: { ...process.env, MUTATE_SOURCE: source, MUTATE_SPECS: specs.join(','), TMPDIR: databases },
   });
   const [code] = await once(stryker, 'close');
   if (code !== 0) throw new StrykerFailedError(`StrykerJS failed with exit code ${code} on ${source}`);

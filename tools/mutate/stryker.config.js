@@ -1,4 +1,12 @@
-// StrykerJS, as `npm run mutate` starts it: once for each group of sources, with the group's specs in MUTATE_SPECS.
+// StrykerJS, as `npm run mutate` starts it: once for each source, MUTATE_SOURCE, with its specs in MUTATE_SPECS.
+
+/** Only the source is compiled, beside what the build has compiled already: as tsconfig.json has it, without types. */
+const compile = [
+  'tsc --ignoreConfig --noCheck --noResolve --lib es5 --types ""',
+  '--target es2023 --module nodenext --rewriteRelativeImportExtensions --verbatimModuleSyntax --sourceMap',
+  '--rootDir . --outDir dist',
+].join(' ');
+
 export default {
   packageManager: 'npm',
   plugins: ['@stryker-mutator/mocha-runner', './tools/mutate/unmutated-texts.js'],
@@ -6,12 +14,11 @@ export default {
   testRunner: 'mocha',
   mochaOptions: { 'no-config': true, spec: (process.env.MUTATE_SPECS ?? '').split(',') },
   coverageAnalysis: 'perTest',
-  buildCommand: 'tsc -p tsconfig.json --noCheck',
+  buildCommand: `${compile} ${process.env.MUTATE_SOURCE ?? ''}`,
   // Both would need TypeScript's API, which TypeScript 7 does not have; --noCheck does without.
   tsconfigFile: 'none',
   disableTypeChecks: false,
-  // The compiled tests stay: results are thrown away when the tests that they came from have changed.
-  ignorePatterns: ['/dist/*', '!/dist/test', '/data'],
+  ignorePatterns: ['/data', '/docs', '/bench', '/test', '/simulator', '/model'],
   tempDirName: 'data/mutate/sandbox',
   allowEmpty: true,
   concurrency: 1,
