@@ -26,7 +26,7 @@ export function erasureRoute(node: ServiceNode, steps: readonly EraseStep[]): Ro
       'Answered when it is done, which takes a second for every 100,000 entries of the journal. To be repeated with the same ' +
       'pseudonym after a failure. `npm run erase` asks all services.',
     body: Erasure,
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'The user id is in none of its tables any more.',
