@@ -184,7 +184,7 @@ describe('the deadline timer', () => {
   });
 
   it('asks again when answers are missing after 10 seconds, and again after 20 more, until they are there', () => {
-    const { clock, place, bus, node } = startOrders();
+    const { clock, place, bus, node, errors } = startOrders();
     const status = place(1_000);
     const { orderId } = status;
     const withdrawals = () =>
@@ -199,6 +199,7 @@ describe('the deadline timer', () => {
     expect(withdrawals()).to.deep.equal([undefined, 2]);
     clock.advance(20_000);
     expect(withdrawals()).to.deep.equal([undefined, 2, 3]);
+    expect(errors, 'errors in the log').to.deep.equal([]);
     bus.deliverEvent(eventOf('payment.voided', { orderId }));
     bus.deliverEvent(eventOf('inventory.voided', { orderId }));
     clock.advance(3_600_000);
