@@ -7,6 +7,7 @@ import { orderServiceUrls } from '../local/order-instances.ts';
 import { isUsageError, UsageError } from '../local/usage-error.ts';
 import { serviceNames } from '../services.ts';
 import { Name } from '../shared/contract/event-data.ts';
+import { pseudonymPrefix } from '../shared/contract/pseudonym.ts';
 
 const usage = `Usage: npm run erase -- USER [options]
 
@@ -35,7 +36,7 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(`${usage}\n`);
   const userId = Name.safeParse(positionals[0]);
   if (!userId.success || positionals.length > 1) throw new UsageError('name exactly one user');
-  const pseudonym = values.pseudonym ?? `erased-${randomUUID()}`;
+  const pseudonym = values.pseudonym ?? `${pseudonymPrefix}${randomUUID()}`;
   const urls = urlsFrom(values.url, process.env);
   process.stdout.write(`The pseudonym is ${pseudonym}\n`);
   // Order-service first: it refuses while an order is open, and then nothing has been changed anywhere.
