@@ -23,6 +23,11 @@ class ForeignDatabaseError extends Error {
   override readonly name = 'ForeignDatabaseError';
 }
 
+/** A newer program has migrated it. */
+class NewerSchemaError extends Error {
+  override readonly name = 'NewerSchemaError';
+}
+
 /**
  * Something outside has failed for now: disk full, read-only, locked by another process. Nothing was stored, nothing
  * was acked; trying again later is right.
@@ -123,7 +128,9 @@ function migrate(db: Database, migrations: readonly string[], service: string | 
     if (service !== undefined) claim(db, service);
     const version = Number(db.pragma('user_version', { simple: true }));
     if (version > migrations.length) {
-      throw new Error(`it was written by a newer program (schema ${version}; this one knows ${migrations.length})`);
+      throw new NewerSchemaError(
+        `it was written by a newer program (schema ${version}; this one knows ${migrations.length})`,
+      );
     }
     for (const script of migrations.slice(version)) db.exec(script);
     db.pragma(`user_version = ${migrations.length}`);
@@ -145,6 +152,12 @@ function adviceOn(cause: unknown): { readonly advice: string; readonly isTransie
   if (cause instanceof ForeignDatabaseError) {
     return {
       advice: 'Set DATABASE_PATH to the file of this service, or to one that does not exist yet.',
+      isTransient: false,
+    };
+  }
+  if (cause instanceof NewerSchemaError) {
+    return {
+      advice: 'Start the newer version, or put back a backup from before the upgrade: npm run restore.',
       isTransient: false,
     };
   }
