@@ -43,7 +43,7 @@ export function isTransient(error: unknown): boolean {
   return error instanceof Sqlite.SqliteError && transientCodes.test(error.code);
 }
 
-const databaseCodes = /^SQLITE_(FULL|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN)/;
+const databaseCodes = /^SQLITE_(FULL|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|IOERR_SHMSIZE)/;
 
 /**
  * A transient error that has nothing to do with what was being written: no space, no permission, the lock of another. Smaller
@@ -170,7 +170,8 @@ function adviceOn(cause: unknown): { readonly advice: string; readonly isTransie
 
 const adviceByCode: readonly (readonly [RegExp, string, boolean])[] = [
   [/^SQLITE_(BUSY|LOCKED)/, 'Another process has locked it: end that one, or wait until it is done.', true],
-  [/^SQLITE_FULL/, 'The disk is full: free some space on it.', true],
+  // The -shm file, which every opening needs, has no room: SQLite calls that an I/O error.
+  [/^SQLITE_(FULL|IOERR_SHMSIZE)/, 'The disk is full: free some space on it.', true],
   [/^SQLITE_READONLY/, 'The file or its folder may not be written by this user: correct their permissions.', false],
   [/^SQLITE_CANTOPEN/, 'Is it a file, and may this user write in its folder?', false],
 ];
