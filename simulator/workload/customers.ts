@@ -88,14 +88,13 @@ export class Customers {
 
   #submit(attempt: Attempt, products: ProductAnswers): void {
     const { request, key } = attempt;
-    const unavailable = [...products.keys()].filter((productId) => products.get(productId) === 'unavailable');
     let service: OrderService | undefined;
     this.#requests.submit(
       () => {
         service = this.#gateway();
         return service;
       },
-      { what: 'place order', ...request, key, unavailable },
+      { what: 'place order', ...request, key, fetched: products },
       (tx, parts) => this.#place(service as OrderService, parts, tx, { key, request, products }),
       (answer) => {
         if (this.#repeated(attempt, answer)) return;

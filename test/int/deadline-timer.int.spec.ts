@@ -206,5 +206,6 @@ describe('the deadline timer', () => {
     expect(status()).to.equal('cancelled');
     expect(withdrawals()).to.deep.equal([undefined, 2, 3]);
     expect(node.handler.tally.deadLettered).to.equal(0);
+    expect(errors, 'asking again is no fault').to.deep.equal([]);
   });
 });

@@ -107,20 +107,21 @@ export class Publisher {
   #answer(number: number, outcome: PublishOutcome): void {
     const done = this.#pending.get(number);
     if (!this.#pending.delete(number)) return;
-    if (outcome !== 'lost') this.#confirms.answered(this.#clock.steadyMs());
+    if (outcome !== 'lost') this.#confirms.answered(number, this.#clock.steadyMs());
     done?.(outcome);
   }
 
-  /** A broker whose disk is full keeps the connection and confirms nothing, for ever. */
+  /** A broker whose disk is full keeps the connection and confirms nothing, for ever; one that lost a message never confirms that. */
   #watchConfirms(end: (reason: Error) => void): void {
     this.#watch = this.#clock.after(confirmTimeoutMs / 10, () => {
       this.#watchConfirms(end);
-      if (this.#blocked || !this.#confirms.look(this.#pending.size, this.#clock.steadyMs())) return;
+      const [oldest] = this.#pending.keys();
+      if (this.#blocked || !this.#confirms.look(oldest, this.#clock.steadyMs())) return;
       this.#log.error(
         { unconfirmed: this.#pending.size },
-        `the broker has confirmed nothing for ${confirmTimeoutMs / 1_000} s: connecting again; if this goes on, look at its disk and log, and restart it`,
+        `the broker has not confirmed what was published ${confirmTimeoutMs / 1_000} s ago: connecting again; if this goes on, look at its disk and log, and restart it`,
       );
-      end(new Error('the broker confirms nothing'));
+      end(new Error('the broker does not confirm'));
     });
   }
 
