@@ -78,11 +78,7 @@ export class DeadlineTimer implements GroupParticipant {
     if (!deadlines || !this.#running) return;
     const nowMs = clock.steadyMs();
     const keys = this.#dueNow(deadlines, nowMs);
-    if (keys.length === 0) {
-      // What was met has moved on, unless it only waits for its next attempt.
-      if (this.#failed.size === 0) this.#meeting.clear();
-      return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
-    }
+    if (keys.length === 0) return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
     this.#left = keys.length;
     this.#met = this.#meeting;
     this.#meeting = new Set(keys);
