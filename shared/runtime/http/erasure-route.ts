@@ -1,6 +1,7 @@
 // Erasing a person over HTTP: step after step, each in a transaction of its own, so that no request waits behind it.
 import { z } from 'zod';
 import { Name } from '../../contract/event-data.ts';
+import { pseudonymPrefix } from '../../contract/pseudonym.ts';
 import type { EraseStep, Person } from '../node/erasure.ts';
 import type { ServiceNode } from '../node/service-node.ts';
 import { type Route, route } from './route.ts';
@@ -8,8 +9,8 @@ import { type Route, route } from './route.ts';
 const Erasure = z
   .object({
     userId: Name,
-    pseudonym: Name.describe(
-      'Takes the place of the user id, the same in every service. It must not lead back to the user.',
+    pseudonym: Name.refine((name) => name.startsWith(pseudonymPrefix), `must begin with ${pseudonymPrefix}`).describe(
+      `Takes the place of the user id, the same in every service. Begins with ${pseudonymPrefix}. It must not lead back to the user.`,
     ),
   })
   .strict()
