@@ -69,7 +69,7 @@ function eventsRoute(journal: Journal, queries: JournalQueries): Route {
       '`Accept: text/event-stream`, the answer is a live tail from the cursor on: server-sent events whose ids are positions. ' +
       '`Last-Event-ID` resumes it.',
     query: EventsQuery,
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'A page of events.',
@@ -137,7 +137,7 @@ function digestsRoute(queries: JournalQueries): Route {
     operationId: 'getEventDigests',
     summary: 'Digests over ranges of the journal, for reconciliation',
     query: RangeQuery.extend({ consumer: z.string().min(1).max(100), anchor: z.uuid().optional() }).strict(),
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'Count and checksum of the events of these types, for each range.',
@@ -169,7 +169,7 @@ function idsRoute(queries: JournalQueries): Route {
     operationId: 'getEventIds',
     summary: 'Positions and ids of events, for reconciliation',
     query: RangeQuery.strict(),
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'The events of these types above `after` and up to `until`, over at most 1,000 positions.',

@@ -34,6 +34,14 @@ export const inboxPositionsSchema = `
 
 const strangersMax = 20;
 
+/** A row is kept at least so long after its event was handled: the least that JOURNAL_RETENTION_MS may be. */
+export const inboxKeptMsMin = 2 * 24 * 60 * 60 * 1000;
+
+/** Whether the inbox may have deleted its row of this event. Then only the record of the event's effect can recognise it. */
+export function mayHaveLeftInbox({ time }: { readonly time: string }, nowMs: number): boolean {
+  return nowMs - Date.parse(time) >= inboxKeptMsMin;
+}
+
 /** What the inbox needs to know of an event. */
 export interface InboxEvent {
   readonly id: string;
