@@ -173,7 +173,9 @@ describe('the inbox', () => {
   });
 
   it('refuses to compare the journal of a service whose events do not come here', () => {
-    expect(() => open().inbox.digest('mail-service', 0, 1)).to.throw("'mail-service' is not a publisher");
+    const { inbox } = open();
+    expect(() => inbox.digest('mail-service', 0, 1)).to.throw("'mail-service' is not a publisher");
+    expect(inbox.cursor('mail-service')).to.deep.equal({ journalId: undefined, position: 0, eventId: undefined });
   });
 
   it('writes nothing when it is opened with the publishers that it knows, such as on a full disk', () => {
