@@ -121,8 +121,8 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       'reconciliation.ts': ['int/reconciliation-rounds', 'int/reconciliation'],
       'journal-queries.ts': ['int/reconciliation-rounds', 'int/reconciliation'],
     },
-    // Measured for outbox-mark.ts, the first of its files; 90 is the goal.
-    scoreMin: 70,
+    // The lowest score that a file of it had when it was measured first; 90 is the goal.
+    scoreMin: 84,
   },
 ];
 

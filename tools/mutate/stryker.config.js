@@ -2,7 +2,7 @@
 
 /** Only the source is compiled, beside what the build has compiled already: as tsconfig.json has it, without types. */
 const compile = [
-  'tsc --ignoreConfig --noCheck --noResolve --lib es5 --types ""',
+  'tsc --ignoreConfig --noCheck --noResolve --lib es5',
   '--target es2023 --module nodenext --rewriteRelativeImportExtensions --verbatimModuleSyntax --sourceMap',
   '--rootDir . --outDir dist',
 ].join(' ');
