@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { paymentService } from '../../payment-service/service.ts';
 import { choreography, type EventOf } from '../../shared/contract/choreography.ts';
+import { encodeEvent } from '../../shared/contract/cloud-event.ts';
 import { causedEventId } from '../../shared/contract/event-id.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
 import {
@@ -38,6 +39,8 @@ class Publisher implements JournalReader {
   readonly pages: number[] = [];
   readonly asked = { digests: 0, ids: 0, lastAfter: 0 };
   unreachable = false;
+  /** Called when it learns that it was put back. */
+  onPutBack: (found: PutBack) => void = () => {};
   readonly #clock: HandClock;
   readonly #units: UnitsOfWork;
   readonly #queries: JournalQueries;
@@ -53,7 +56,10 @@ class Publisher implements JournalReader {
     commit.join(this.journal);
     const { journal } = this;
     this.#units = new UnitsOfWork({ contract: choreography, member: 'order-service', journal, commit, clock });
-    this.#queries = new JournalQueries(journal, (found) => this.putBack.push(found));
+    this.#queries = new JournalQueries(journal, (found) => {
+      this.putBack.push(found);
+      this.onPutBack(found);
+    });
   }
 
   /** Orders that differ in the last digits of their ids. */
@@ -75,6 +81,18 @@ class Publisher implements JournalReader {
     );
     this.#clock.turn();
     return events as EventOf<'order.placed'>[];
+  }
+
+  /** The journal holds these events again, at the places where they were. */
+  takeUp(events: readonly EventOf<'order.placed'>[]): void {
+    const commit = this.db.transaction(() => {
+      this.journal.begin();
+      for (const event of events) {
+        const { id: eventId, type, subject } = event;
+        this.journal.append({ eventId, type, subject, body: encodeEvent(event) }, this.#clock.nowMs());
+      }
+    });
+    commit();
   }
 
   /** The database as it is now. */
@@ -406,6 +424,103 @@ describe('reconciliation', () => {
       expect(restored.putBack).to.have.lengthOf(reports);
       expect(second.errors).to.deep.equal([]);
       expect(bus.waiting).to.equal(0);
+    });
+  });
+
+  describe('with a publisher that was put back to a copy younger than what has been compared', () => {
+    /** One event is compared; then two more are handled, and the publisher has only the first. */
+    function putBackYoung() {
+      const run = start();
+      const [first] = run.publisher.publish(1);
+      if (!first) expect.fail('nothing was published');
+      run.bus.deliverEvent(first);
+      run.clock.advance(2 * roundsMs);
+      const backup = run.publisher.backup();
+      const lost = run.publisher.publish(2, 3);
+      for (const event of lost) run.bus.deliverEvent(event);
+      run.clock.turn();
+      expect(run.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1 });
+      const restored = new Publisher(run.clock, backup);
+      run.current.publisher = restored;
+      const putBackErrors = () => run.errors.filter(({ message }) => /put back to an earlier state/.test(message));
+      return { ...run, restored, lost, putBackErrors };
+    }
+
+    it('notices in the next round, and lets the publisher know', () => {
+      const { clock, restored, status, putBackErrors } = putBackYoung();
+      clock.advance(intervalMs);
+      expect(restored.putBack[0]).to.deep.equal({ consumer: 'payment-service', seen: 3, head: 1 });
+      expect(putBackErrors().map(({ fields }) => fields)).to.deep.equal([
+        { publisher: 'order-service', seen: 3, head: 1 },
+      ]);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1, head: 1 });
+    });
+
+    it('notices also when the publisher has overtaken the copy before it is asked', () => {
+      const { clock, bus, restored, status, known, errors } = putBackYoung();
+      const fresh = restored.publish(4, 5, 6);
+      for (const event of fresh) bus.deliverEvent(event);
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack[0]).to.deep.include({ consumer: 'payment-service', seen: 3 });
+      expect(errors.map(({ message }) => message).join()).to.match(/its database was put back/);
+      expect(fresh.map(known)).to.deep.equal(['completed', 'completed', 'completed']);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 4, unknown: 2 });
+    });
+
+    it('lets the publisher know of an overtaken copy before it corrects its own positions, so that a crash hides nothing', () => {
+      const { clock, bus, restored, db, node, status } = putBackYoung();
+      for (const event of restored.publish(4, 5, 6)) bus.deliverEvent(event);
+      clock.turn();
+      restored.onPutBack = () => {
+        restored.unreachable = true;
+      };
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack, 'the publisher has heard of it').to.have.lengthOf(1);
+      expect(status().unknown).to.equal(0);
+      node.stop();
+      const another = new Publisher(clock, restored.backup());
+      const second = start({ clock, db, publisher: another });
+      clock.advance(2 * roundsMs);
+      expect(another.putBack).to.have.lengthOf(1);
+      expect(second.status().unknown).to.equal(2);
+    });
+
+    it('is not noticed, and nothing is reported, when it publishes the same events again at the same places', () => {
+      const { clock, restored, lost, errors, status } = putBackYoung();
+      restored.takeUp(lost);
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack).to.deep.equal([]);
+      expect(errors).to.deep.equal([]);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, unknown: 0 });
+    });
+
+    it('reports it once, and what is not published again within a minute as unknown; not again after a restart', () => {
+      const { clock, restored, status, putBackErrors, node, db } = putBackYoung();
+      clock.advance(60_000);
+      expect(status().unknown).to.equal(0);
+      clock.advance(2 * intervalMs);
+      expect(status()).to.deep.include({ state: 'reconciled', unknown: 2 });
+      expect(putBackErrors()).to.have.lengthOf(1);
+      node.stop();
+      const restarted = new Publisher(clock, restored.backup());
+      const second = start({ clock, db, publisher: restarted });
+      clock.advance(2 * roundsMs);
+      expect(restarted.putBack).to.deep.equal([]);
+      expect(second.errors).to.deep.equal([]);
+    });
+
+    it('does not take what was dead-lettered for handled: a made-up position proves nothing', () => {
+      const { clock, publisher, bus, errors } = start({
+        react: () => {
+          throw new Error('broken');
+        },
+      });
+      const [event] = publisher.publish(1);
+      if (!event) expect.fail('nothing was published');
+      bus.deliverEvent({ ...event, id: event.id.replace(/.$/, 'f'), sequence: '0000000000000009' });
+      clock.advance(10 * roundsMs);
+      expect(publisher.putBack).to.deep.equal([]);
+      expect(errors.filter(({ message }) => /put back/.test(message))).to.deep.equal([]);
     });
   });
 
