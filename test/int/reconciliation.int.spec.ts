@@ -471,13 +471,10 @@ describe('reconciliation', () => {
       const { clock, bus, restored, db, node, status } = putBackYoung();
       for (const event of restored.publish(4, 5, 6)) bus.deliverEvent(event);
       clock.turn();
-      restored.onPutBack = () => {
-        restored.unreachable = true;
-      };
+      restored.onPutBack = () => node.stop();
       clock.advance(2 * roundsMs);
       expect(restored.putBack, 'the publisher has heard of it').to.have.lengthOf(1);
       expect(status().unknown).to.equal(0);
-      node.stop();
       const another = new Publisher(clock, restored.backup());
       const second = start({ clock, db, publisher: another });
       clock.advance(2 * roundsMs);

@@ -5,10 +5,11 @@ import { instanceOf } from '../../contract/members.ts';
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
-import type { Inbox, ReconcileCursor } from '../storage/inbox.ts';
+import type { HandledEvent, Inbox, ReconcileCursor } from '../storage/inbox.ts';
 import type { Bus } from './bus.ts';
 import type { EventHandler } from './event-handler.ts';
 import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } from './journal-queries.ts';
+import { PutBackWatch, wasPutBack } from './put-back-watch.ts';
 
 /** An event is missed only this long after it was written: until then it may be on its way through the broker. */
 const onItsWayMs = 5_000;
@@ -157,6 +158,7 @@ class PublisherReconciliation {
   #again = false;
   #stopped = false;
   readonly #timers = new Set<Timer>();
+  readonly #putBacks: PutBackWatch;
   #retry: Timer | undefined;
 
   constructor({ source, types, reader }: Publisher, options: ReconciliationOptions) {
@@ -166,6 +168,8 @@ class PublisherReconciliation {
     this.#options = options;
     this.#state = reader ? 'starting' : 'off';
     this.#cursor = options.inbox.cursor(source);
+    const unknown = (count: number) => this.#reportUnknown(count);
+    this.#putBacks = new PutBackWatch({ ...options, source, types, reader, unknown });
   }
 
   get busy(): boolean {
@@ -197,7 +201,18 @@ class PublisherReconciliation {
     }
     this.#busy = true;
     this.#again = false;
-    this.#ask();
+    this.#putBacks.check(
+      this.#cursor,
+      this.#unlessFailed(() => this.#ask()),
+    );
+  }
+
+  #unlessFailed(goOn: () => void): (error?: Error) => void {
+    return (error) => {
+      if (this.#stopped) return;
+      if (error) this.#failed(error);
+      else goOn();
+    };
   }
 
   #ask(): void {
@@ -225,7 +240,7 @@ class PublisherReconciliation {
   #displace(): void {
     const { inbox, commit } = this.#options;
     commit.submit(
-      () => inbox.displace(this.source, displacedAtOnce),
+      () => inbox.displace(this.source, 0, displacedAtOnce),
       (result) => {
         if (this.#stopped) return;
         if (!result.ok) return this.#failed(result.error);
@@ -249,13 +264,13 @@ class PublisherReconciliation {
   }
 
   /** True: the journal is not the one that was compared before, so it is compared again from its beginning. */
-  #startsOver({ journalId, head, oldest, anchor }: JournalDigests): boolean {
-    const { journalId: knownId, position, eventId } = this.#cursor;
+  #startsOver(answer: JournalDigests): boolean {
+    const { journalId, head, oldest } = answer;
+    const { journalId: knownId, position } = this.#cursor;
     const { log } = this.#options;
     const fields = { publisher: this.source, seen: position, head };
     const another = knownId !== undefined && knownId !== journalId;
-    const putBack = position > head || (eventId !== undefined && position >= oldest && anchor !== eventId);
-    if (!another && !putBack) {
+    if (!another && !wasPutBack(answer, this.#cursor)) {
       if (position > 0 && oldest > position + 1) {
         log.error(
           { ...fields, oldest },
@@ -270,6 +285,7 @@ class PublisherReconciliation {
         ? 'this publisher has another database than before: its journal is compared from the beginning'
         : 'the database of this publisher was put back to an earlier state: its journal is compared from the beginning',
     );
+    this.#putBacks.reported();
     this.#settledHead = Math.min(this.#settledHead, head);
     this.#cursor = { journalId, position: 0, eventId: undefined };
     this.#compareUntil = head;
@@ -302,31 +318,39 @@ class PublisherReconciliation {
 
   /** Handles what is missing of a range. `complete` is false when some of it must wait. */
   #differs(range: RangeDigest, done: (complete: boolean) => void): void {
-    const { inbox, commit, bus, handler } = this.#options;
     const { after, until } = range;
     this.reader?.ids({ after, until, types: this.#types }, (entries) => {
       if (this.#stopped) return;
       if (entries instanceof Error) return this.#failed(entries);
-      commit.submit(
-        () => inbox.align(this.source, after, until, entries),
-        (result) => {
-          if (this.#stopped) return;
-          if (!result.ok) return this.#failed(result.error);
-          const { missing, unknown } = result.value;
-          if (unknown.length > 0) this.#reportUnknown(unknown.length);
-          if (missing.length === 0) return done(true);
-          bus.backlog((messages) => {
-            if (this.#stopped) return;
-            // Queues keep the order: what was published before something that was delivered is not in the queue any more.
-            const lost = messages
-              ? missing.filter((position) => position < handler.deliveredPosition(this.source))
-              : missing;
-            if (lost.length > 0) this.#state = 'behind';
-            this.#fetch(lost, 0, () => done(lost.length === missing.length));
-          });
-        },
-      );
+      const align = () => this.#align(range, entries, done);
+      const unknown = this.#options.inbox.newestUnknown(this.source, range, entries);
+      // Before it is out of its place here: after a crash, nobody would know any more that the publisher should.
+      if (unknown) this.#putBacks.letKnow(unknown, this.#unlessFailed(align));
+      else align();
     });
+  }
+
+  #align(range: RangeDigest, entries: readonly HandledEvent[], done: (complete: boolean) => void): void {
+    const { inbox, commit, bus, handler } = this.#options;
+    commit.submit(
+      () => inbox.align(this.source, range, entries),
+      (result) => {
+        if (this.#stopped) return;
+        if (!result.ok) return this.#failed(result.error);
+        const { missing, unknown } = result.value;
+        if (unknown.length > 0) this.#reportUnknown(unknown.length);
+        if (missing.length === 0) return done(true);
+        bus.backlog((messages) => {
+          if (this.#stopped) return;
+          // Queues keep the order: what was published before something that was delivered is not in the queue any more.
+          const lost = messages
+            ? missing.filter((position) => position < handler.deliveredPosition(this.source))
+            : missing;
+          if (lost.length > 0) this.#state = 'behind';
+          this.#fetch(lost, 0, () => done(lost.length === missing.length));
+        });
+      },
+    );
   }
 
   #reportUnknown(count: number): void {

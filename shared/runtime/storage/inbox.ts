@@ -1,6 +1,6 @@
 // The inbox table: which events have taken effect here, and where each stands in its publisher's journal. It is written
 // in the transaction of the effect itself, so an event is either both recorded and effective, or neither.
-import { uuidBytes } from '../../contract/event-id.ts';
+import { uuidBytes, uuidText } from '../../contract/event-id.ts';
 import { instanceOf } from '../../contract/members.ts';
 import type { Database } from './database.ts';
 import { checksumOf, type Digest, digestModulus } from './journal.ts';
@@ -50,6 +50,12 @@ export interface ReconcileCursor {
   readonly eventId: string | undefined;
 }
 
+/** An event that has taken effect here, and where it stood in its publisher's journal. */
+export interface HandledEvent {
+  readonly position: number;
+  readonly eventId: string;
+}
+
 export class Inbox {
   readonly #insert;
   readonly #markDead;
@@ -61,7 +67,8 @@ export class Inbox {
   readonly #isDead;
   /** Named instances whose events come here, and whose journals are not compared: their addresses are not set. */
   readonly strangers = new Set<string>();
-  readonly #idsIn;
+  readonly #newest;
+  readonly #rowsIn;
   readonly #cursor;
   readonly #setCursor;
   readonly #prune;
@@ -88,15 +95,18 @@ export class Inbox {
     );
     this.#place = db.prepare('UPDATE inbox SET publisher = ?, position = ?, checksum = ? WHERE event_id = ?');
     this.#displace = db.prepare('UPDATE inbox SET position = NULL WHERE event_id = ?');
-    this.#displaceSome = db.prepare<[number, number]>(
+    this.#displaceSome = db.prepare<[number, number, number]>(
       `UPDATE inbox SET position = NULL WHERE event_id IN
-         (SELECT event_id FROM inbox WHERE publisher = ? AND position IS NOT NULL ORDER BY position LIMIT ?)`,
+         (SELECT event_id FROM inbox WHERE publisher = ? AND position > ? ORDER BY position LIMIT ?)`,
     );
-    this.#idsIn = db
-      .prepare<[number, number, number], Buffer>(
-        'SELECT event_id FROM inbox WHERE publisher = ? AND position > ? AND position <= ?',
-      )
-      .pluck();
+    this.#newest = db.prepare<[number], InboxRow>(
+      `SELECT event_id, position, dead_letter FROM inbox
+       WHERE publisher = ? AND position IS NOT NULL AND dead_letter = 0 ORDER BY position DESC LIMIT 1`,
+    );
+    this.#rowsIn = db.prepare<[number, number, number], InboxRow>(
+      `SELECT event_id, position, dead_letter FROM inbox
+       WHERE publisher = ? AND position > ? AND position <= ? ORDER BY position`,
+    );
     this.#cursor = db.prepare<
       [string],
       { journal_id: string | null; reconciled_until: number; reconciled_event_id: string | null }
@@ -158,6 +168,18 @@ export class Inbox {
     return this.#digest.get(this.#publisherOf(source), after, until) ?? { count: 0, sum: 0 };
   }
 
+  /** The handled event that stands last in its publisher's journal, as far as it is known where it stands. */
+  newest(source: string): HandledEvent | undefined {
+    const row = this.#newest.get(this.#publisherOf(source));
+    return row && handledEvent(row);
+  }
+
+  /** The last handled event of a range that the publisher's journal does not hold there. */
+  newestUnknown(source: string, { after, until }: Range, entries: readonly HandledEvent[]): HandledEvent | undefined {
+    const row = this.#notAmong(entries, this.#rowsIn.all(this.#publisherOf(source), after, until)).findLast(isHandled);
+    return row && handledEvent(row);
+  }
+
   /**
    * Makes the positions of handled events those of the publisher's journal. Inside a transaction only.
    * @param entries all events of the range that this service subscribes to
@@ -165,36 +187,34 @@ export class Inbox {
    */
   align(
     source: string,
-    after: number,
-    until: number,
-    entries: readonly { readonly position: number; readonly eventId: string }[],
+    { after, until }: Range,
+    entries: readonly HandledEvent[],
   ): { readonly missing: number[]; readonly unknown: string[] } {
     const publisher = this.#publisherOf(source);
     const missing: number[] = [];
-    const inJournal = new Set<string>();
     for (const { position, eventId } of entries) {
       const id = uuidBytes(eventId);
-      inJournal.add(id.toString('hex'));
       const known = this.#has.get(id);
       if (known === undefined) missing.push(position);
       else if (known !== position) this.#place.run(publisher, position, checksumOf(id), id);
     }
-    const unknown: string[] = [];
-    for (const id of this.#idsIn.all(publisher, after, until)) {
-      if (inJournal.has(id.toString('hex'))) continue;
-      unknown.push(id.toString('hex'));
-      this.#displace.run(id);
-    }
-    return { missing, unknown };
+    const strange = this.#notAmong(entries, this.#rowsIn.all(publisher, after, until));
+    for (const { event_id } of strange) this.#displace.run(event_id);
+    return { missing, unknown: strange.filter(isHandled).map(({ event_id }) => event_id.toString('hex')) };
+  }
+
+  #notAmong(entries: readonly HandledEvent[], rows: readonly InboxRow[]): InboxRow[] {
+    const inJournal = new Set(entries.map(({ eventId }) => uuidBytes(eventId).toString('hex')));
+    return rows.filter(({ event_id }) => !inJournal.has(event_id.toString('hex')));
   }
 
   /**
-   * The journal that held these events is gone for good: they stay handled, and have no place any more. Inside a transaction
-   * only.
+   * The journal does not hold what stood above `after` any more: these events stay handled, and have no place. Inside a
+   * transaction only.
    * @returns how many it were; `limit` at most
    */
-  displace(source: string, limit: number): number {
-    return this.#displaceSome.run(this.#publisherOf(source), limit).changes;
+  displace(source: string, after: number, limit: number): number {
+    return this.#displaceSome.run(this.#publisherOf(source), after, limit).changes;
   }
 
   cursor(source: string): ReconcileCursor {
@@ -227,4 +247,24 @@ export class Inbox {
     if (publisher === undefined) throw new Error(`'${source}' is not a publisher of this service`);
     return publisher;
   }
+}
+
+interface Range {
+  readonly after: number;
+  readonly until: number;
+}
+
+interface InboxRow {
+  event_id: Buffer;
+  position: number;
+  dead_letter: number;
+}
+
+/** What was dead-lettered had no effect, and who has made it up is not known. */
+function isHandled({ dead_letter }: InboxRow): boolean {
+  return dead_letter === 0;
+}
+
+function handledEvent({ event_id, position }: InboxRow): HandledEvent {
+  return { position, eventId: uuidText(event_id) };
 }
