@@ -67,7 +67,7 @@ export class Inbox {
   readonly #isDead;
   /** Named instances whose events come here, and whose journals are not compared: their addresses are not set. */
   readonly strangers = new Set<string>();
-  readonly #newest;
+  readonly #newestFirst;
   readonly #rowsIn;
   readonly #cursor;
   readonly #setCursor;
@@ -99,13 +99,13 @@ export class Inbox {
       `UPDATE inbox SET position = NULL WHERE event_id IN
          (SELECT event_id FROM inbox WHERE publisher = ? AND position > ? ORDER BY position LIMIT ?)`,
     );
-    this.#newest = db.prepare<[number], InboxRow>(
-      `SELECT event_id, position, dead_letter FROM inbox
-       WHERE publisher = ? AND position IS NOT NULL AND dead_letter = 0 ORDER BY position DESC LIMIT 1`,
+    // Without what was dead-lettered: it had no effect, and who has made it up is not known.
+    this.#newestFirst = db.prepare<[number, number, number], Omit<InboxRow, 'dead_letter'>>(
+      `SELECT event_id, position FROM inbox
+       WHERE publisher = ? AND position > ? AND position <= ? AND dead_letter = 0 ORDER BY position DESC`,
     );
     this.#rowsIn = db.prepare<[number, number, number], InboxRow>(
-      `SELECT event_id, position, dead_letter FROM inbox
-       WHERE publisher = ? AND position > ? AND position <= ? ORDER BY position`,
+      'SELECT event_id, position, dead_letter FROM inbox WHERE publisher = ? AND position > ? AND position <= ?',
     );
     this.#cursor = db.prepare<
       [string],
@@ -170,14 +170,17 @@ export class Inbox {
 
   /** The handled event that stands last in its publisher's journal, as far as it is known where it stands. */
   newest(source: string): HandledEvent | undefined {
-    const row = this.#newest.get(this.#publisherOf(source));
-    return row && handledEvent(row);
+    return this.newestUnknown(source, { after: 0, until: Number.MAX_SAFE_INTEGER }, []);
   }
 
-  /** The last handled event of a range that the publisher's journal does not hold there. */
+  /** The last handled event of a range that is not among these. */
   newestUnknown(source: string, { after, until }: Range, entries: readonly HandledEvent[]): HandledEvent | undefined {
-    const row = this.#notAmong(entries, this.#rowsIn.all(this.#publisherOf(source), after, until)).findLast(isHandled);
-    return row && handledEvent(row);
+    const known = new Set(entries.map(({ eventId }) => eventId));
+    for (const { event_id, position } of this.#newestFirst.iterate(this.#publisherOf(source), after, until)) {
+      const eventId = uuidText(event_id);
+      if (!known.has(eventId)) return { position, eventId };
+    }
+    return undefined;
   }
 
   /**
@@ -198,14 +201,14 @@ export class Inbox {
       if (known === undefined) missing.push(position);
       else if (known !== position) this.#place.run(publisher, position, checksumOf(id), id);
     }
-    const strange = this.#notAmong(entries, this.#rowsIn.all(publisher, after, until));
-    for (const { event_id } of strange) this.#displace.run(event_id);
-    return { missing, unknown: strange.filter(isHandled).map(({ event_id }) => event_id.toString('hex')) };
-  }
-
-  #notAmong(entries: readonly HandledEvent[], rows: readonly InboxRow[]): InboxRow[] {
-    const inJournal = new Set(entries.map(({ eventId }) => uuidBytes(eventId).toString('hex')));
-    return rows.filter(({ event_id }) => !inJournal.has(event_id.toString('hex')));
+    const inJournal = new Set(entries.map(({ eventId }) => eventId));
+    const unknown: string[] = [];
+    for (const { event_id, dead_letter } of this.#rowsIn.all(publisher, after, until)) {
+      if (inJournal.has(uuidText(event_id))) continue;
+      this.#displace.run(event_id);
+      if (dead_letter === 0) unknown.push(event_id.toString('hex'));
+    }
+    return { missing, unknown };
   }
 
   /**
@@ -258,13 +261,4 @@ interface InboxRow {
   event_id: Buffer;
   position: number;
   dead_letter: number;
-}
-
-/** What was dead-lettered had no effect, and who has made it up is not known. */
-function isHandled({ dead_letter }: InboxRow): boolean {
-  return dead_letter === 0;
-}
-
-function handledEvent({ event_id, position }: InboxRow): HandledEvent {
-  return { position, eventId: uuidText(event_id) };
 }
