@@ -12,12 +12,14 @@ import {
   type JournalReader,
   type PutBack,
 } from '../../shared/runtime/messaging/journal-queries.ts';
+import { UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import { UnitsOfWork } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
 import { Journal } from '../../shared/runtime/storage/journal.ts';
 import { samples } from '../support/events.ts';
+import type { Delivered } from '../support/fake-bus.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { startPayments } from '../support/payment-node.ts';
@@ -129,7 +131,7 @@ interface StartOptions {
   readonly clock?: HandClock;
   readonly db?: Database;
   readonly publisher?: Publisher;
-  readonly react?: () => void;
+  readonly react?: (event: EventOf<'order.placed'>) => void;
 }
 
 /** Payment-service, which subscribes to this publisher. */
@@ -518,6 +520,67 @@ describe('reconciliation', () => {
       clock.advance(10 * roundsMs);
       expect(publisher.putBack).to.deep.equal([]);
       expect(errors.filter(({ message }) => /put back/.test(message))).to.deep.equal([]);
+    });
+  });
+
+  describe('with more events about something unknown than the broker hands over at once', () => {
+    const prefetch = 300;
+
+    /** Twice as many of them are in the queue, and then one that can be handled. */
+    function fullOfUnknowns() {
+      let isKnown = false;
+      let good = '';
+      const run = start({
+        react: ({ data: { orderId } }) => {
+          if (!isKnown && orderId !== good) throw new UnknownSubjectError(`order ${orderId} is not known here`);
+        },
+      });
+      const unknown = run.publisher.publish(...Array.from({ length: 2 * prefetch }, (_, n) => n));
+      const [last] = run.publisher.publish(9_999);
+      if (!last) expect.fail('nothing was published');
+      good = last.data.orderId;
+      const queue = [...unknown, last];
+      let unacked: Delivered[] = [];
+      /** The broker hands over what the prefetch allows, for so long. */
+      const passMs = (ms: number) => {
+        for (let passedMs = 0; passedMs < ms; passedMs += 50) {
+          unacked = unacked.filter((delivery) => delivery.acks() === 0);
+          const next = queue.splice(0, prefetch - unacked.length);
+          unacked.push(...next.map((event) => run.bus.deliverEvent(event)));
+          run.bus.waiting = queue.length;
+          run.clock.advance(50);
+        }
+      };
+      return {
+        ...run,
+        unknown,
+        last,
+        passMs,
+        becomeKnown: () => {
+          isKnown = true;
+        },
+      };
+    }
+
+    it('has another event wait for less than two seconds, and handles each in the end', () => {
+      const { unknown, last, passMs, known, becomeKnown, dead, node, status } = fullOfUnknowns();
+      passMs(2_000);
+      expect(known(last)).to.equal('completed');
+      becomeKnown();
+      passMs(4 * roundsMs);
+      expect(unknown.filter((event) => known(event) === undefined)).to.deep.equal([]);
+      expect(dead()).to.deep.equal([]);
+      expect(node.handler.tally).to.include({ handled: unknown.length + 1, deferred: unknown.length });
+      expect(status()).to.deep.include({ state: 'reconciled', fetched: unknown.length });
+    });
+
+    it('dead-letters each, once, when what they are about stays unknown', () => {
+      const { unknown, passMs, dead, node, status } = fullOfUnknowns();
+      passMs(15 * 60_000);
+      expect(new Set(dead().map(({ headers }) => headers?.['x-cause']))).to.deep.equal(new Set(['unknown-subject']));
+      expect(new Set(dead().map(({ headers }) => headers?.['x-original-message-id'])).size).to.equal(unknown.length);
+      expect(node.handler.tally).to.include({ handled: 1, deadLettered: unknown.length });
+      expect(status().state).to.equal('reconciled');
     });
   });
 

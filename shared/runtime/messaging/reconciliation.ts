@@ -5,7 +5,7 @@ import { instanceOf } from '../../contract/members.ts';
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
-import type { HandledEvent, Inbox, ReconcileCursor } from '../storage/inbox.ts';
+import type { HandledEvent, Inbox, InboxEvent, ReconcileCursor } from '../storage/inbox.ts';
 import type { Bus } from './bus.ts';
 import type { EventHandler } from './event-handler.ts';
 import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } from './journal-queries.ts';
@@ -115,6 +115,13 @@ export class Reconciliation {
     return this.#publishers.some(
       (publisher) => publisher.source === source && publisher.status().state === 'unreachable',
     );
+  }
+
+  /** True: this event is fetched from its publisher's journal unless it is handled, since that is not compared so far yet. */
+  brings({ source, position }: InboxEvent): boolean {
+    const publisher = this.#publishers.find((one) => one.source === source);
+    if (!publisher?.reader || position === undefined) return false;
+    return position > publisher.status().reconciledUntil;
   }
 
   /** The oldest entry that each publisher's journal still holds, as far as it is known. */
