@@ -3,9 +3,10 @@ import { emit } from '../shared/contract/choreography.ts';
 import { moneyMax } from '../shared/contract/event-data.ts';
 import { backoffMs, isoTime } from '../shared/runtime/environment/clock.ts';
 import { ProblemError, unavailable } from '../shared/runtime/http/problem.ts';
+import type { KnownPublishers } from '../shared/runtime/node/service.ts';
 import type { Transaction } from '../shared/saga.ts';
 import type { CatalogueEntry } from './catalogue-copy.ts';
-import { awaitedBy, hasEnded, isFailure, type Order, type OrderItem } from './order.ts';
+import { awaitedBy, hasEnded, isFailure, isRebuilt, type Order, type OrderItem } from './order.ts';
 import { refreshStatus } from './reactions.ts';
 import { lookNow, type OrderStore } from './store.ts';
 
@@ -34,6 +35,8 @@ const askAgainAfterS = 2;
 /** An order that is still being cancelled so long after its withdrawal asks again; each time it waits twice as long. */
 const askAgainMsMin = 10_000;
 const askAgainMsMax = 3_600_000;
+/** A rebuilt order is looked at so often until all is known of it. */
+const lookAgainMs = 2_000;
 /** A customer who cancels again and again asks at most this often. */
 const askAgainPauseMs = 1_000;
 
@@ -143,13 +146,11 @@ function requestCancel(store: OrderStore, tx: Tx, order: Order): Order {
  * Does what is due for an order: withdraws it when its deadline has passed, asks again when answers are missing. Those who
  * are away have the withdrawal in their queues, or fetch it when they are back: asking them again would only add to it.
  */
-export function meetDeadline(
-  store: OrderStore,
-  tx: Tx,
-  orderId: string,
-  unreachable: (service: string) => boolean = () => false,
-): void {
-  const order = endAsKnown(store, tx, existing(store, orderId));
+export function meetDeadline(store: OrderStore, tx: Tx, orderId: string, publishers: KnownPublishers): void {
+  const found = existing(store, orderId);
+  if (isRebuilt(found) && found.status === 'pending' && !publishers.caughtUp())
+    return store.setDue(orderId, tx.steadyMs + lookAgainMs, store.asks(orderId));
+  const order = endAsKnown(store, tx, found);
   if (!store.instances.decides(order.origin)) return store.setNotDue(orderId);
   // A customer may have cancelled since it was found to be due: what they asked for is on its way already.
   const dueAtMs = store.dueAtMs(orderId) ?? Number.POSITIVE_INFINITY;
@@ -157,7 +158,8 @@ export function meetDeadline(
   if (order.status === 'pending') return meetPending(store, tx, order, dueAtMs);
   if (order.status !== 'cancelling') return;
   const awaited = awaitedBy(store.facts(orderId));
-  const away = store.asks(orderId) > 0 && awaited.length > 0 && awaited.every(({ service }) => unreachable(service));
+  const away =
+    store.asks(orderId) > 0 && awaited.length > 0 && awaited.every(({ service }) => publishers.isUnreachable(service));
   if (away) askLater(store, tx, order);
   else askAgain(store, tx, order);
 }
@@ -171,15 +173,16 @@ function meetPending(store: OrderStore, tx: Tx, order: Order, dueAtMs: number): 
 }
 
 /**
- * Ends an order whose facts were complete before this instance decided about it. The event has the id that the reaction to
+ * Ends an order whose facts were complete before this instance decided about it, or before it knew that they are. The event has the id that the reaction to
  * the last fact would have given it: whoever has decided the same has published the same event.
  */
 function endAsKnown(store: OrderStore, tx: Tx, order: Order): Order {
-  const { named } = store.instances;
-  // Alone, it has always drawn the conclusion with the fact.
-  if (!named || hasEnded(order.status) || !store.instances.decides(order.origin)) return order;
+  const { instances } = store;
+  // Alone, it has drawn the conclusion with the fact.
+  const concluded = !instances.named && !isRebuilt(order);
+  if (concluded || hasEnded(order.status) || !instances.decides(order.origin)) return order;
   const { orderId, userId, total } = order;
-  const known = refreshStatus(store, order);
+  const known = refreshStatus(store, order, 'anything');
   const last = store.facts(orderId).findLast(({ type }) => type === 'inventory.reserved' || isFailure(type));
   if (known.status === 'confirmed') tx.publish(emit('order.confirmed', { orderId, userId, total }), last?.eventId);
   if (known.status === 'cancelled' && known.reason)

@@ -115,6 +115,14 @@ export function statusOf(facts: FactTypes): OrderStatus {
   return participants.every((service) => isClosed(service, facts)) ? 'cancelled' : 'cancelling';
 }
 
+/**
+ * An order that was rebuilt after this database had been put back: its deadline is not known any more. Orders that customers
+ * place have some time.
+ */
+export function isRebuilt({ placedAtMs, deadlineAtMs }: Pick<Order, 'placedAtMs' | 'deadlineAtMs'>): boolean {
+  return deadlineAtMs === placedAtMs;
+}
+
 /** Order ids are UUID v7. */
 export const placedAtMsOf = uuidTimeMs;
 

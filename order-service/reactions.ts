@@ -9,8 +9,10 @@ import type { Reactions } from '../shared/saga.ts';
 import { unnamed } from './instances.ts';
 import {
   decidedStatus,
+  type FactTypes,
   hasEnded,
   isFailure,
+  isRebuilt,
   type Order,
   type OrderItem,
   type OrderStatus,
@@ -63,6 +65,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       const change = addFact(store, event);
       if (typeof change === 'string') return change;
       const { order, before } = change;
+      if (order.status === 'pending') return 'noted';
       if (order.status !== 'confirmed') return 'withdrawn';
       if (before === 'confirmed') {
         // An instance that has lost its database may get its own decision back before what had led to it.
@@ -120,7 +123,7 @@ export function noteFact(store: OrderStore, event: SagaEvent): 'waits' | 'noted'
   store.addFact(event);
   if (!order) return 'waits';
   const { instances } = store;
-  const known = refreshStatus(store, order, false);
+  const known = refreshStatus(store, order, 'nothing');
   // It may have been the last thing missing: the end is published when the order is looked at, and not shown before.
   const complete = !hasEnded(known.status) && hasEnded(statusOf(store.factTypes(order.orderId)));
   if (complete && instances.named && instances.isDeciderOf(order.origin)) store.setDueIfOpen(order.orderId);
@@ -128,15 +131,29 @@ export function noteFact(store: OrderStore, event: SagaEvent): 'waits' | 'noted'
 }
 
 /**
- * Brings an order's status in line with its facts. Returns the order as it is now.
- * @param decides whether the end may follow from the facts; otherwise only an end that was published counts
+ * Which end of an order may follow from its facts. Otherwise only an end that was published counts. That of a rebuilt order
+ * follows from a failure, but from a success only when all is known: what undid it may not have come yet.
  */
-export function refreshStatus(store: OrderStore, order: Order, decides = store.instances.decides(order.origin)): Order {
+type Follows = 'nothing' | 'cancelled' | 'anything';
+
+function followsHere({ instances }: OrderStore, order: Order): Follows {
+  if (!instances.decides(order.origin)) return 'nothing';
+  return isRebuilt(order) ? 'cancelled' : 'anything';
+}
+
+function openOrEnded(facts: FactTypes, follows: Follows): OrderStatus {
+  if (follows === 'nothing') return undecidedStatus(facts);
+  const status = statusOf(facts);
+  return status === 'confirmed' && follows === 'cancelled' ? 'pending' : status;
+}
+
+/** Brings an order's status in line with its facts. Returns the order as it is now. */
+export function refreshStatus(store: OrderStore, order: Order, follows = followsHere(store, order)): Order {
   const { orderId, origin } = order;
   const facts = store.factTypes(orderId);
   const { instances } = store;
   const decided = decidedStatus(facts, (type) => store.fact(orderId, type)?.source === instances.deciderOf(origin));
-  const status = decided ?? (decides ? statusOf(facts) : undecidedStatus(facts));
+  const status = decided ?? openOrEnded(facts, follows);
   const reason = status === 'pending' || status === 'confirmed' ? undefined : reasonOf(store.facts(orderId));
   if (status !== order.status || reason !== order.reason) store.setStatus(orderId, status, reason);
   return { ...order, status, reason };

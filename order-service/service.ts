@@ -74,7 +74,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
       deadlines: {
         nextAtMs: () => (instances.ready ? store.nextDueAtMs() : undefined),
         due: (nowMs, limit) => store.due(nowMs, limit),
-        meet: (orderId, tx, unreachable) => meetDeadline(store, tx, orderId, unreachable),
+        meet: (orderId, tx, publishers) => meetDeadline(store, tx, orderId, publishers),
       },
     };
   },

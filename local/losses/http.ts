@@ -4,7 +4,10 @@ export interface Answer {
   readonly body: unknown;
 }
 
-/** @throws when there is no answer */
+/** A service that is paused or has lost the request never answers; the connection ends with the waiting. */
+const answerMsMax = 10_000;
+
+/** @throws when there is no answer within ten seconds */
 export async function send(
   method: string,
   url: string,
@@ -15,6 +18,7 @@ export async function send(
     method,
     headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
     body: body ? JSON.stringify(body) : null,
+    signal: AbortSignal.timeout(answerMsMax),
   });
   return { status: response.status, body: await response.json() };
 }

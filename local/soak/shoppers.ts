@@ -10,7 +10,6 @@ import { accounts, nextWish, products, type Wish } from './wishes.ts';
 
 const tickMs = 20;
 const price = 100;
-const timeoutMs = 10_000;
 /** Looks at an order until it has ended: soon at first, then more rarely. */
 const lookMsMin = 250;
 const lookMsMax = 2_000;
@@ -123,7 +122,7 @@ export class Shoppers {
     purchase.tries += 1;
     const headers = { 'idempotency-key': key, ...(waits ? { prefer: 'wait=5' } : {}) };
     const body = { userId, items: [{ productId, qty: 1 }] };
-    const answer = await within(send('POST', this.#orders, body, headers));
+    const answer = await send('POST', this.#orders, body, headers);
     if (answer.status !== 200 && answer.status !== 202) return;
     const order = Order.parse(answer.body);
     if (purchase.orderId !== undefined && purchase.orderId !== order.orderId) this.doubleAnswers += 1;
@@ -137,7 +136,7 @@ export class Shoppers {
   }
 
   async #look(purchase: Purchase, orderId: string): Promise<void> {
-    const { status, body } = await within(send('GET', `${this.#orders}/${orderId}`));
+    const { status, body } = await send('GET', `${this.#orders}/${orderId}`);
     if (status === 200) noteEnd(purchase, Order.parse(body));
   }
 
@@ -156,13 +155,4 @@ function noteEnd(purchase: Purchase, order: z.output<typeof Order>): void {
   if (end === undefined) return;
   purchase.end = end;
   purchase.endedAtMs = performance.now();
-}
-
-/** A service that is paused or has lost the request never answers. */
-function within<T>(answer: Promise<T>): Promise<T> {
-  const late = delay(timeoutMs, undefined, { ref: false }).then(() => {
-    throw new Error(`no answer within ${timeoutMs} ms`);
-  });
-  answer.catch(() => {});
-  return Promise.race([answer, late]);
 }

@@ -274,14 +274,14 @@ export class ModelChecks {
         text: `${attribute} of ${type} is ${String(event[attribute])}, and must be ${must}`,
       };
     }
-    const { cause } = entry;
+    const { cause, follows } = entry;
     const { causationid, traceparent } = event;
-    const ownCause = cause ?? { causationId: causationid, traceparent };
+    const ownCause = cause ?? { causationId: follows ?? causationid, traceparent };
     if (causationid !== ownCause.causationId || traceparent !== ownCause.traceparent || !isTrace.test(traceparent)) {
-      const text = `${type} names the cause ${causationid} (${traceparent}), which is ${JSON.stringify(cause)}`;
+      const text = `${type} names the cause ${causationid} (${traceparent}), which is ${JSON.stringify(cause ?? follows)}`;
       yield { promise: 'P9', subject, text };
     }
-    if (!cause && this.#options.published.has(causationid)) {
+    if (!cause && !follows && this.#options.published.has(causationid)) {
       yield { promise: 'P9', subject, text: `${type} of a deadline names an event as its cause` };
     }
   }

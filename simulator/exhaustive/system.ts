@@ -22,6 +22,8 @@ import { requestCause } from '../workload/requests.ts';
 import { deadlineMs, productIds, type Scenario, unitPrice, userId } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type Snapshot } from './state.ts';
 
+const allThere = { isUnreachable: () => false, caughtUp: () => true };
+
 /** How a step went. */
 export interface StepResult {
   /** Failpoints that were hit. */
@@ -100,7 +102,7 @@ export class System {
       const { deadlines } = node.parts;
       if (deadlines?.nextAtMs() === undefined) return;
       for (const orderId of deadlines.due(epochMs + deadlineMs, 1)) {
-        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx, () => false));
+        this.#command('order-service', (tx, parts) => parts.deadlines?.meet(orderId, tx, allThere));
       }
     } finally {
       this.#deadlinePassed = false;

@@ -11,9 +11,11 @@ import {
   type ServiceModel,
   silent,
 } from './service-model.ts';
-import type { Answer, Asked, At, Due, Inability } from './work.ts';
+import type { Answer, Asked, At, Due, Inability, Others } from './work.ts';
 
 const totalMax = 1_000_000_000_000;
+/** An order that is rebuilt is looked at so often, until all is known of it. */
+const lookAgainMs = 2_000;
 /** An order that waits for its compensations asks again after 10 s, 20 s, 40 s …; a customer at most once a second. */
 const askAgainMs = (asks: number) => Math.min(3_600_000, 10_000 * 2 ** (asks - 1));
 const askAgainPauseMs = 1_000;
@@ -95,6 +97,8 @@ export class OrderModel implements ServiceModel {
   *overdue(epochMs: number, nowMs: number): Generator<{ orderId: string; fromMs: number; untilMs: number }> {
     for (const order of this.#orders.values()) {
       const { orderId, deadlineAtMs, firstDueAtMs, placedAtMs, knownAtMs, leftPendingAtMs } = order;
+      // It waits for the journals of the others, however long they are away.
+      if (isRebuilt(order)) continue;
       const fromMs = Math.max(deadlineAtMs - epochMs, firstDueAtMs - epochMs, knownAtMs + deadlineAtMs - placedAtMs);
       const untilMs = leftPendingAtMs ?? nowMs;
       if (untilMs > fromMs) yield { orderId, fromMs, untilMs };
@@ -124,9 +128,10 @@ export class OrderModel implements ServiceModel {
     const { userId, deadlineMs } = asked;
     const items: Line[] = [];
     for (const { productId, qty, unitPrice: seen } of asked.items) {
-      const entry = this.#catalogue.get(productId);
-      if (!entry && asked.unavailable.includes(productId)) return refused(503, 'catalogue-unavailable');
-      if (!entry) return refused(422, 'unknown-product');
+      // What was fetched counts for this order even where the database could not keep it.
+      const entry = this.#catalogue.get(productId) ?? asked.fetched.get(productId) ?? 'unknown';
+      if (entry === 'unavailable') return refused(503, 'catalogue-unavailable');
+      if (entry === 'unknown') return refused(422, 'unknown-product');
       if (!entry.available) return refused(422, 'product-unavailable');
       if (seen !== undefined && seen !== entry.unitPrice) return refused(409, 'price-changed');
       items.push({ productId, qty, unitPrice: entry.unitPrice });
@@ -187,11 +192,11 @@ export class OrderModel implements ServiceModel {
     return answered(shown(order), [this.#askAgain(order, nowMs)]);
   }
 
-  deadline(orderId: string, at: At, away: readonly string[]): Due {
+  deadline(orderId: string, at: At, { away, caughtUp }: Others): Due {
     const { steadyMs: nowMs } = at;
     const order = this.#orders.get(orderId);
     if (!order || order.dueAtMs === undefined || order.dueAtMs > nowMs) return { emits: [] };
-    if (order.status === 'pending') return { emits: [this.#withdraw(order, 'deadline', at)] };
+    if (order.status === 'pending') return this.#pendingDue(order, at, caughtUp);
     const awaited = [
       ...(order.paymentClosed ? [] : ['payment-service']),
       ...(order.inventoryClosed ? [] : ['inventory-service']),
@@ -199,6 +204,19 @@ export class OrderModel implements ServiceModel {
     const inVain = order.asks > 0 && awaited.every((service) => away.includes(service));
     if (inVain) this.#askLater(order, nowMs);
     return { emits: inVain ? [] : [this.#askAgain(order, nowMs)] };
+  }
+
+  #pendingDue(order: Order, at: At, caughtUp: boolean): Due {
+    const { orderId, userId, total } = order;
+    if (isRebuilt(order) && !caughtUp) {
+      order.dueAtMs = at.steadyMs + lookAgainMs;
+      return { emits: [] };
+    }
+    this.#settle(order, at, true);
+    if (order.status === 'pending') return { emits: [this.#withdraw(order, 'deadline', at)] };
+    this.#facts.add(`${orderId} order.confirmed`);
+    const follows = order.said.get('inventory.reserved')?.id;
+    return { emits: [{ type: 'order.confirmed', data: { orderId, userId, total }, follows }] };
   }
 
   #askLater(order: Order, nowMs: number): void {
@@ -272,7 +290,7 @@ export class OrderModel implements ServiceModel {
       }
     }
     if (event.type === 'payment.completed') return silent(known ? 'noted' : 'recovered');
-    if (event.type === 'inventory.reserved') return silent('withdrawn');
+    if (event.type === 'inventory.reserved') return silent(status === 'pending' ? 'noted' : 'withdrawn');
     if (before === 'cancelled') return silent('ended');
     return event.type === 'payment.failed' ? 'ContradictoryEventError' : silent('waits');
   }
@@ -300,8 +318,11 @@ export class OrderModel implements ServiceModel {
     if (type === 'inventory.released' || type === 'inventory.voided') order.inventoryClosed = true;
   }
 
-  /** Its status and its reason follow from what is known of it, in whatever order that has come. */
-  #settle(order: Order, { atMs }: At): void {
+  /**
+   * Its status and its reason follow from what is known of it, in whatever order that has come.
+   * @param mayConfirm a rebuilt order is confirmed only when all is known of it
+   */
+  #settle(order: Order, { atMs }: At, mayConfirm = !isRebuilt(order)): void {
     const { withdrawn, paymentClosed, inventoryClosed, reserved } = order;
     const refusal = refusalOf(order);
     const givenUp = withdrawn !== undefined || paymentClosed || inventoryClosed;
@@ -310,7 +331,7 @@ export class OrderModel implements ServiceModel {
       const own = withdrawn?.again === false ? withdrawn.reason : undefined;
       order.reason = own ?? refusal ?? withdrawn?.reason ?? 'customer';
     } else {
-      order.status = reserved ? 'confirmed' : 'pending';
+      order.status = reserved && mayConfirm ? 'confirmed' : 'pending';
     }
     if (order.status === 'confirmed' || order.status === 'cancelled') order.dueAtMs = undefined;
     if (order.status !== 'pending') order.leftPendingAtMs ??= atMs;
@@ -406,6 +427,11 @@ interface OrderRow {
 
 const orderRows = `SELECT order_id AS orderId, user_id AS userId, status, reason, items, total, placed_at_ms AS placedAtMs,
   deadline_at_ms AS deadlineAtMs, due_at_ms AS dueAtMs, asks FROM orders`;
+
+/** Of an order that was rebuilt after its database had been put back, the deadline is lost. */
+function isRebuilt({ placedAtMs, deadlineAtMs }: Order): boolean {
+  return deadlineAtMs === placedAtMs;
+}
 
 /** Why payment-service refused it, or that there was not enough in stock. */
 function refusalOf({ said }: Order): string | undefined {

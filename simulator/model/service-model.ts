@@ -3,7 +3,7 @@
 import type { AnyEvent } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import type { Finding, PromiseId, Violation } from '../environment/violation.ts';
-import type { Answer, Asked, At, Due, Inability } from './work.ts';
+import type { Answer, Asked, At, Due, Inability, Others } from './work.ts';
 
 export interface ServiceModel {
   /** The tables that `differences` reads. A table of the service that is not among them fails the run. */
@@ -14,8 +14,8 @@ export interface ServiceModel {
   react(event: AnyEvent, at: At): Due | Inability;
   /** What must come of a request. `got` is how it went: the model takes over what it cannot know, such as a new id. */
   request(asked: Asked, at: At, got: Answer): Due;
-  /** What must come of a deadline that a service has met, while some services were away. */
-  deadline(orderId: string, at: At, away: readonly string[]): Due;
+  /** What must come of a deadline that a service has met. */
+  deadline(orderId: string, at: At, others: Others): Due;
   /** Where the tables differ from the model. */
   differences(db: Database): Iterable<Violation>;
 }

@@ -5,7 +5,7 @@ import type { AnyEvent, ServiceName } from '../../shared/contract/choreography.t
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import type { Cause, Moment, Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
-import type { Deadlines, ServiceParts } from '../../shared/runtime/node/service.ts';
+import type { Deadlines, KnownPublishers, ServiceParts } from '../../shared/runtime/node/service.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { InventoryModel } from './inventory-model.ts';
 import { OrderModel } from './order-model.ts';
@@ -108,10 +108,11 @@ function notedDeadlines(deadlines: Deadlines, log: WorkLog): Deadlines {
   return {
     nextAtMs: () => deadlines.nextAtMs(),
     due: (nowMs, limit) => deadlines.due(nowMs, limit),
-    meet: (orderId: string, tx: Transaction, unreachable: (service: string) => boolean) => {
-      deadlines.meet(orderId, tx, unreachable);
-      const away = ['payment-service', 'inventory-service'].filter(unreachable);
-      log.add({ kind: 'deadline', nowMs: tx.nowMs, steadyMs: tx.steadyMs, orderId, away });
+    meet: (orderId: string, tx: Transaction, publishers: KnownPublishers) => {
+      deadlines.meet(orderId, tx, publishers);
+      const away = ['payment-service', 'inventory-service'].filter((service) => publishers.isUnreachable(service));
+      const others = { away, caughtUp: publishers.caughtUp() };
+      log.add({ kind: 'deadline', nowMs: tx.nowMs, steadyMs: tx.steadyMs, orderId, others });
     },
   };
 }

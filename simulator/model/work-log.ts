@@ -127,7 +127,7 @@ export class WorkLog {
     const { nowMs } = work;
     const at = { nowMs, atMs, steadyMs: 'steadyMs' in work ? work.steadyMs : nowMs };
     if (work.kind === 'deadline') {
-      const due = this.#model.deadline(work.orderId, at, work.away);
+      const due = this.#model.deadline(work.orderId, at, work.others);
       return this.#expect(due, undefined, nowMs, atMs);
     }
     if (work.kind === 'request') {
@@ -160,9 +160,9 @@ export class WorkLog {
   }
 
   #expect({ emits }: Due, cause: Expected['cause'], nowMs: number, atMs: number): void {
-    for (const { type, data } of emits) {
+    for (const { type, data, follows } of emits) {
       const { orderId, productId } = data as { readonly orderId?: string; readonly productId?: string };
-      this.#expected.push({ type, subject: orderId ?? productId ?? '', data, cause, nowMs, atMs });
+      this.#expected.push({ type, subject: orderId ?? productId ?? '', data, cause, follows, nowMs, atMs });
     }
   }
 }

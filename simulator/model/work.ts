@@ -17,8 +17,8 @@ export type Asked =
       readonly deadlineMs: number;
       /** Idempotency-Key. */
       readonly key: string | undefined;
-      /** Products that order-service lacked, and about which inventory-service could not be asked. */
-      readonly unavailable: readonly string[];
+      /** What inventory-service has answered about products that order-service lacked. */
+      readonly fetched: ReadonlyMap<string, Fetched>;
     }
   | { readonly what: 'cancel order'; readonly orderId: string }
   | {
@@ -47,6 +47,9 @@ export type Asked =
     }
   | { readonly what: 'restock'; readonly productId: string; readonly qty: number };
 
+/** A product as inventory-service answers about it: `unavailable` when it could not be asked. */
+export type Fetched = { readonly unitPrice: number; readonly available: boolean } | 'unknown' | 'unavailable';
+
 /** How a request went: its result, or the problem with which it was refused. */
 export type Answer =
   | { readonly ok: true; readonly value: unknown }
@@ -67,14 +70,21 @@ export type Work =
       readonly cause: Cause;
       readonly answer: Answer;
     }
-  /** `away`: the services whose journals could not be read then. */
   | {
       readonly kind: 'deadline';
       readonly nowMs: number;
       readonly steadyMs: number;
       readonly orderId: string;
-      readonly away: readonly string[];
+      readonly others: Others;
     };
+
+/** What a service knew of the others when it met a deadline. */
+export interface Others {
+  /** Their journals could not be read then. */
+  readonly away: readonly string[];
+  /** What they had made of its earlier events was handled. */
+  readonly caughtUp: boolean;
+}
 
 /** An event that must be published. Nothing is known of the cause of what a clock has led to. */
 export interface Expected {
@@ -82,6 +92,8 @@ export interface Expected {
   readonly subject: string;
   readonly data: unknown;
   readonly cause: Cause | undefined;
+  /** The event that it follows from, although a clock has led to it. */
+  readonly follows: string | undefined;
   /** By the clock of its service. */
   readonly nowMs: number;
 }
@@ -101,7 +113,7 @@ export interface Due {
   /** The outcome of a reaction: the type of the event that it publishes, or a silent one. */
   readonly outcome?: string;
   readonly answer?: Answer;
-  readonly emits: readonly { readonly type: string; readonly data: unknown }[];
+  readonly emits: readonly { readonly type: string; readonly data: unknown; readonly follows?: string | undefined }[];
 }
 
 /** What the model has to say against a run. */

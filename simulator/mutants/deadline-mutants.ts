@@ -40,7 +40,7 @@ export const deadlineMutants: readonly Mutant[] = [
         return atMs === undefined ? undefined : atMs - 10_000;
       },
       due: (nowMs, limit) => real.due(nowMs + 10_000, limit),
-      meet: (orderId, tx, unreachable) =>
+      meet: (orderId, tx, publishers) =>
         real.meet(
           orderId,
           {
@@ -50,7 +50,7 @@ export const deadlineMutants: readonly Mutant[] = [
             newId: () => tx.newId(),
             publish: (emission) => tx.publish(emission),
           },
-          unreachable,
+          publishers,
         ),
     })),
   ),
@@ -85,9 +85,9 @@ export const deadlineMutants: readonly Mutant[] = [
       let met = false;
       return {
         nextAtMs: () => (met ? undefined : real.nextAtMs()),
-        meet: (orderId, tx, unreachable) => {
+        meet: (orderId, tx, publishers) => {
           met = true;
-          real.meet(orderId, tx, unreachable);
+          real.meet(orderId, tx, publishers);
         },
       };
     }),
@@ -97,7 +97,7 @@ export const deadlineMutants: readonly Mutant[] = [
     'never-asks-again',
     'an order whose cancellation does not end never asks again',
     deadlines((real) => ({
-      meet: (orderId, tx, unreachable) => {
+      meet: (orderId, tx, publishers) => {
         const before = tx.publish.bind(tx);
         real.meet(
           orderId,
@@ -109,9 +109,18 @@ export const deadlineMutants: readonly Mutant[] = [
               return attempt === undefined ? before(emission) : (undefined as never);
             },
           },
-          unreachable,
+          publishers,
         );
       },
+    })),
+  ),
+  planted(
+    'P2',
+    'decides-about-a-rebuilt-order-at-once',
+    'a rebuilt order is decided about before the journals of the others were compared',
+    deadlines((real) => ({
+      meet: (orderId, tx, publishers) =>
+        real.meet(orderId, tx, { isUnreachable: (service) => publishers.isUnreachable(service), caughtUp: () => true }),
     })),
   ),
 ];

@@ -44,7 +44,7 @@ export function deadlines(change: (real: Deadlines) => Partial<Deadlines>): Plan
     const same: Deadlines = {
       nextAtMs: () => own.nextAtMs(),
       due: (nowMs, limit) => own.due(nowMs, limit),
-      meet: (orderId, tx, unreachable) => own.meet(orderId, tx, unreachable),
+      meet: (orderId, tx, publishers) => own.meet(orderId, tx, publishers),
     };
     return { ...real, deadlines: { ...same, ...change(own) } };
   });
@@ -76,7 +76,7 @@ export function saying(service: ServiceName, type: EventType, change: (data: Dat
         deadlines: own && {
           nextAtMs: () => own.nextAtMs(),
           due: (nowMs, limit) => own.due(nowMs, limit),
-          meet: (orderId, tx, unreachable) => own.meet(orderId, publishing(tx), unreachable),
+          meet: (orderId, tx, publishers) => own.meet(orderId, publishing(tx), publishers),
         },
       };
     }),

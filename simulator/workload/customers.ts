@@ -8,7 +8,6 @@ import { ProblemError, unavailable } from '../../shared/runtime/http/problem.ts'
 import type { Transaction } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { isTransient } from '../../shared/runtime/storage/database.ts';
 import type { OrderService } from '../environment/instances.ts';
-import type { Owner } from '../environment/schedule.ts';
 import type { PromiseId } from '../environment/violation.ts';
 import type { Answers } from './answers.ts';
 import { MissingProducts, type Answers as ProductAnswers } from './missing-products.ts';
@@ -84,25 +83,19 @@ export class Customers {
 
   #attempt(attempt: Attempt): void {
     const productIds = attempt.request.items.map(({ productId }) => productId);
-    const asker = this.#options.services['order-service'].owner;
-    this.#missing.ask(productIds, (answers) => this.#submit(attempt, answers, asker));
+    this.#missing.ask(productIds, (answers) => this.#submit(attempt, answers));
   }
 
-  #submit(attempt: Attempt, answers: ProductAnswers, asker: Owner | undefined): void {
+  #submit(attempt: Attempt, products: ProductAnswers): void {
     const { request, key } = attempt;
-    const unavailable = [...answers.keys()].filter((productId) => answers.get(productId) === 'unavailable');
     let service: OrderService | undefined;
     this.#requests.submit(
       () => {
         service = this.#gateway();
         return service;
       },
-      { what: 'place order', ...request, key, unavailable },
-      (tx, parts) => {
-        // A process takes the products that it was told of to its grave, and its database may be put back.
-        const products = service?.owner === asker ? answers : withoutProducts(answers);
-        return this.#place(service as OrderService, parts, tx, { key, request, products });
-      },
+      { what: 'place order', ...request, key, fetched: products },
+      (tx, parts) => this.#place(service as OrderService, parts, tx, { key, request, products }),
       (answer) => {
         if (this.#repeated(attempt, answer)) return;
         if (answer === 'unanswered') this.#answers.unansweredRequests += 1;
@@ -272,10 +265,6 @@ function refuseUnlessReady(parts: OrderParts): void {
 
 function isUnavailable(error: Error): boolean {
   return error instanceof ProblemError && error.status === 503;
-}
-
-function withoutProducts(answers: ProductAnswers): ProductAnswers {
-  return new Map([...answers].filter(([, known]) => typeof known === 'string'));
 }
 
 /** Where a status may go from here. */

@@ -148,17 +148,19 @@ describe('traces', function () {
     await system.payment.start();
     expect((await system.ended(orderId)).reason).to.equal('customer');
     const isRequest = ({ name }: ReceivedSpan) => name === 'POST /orders/:orderId/cancel';
-    const [linked] = (await receiver.trace(cancel, isRequest)).find(isRequest)?.links ?? [];
-    const spans = await receiver.trace(
-      linked?.traceId ?? '',
-      ({ name }) => name === 'publish order.events:order.cancelled',
-    );
-    expect(shortNames(spans)).to.include.members([
+    const requests = await receiver.trace(cancel, (spans) => spans.some(isRequest));
+    const [linked] = requests.find(isRequest)?.links ?? [];
+    const expected = [
       'order-service: POST /orders',
       'order-service: publish order.withdrawn',
       'payment-service: handle order.withdrawn',
       'inventory-service: handle order.withdrawn',
       'order-service: publish order.cancelled',
-    ]);
+    ];
+    // Three processes send theirs in batches, each in its own time.
+    await receiver.trace(linked?.traceId ?? '', (spans) => {
+      const names = shortNames(spans);
+      return expected.every((name) => names.includes(name));
+    });
   });
 });

@@ -1,7 +1,8 @@
 // P10: bad input gets a clear error, stores nothing, and disturbs nobody else.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-
 import { samples } from '../support/events.ts';
 import {
   expectProblem,
@@ -11,6 +12,7 @@ import {
   serveOrders,
   servePayments,
 } from '../support/serve.ts';
+import { eventually } from '../support/wait.ts';
 
 const productId = samples['product.updated'].productId;
 /** 64 KiB. */
@@ -444,6 +446,21 @@ describe('P10: bad input', () => {
 
   describe('that comes slowly', () => {
     const head = 'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n';
+
+    it('or never, from clients that then keep their ended connections open, leaves no connection behind', async () => {
+      const clients = ['hello\r\n\r\n', head, ''].map((bytes) => {
+        const client = connect({ port: orders.port, host: '127.0.0.1', allowHalfOpen: true });
+        client.write(bytes);
+        return client.resume();
+      });
+      await Promise.all(clients.map((client) => once(client, 'end')));
+      await eventually(
+        'the service to have no connection',
+        () => orders.connections(),
+        (count) => count === 0,
+      );
+      for (const client of clients) client.destroy();
+    });
 
     it('holds nobody up: 50 requests that never end, and others are served meanwhile', async () => {
       const before = contentWithoutMarks(orders);

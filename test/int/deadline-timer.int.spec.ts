@@ -184,7 +184,7 @@ describe('the deadline timer', () => {
   });
 
   it('asks again when answers are missing after 10 seconds, and again after 20 more, until they are there', () => {
-    const { clock, place, bus, node } = startOrders();
+    const { clock, place, bus, node, errors } = startOrders();
     const status = place(1_000);
     const { orderId } = status;
     const withdrawals = () =>
@@ -205,5 +205,6 @@ describe('the deadline timer', () => {
     expect(status()).to.equal('cancelled');
     expect(withdrawals()).to.deep.equal([undefined, 2, 3]);
     expect(node.handler.tally.deadLettered).to.equal(0);
+    expect(errors, 'asking again is no fault').to.deep.equal([]);
   });
 });

@@ -370,6 +370,31 @@ describe('reconciliation', () => {
     second.db.close();
   });
 
+  it('has caught up once all that the journal held five seconds after the start was handled, and not before', () => {
+    const { clock, publisher, node, known } = start();
+    const [lost] = publisher.publish(1);
+    clock.advance(onItsWayMs - 1);
+    expect(node.reconciliation.caughtUp(), 'it may be on its way').to.equal(false);
+    publisher.unreachable = true;
+    clock.advance(10 * intervalMs);
+    expect(node.reconciliation.caughtUp(), 'the journal could not be read since').to.equal(false);
+    publisher.unreachable = false;
+    clock.advance(10 * intervalMs);
+    expect(lost && known(lost)).to.equal('completed');
+    expect(node.reconciliation.caughtUp()).to.equal(true);
+  });
+
+  it('has caught up six seconds after the start with a journal that holds nothing new', () => {
+    const { clock, publisher, db, node } = start();
+    publisher.publish(1);
+    clock.advance(10 * intervalMs);
+    node.stop();
+    const again = start({ clock, db, publisher });
+    clock.advance(onItsWayMs);
+    clock.advance(1_000);
+    expect(again.node.reconciliation.caughtUp()).to.equal(true);
+  });
+
   describe('with a publisher whose database was put back', () => {
     /** Three events are handled; then the publisher has only the first of them. */
     function putBack() {

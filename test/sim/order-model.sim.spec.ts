@@ -20,7 +20,7 @@ describe('the model of order-service', () => {
       model.react({ ...eventOf('payment.refunded', { ...samples['payment.refunded'], because: reason }), time }, at);
     });
     const later = { nowMs: 9e15, atMs: 9e15, steadyMs: 9e15 };
-    const [emitted] = model.deadline(paid.subject, later, []).emits;
+    const [emitted] = model.deadline(paid.subject, later, { away: [], caughtUp: true }).emits;
     return (emitted?.data as { readonly reason?: string } | undefined)?.reason;
   }
 

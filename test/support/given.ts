@@ -11,6 +11,7 @@ import {
   type ServiceName,
 } from '../../shared/contract/choreography.ts';
 import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
+import { causedEventId } from '../../shared/contract/event-id.ts';
 import type { EventSpec, SilentOutcome } from '../../shared/contract/language.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { ProblemError } from '../../shared/runtime/http/problem.ts';
@@ -95,9 +96,9 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
     })();
   }
 
-  #publish({ type, data }: Emission): CloudEvent {
+  #publish({ type, data }: Emission, id = this.clock.newId()): CloudEvent {
     choreography.events[type].data.parse(data);
-    const event = eventOf(type, data, { id: this.clock.newId(), time: isoTime(this.clock.nowMs()) });
+    const event = eventOf(type, data, { id, time: isoTime(this.clock.nowMs()) });
     this.parts.published?.(event);
     return event;
   }
@@ -111,9 +112,9 @@ class Given<S extends ServiceName, P extends ServiceParts<S>> {
       ...this.#moment(),
       steadyMs: this.clock.steadyMs(),
       newId: () => this.clock.newId(),
-      publish: (emission) => {
+      publish: (emission, causeId) => {
         published.push(emission);
-        return this.#publish(emission as Emission);
+        return this.#publish(emission as Emission, causeId && causedEventId(causeId, this.#name, emission.type));
       },
     };
   }

@@ -101,12 +101,12 @@ export class OtlpReceiver {
     );
   }
 
-  /** Resolves with all spans of a trace, once there is one like this among them. */
-  async trace(traceId: string, has: (span: ReceivedSpan) => boolean): Promise<ReceivedSpan[]> {
+  /** Resolves with all spans of a trace, once they are as they must be. */
+  async trace(traceId: string, complete: (spans: readonly ReceivedSpan[]) => boolean): Promise<ReceivedSpan[]> {
     return eventually(
-      `a span of trace ${traceId}`,
+      `the spans of trace ${traceId}`,
       async () => this.spans.filter((span) => span.traceId === traceId),
-      (spans) => spans.some(has),
+      complete,
     );
   }
 

@@ -142,6 +142,13 @@ export class Served {
     return answer;
   }
 
+  /** Connections that are open on its side. */
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  }
+
   /** Sends bytes as they are and resolves with all that comes back until the connection is closed. */
   raw(bytes: string | Buffer, what: string): Promise<string> {
     return new Promise((resolve, reject) => {

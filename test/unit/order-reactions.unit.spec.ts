@@ -6,8 +6,10 @@ import { peerReactions } from '../../order-service/peer-reactions.ts';
 import { type OrderParts, orderService } from '../../order-service/service.ts';
 import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
 import { moneyMax } from '../../shared/contract/event-data.ts';
+import { causedEventId } from '../../shared/contract/event-id.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
+import type { KnownPublishers } from '../../shared/runtime/node/service.ts';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import type { Transaction } from '../../shared/saga.ts';
 import { eventOf, samples, userId } from '../support/events.ts';
@@ -20,6 +22,11 @@ type Tx = Transaction<'order-service'>;
 
 function place(parts: OrderParts, tx: Tx, qty = 2): void {
   placeOrder(parts.store, tx, { userId, items: [{ productId: berlin.productId, qty }], deadlineMs });
+}
+
+/** What is known of the other services; without more, that everything of them was handled. */
+function publishers({ away, caughtUp = true }: { away?: string; caughtUp?: boolean } = {}): KnownPublishers {
+  return { isUnreachable: (service) => service === away, caughtUp: () => caughtUp };
 }
 
 /** One order of two pieces at 1500, pending. */
@@ -198,20 +205,63 @@ describe('an order that this database has lost', () => {
       });
   });
 
-  it('goes on as if it had never been lost', () => {
-    given(orderService)
-      .consumed('payment.completed', paid)
-      .when('inventory.reserved', samples['inventory.reserved'])
-      .publishes('order.confirmed', { orderId, userId, total: 3000 });
+  /** As the deadline timer does: only if it is due. */
+  const meetIfDue = ({ store }: OrderParts, tx: Tx, known: KnownPublishers) => {
+    for (const due of store.due(tx.steadyMs, 10)) meetDeadline(store, tx, due, known);
+  };
+
+  it('is confirmed once all is known of it, by the same event as before it was lost', () => {
+    const known = given(orderService).consumed('payment.completed', paid);
+    known.when('inventory.reserved', samples['inventory.reserved']).isSilent('noted');
+    known
+      .whenAsked((parts, tx) => meetIfDue(parts, tx, publishers()))
+      .publishes('order.confirmed', { orderId, userId, total: 3000 })
+      .leaving(({ store }) => {
+        const reserved = store.fact(orderId, 'inventory.reserved')?.eventId ?? '';
+        const confirmed = store.fact(orderId, 'order.confirmed')?.eventId;
+        expect(confirmed).to.equal(causedEventId(reserved, 'order-service', 'order.confirmed'));
+        expect(store.order(orderId)?.status).to.equal('confirmed');
+      });
   });
 
-  it('is withdrawn by its deadline, which is the time of placing, when nothing more comes', () => {
+  it('ends in nothing before all is known of it, and is looked at every two seconds', () => {
+    const known = given(orderService)
+      .consumed('payment.completed', paid)
+      .consumed('inventory.reserved', samples['inventory.reserved']);
+    for (let look = 0; look < 3; look += 1) {
+      known.whenAsked((parts, tx) => meetIfDue(parts, tx, publishers({ caughtUp: false }))).publishesNothing();
+      known.clock.advance(1_999);
+      expect(known.parts.deadlines?.due(known.clock.nowMs(), 10)).to.deep.equal([]);
+      known.clock.advance(1);
+      expect(known.parts.deadlines?.due(known.clock.nowMs(), 10)).to.deep.equal([orderId]);
+    }
+    expect(known.parts.store.order(orderId)?.status).to.equal('pending');
+  });
+
+  for (const first of ['payment.refunded', 'inventory.released'] as const) {
+    const second = first === 'payment.refunded' ? 'inventory.released' : 'payment.refunded';
+    it(`is cancelled when what had been reserved for it was given back, ${first} first`, () => {
+      const known = given(orderService)
+        .consumed('payment.completed', paid)
+        .consumed('inventory.reserved', samples['inventory.reserved'])
+        .consumed(first, samples[first]);
+      known.when(second, samples[second]).publishesA('order.cancelled');
+      known.whenAsked((parts, tx) => meetIfDue(parts, tx, publishers())).publishesNothing();
+    });
+  }
+
+  it('is not confirmed by a payment that comes again', () => {
+    const known = given(orderService)
+      .consumed('payment.completed', paid)
+      .consumed('inventory.reserved', samples['inventory.reserved']);
+    known.when('payment.completed', paid).isSilent('noted');
+    expect(known.parts.store.order(orderId)?.status).to.equal('pending');
+  });
+
+  it('is withdrawn by its deadline, which is the time of placing, when there is nothing more to know', () => {
     given(orderService)
       .consumed('payment.completed', paid)
-      .whenAsked(({ store }, tx) => {
-        expect(store.due(tx.nowMs, 10)).to.deep.equal([orderId]);
-        meetDeadline(store, tx, orderId);
-      })
+      .whenAsked((parts, tx) => meetIfDue(parts, tx, publishers()))
       .publishes('order.withdrawn', { orderId, userId, reason: 'deadline' });
   });
 
@@ -436,7 +486,8 @@ describe('cancelling an order', () => {
 describe('the deadline of an order', () => {
   type Placed = ReturnType<typeof placedOrder>;
   const dueNow = ({ known }: Placed) => known.parts.deadlines?.due(known.clock.nowMs(), 1_000);
-  const meet = ({ known, orderId }: Placed) => known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId));
+  const meet = ({ known, orderId }: Placed) =>
+    known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId, publishers()));
 
   it('has not passed one millisecond before it', () => {
     const order = placedOrder();
@@ -488,7 +539,8 @@ describe('the deadline of an order', () => {
 describe('an order whose cancellation does not end', () => {
   type Placed = ReturnType<typeof placedOrder>;
   const dueNow = ({ known }: Placed) => known.parts.deadlines?.due(known.clock.nowMs(), 1_000);
-  const meet = ({ known, orderId }: Placed) => known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId));
+  const meet = ({ known, orderId }: Placed) =>
+    known.whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId, publishers()));
 
   it('asks again after 10 seconds and not one millisecond earlier, then after 20, 40, and never later than an hour', () => {
     const order = placedOrder();
@@ -510,16 +562,14 @@ describe('an order whose cancellation does not end', () => {
     withdraw(order);
     order.known.consumed('inventory.voided', order.about('inventory.voided'));
     order.known.clock.advance(10_000);
-    const unreachable = (service: string) => service === 'payment-service';
-    order.known.whenAsked(({ store }, tx) => meetDeadline(store, tx, order.orderId, unreachable)).publishesNothing();
+    const away = publishers({ away: 'payment-service' });
+    order.known.whenAsked(({ store }, tx) => meetDeadline(store, tx, order.orderId, away)).publishesNothing();
     order.known.clock.advance(19_999);
     expect(dueNow(order)).to.deep.equal([]);
     order.known.clock.advance(1);
     expect(dueNow(order)).to.deep.equal([order.orderId]);
     order.known
-      .whenAsked(({ store }, tx) =>
-        meetDeadline(store, tx, order.orderId, (service) => service === 'inventory-service'),
-      )
+      .whenAsked(({ store }, tx) => meetDeadline(store, tx, order.orderId, publishers({ away: 'inventory-service' })))
       .publishesA('order.withdrawn');
   });
 

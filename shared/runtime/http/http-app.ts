@@ -48,6 +48,8 @@ export interface HttpOptions {
  */
 const connectionsMax = 10_000;
 const connectionsMaxOverloaded = 500;
+/** A connection on which nothing has moved for so long is closed: its client may read nothing of a long answer. */
+const quietMsMax = 120_000;
 
 /** What is being worked on. */
 interface Load {
@@ -60,6 +62,7 @@ interface Load {
 export function createHttpServer(options: HttpOptions): Server {
   const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 });
   server.keepAliveTimeout = 65_000;
+  server.timeout = quietMsMax;
   server.maxConnections = connectionsMax;
   const admission = new Admission(options.clock);
   const handle = createApp(options, admission).callback();
@@ -273,6 +276,8 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const code = status === 431 ? 'headers-too-large' : status === 408 ? 'request-timeout' : 'malformed-request';
   const body = jsonText(new ProblemError(status, code, 'the request could not be read as HTTP'));
+  // Who keeps an ended connection open would keep its place here as well.
+  socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

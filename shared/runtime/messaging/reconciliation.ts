@@ -17,6 +17,8 @@ const onItsWayMs = 5_000;
 const retryMsMin = 2_000;
 /** Rounds that events about something unknown ask for begin this far apart. */
 const soonMs = 5_000;
+/** What an earlier run had published has been handled by all who are up so long after the start of this one. */
+const handledByOthersMs = 5_000;
 /** Rows of the inbox that are changed in one transaction. */
 const displacedAtOnce = 1_000;
 /** A publisher whose journal cannot be read so often in a row is unreachable. */
@@ -68,6 +70,7 @@ export class Reconciliation {
   #stopped = false;
   /** From then on `requestSoon` begins a round. */
   #soonFromMs = 0;
+  #startedAtMs = 0;
 
   constructor(options: ReconciliationOptions) {
     this.#options = options;
@@ -75,6 +78,7 @@ export class Reconciliation {
   }
 
   start(): void {
+    this.#startedAtMs = this.#options.clock.steadyMs();
     const off = this.#publishers.filter(({ reader }) => !reader).map(({ source }) => source);
     if (off.length > 0) {
       this.#options.log.warn(
@@ -124,6 +128,16 @@ export class Reconciliation {
     return position > publisher.status().reconciledUntil;
   }
 
+  /**
+   * Whether all that the publishers' journals held a few seconds after the start was handled here. A publisher whose address
+   * is not known cannot be compared, and is left out.
+   */
+  caughtUp(): boolean {
+    const sinceMs = this.#startedAtMs + handledByOthersMs;
+    if (this.#options.clock.steadyMs() < sinceMs) return false;
+    return this.#publishers.every(({ reader, handledUntilMs }) => !reader || (handledUntilMs ?? 0) >= sinceMs);
+  }
+
   /** The oldest entry that each publisher's journal still holds, as far as it is known. */
   oldest(): ReadonlyMap<string, number> {
     return new Map(this.#publishers.flatMap(({ source, oldest }) => (oldest === undefined ? [] : [[source, oldest]])));
@@ -152,6 +166,10 @@ class PublisherReconciliation {
   #cursor: ReconcileCursor;
   /** What is up to here has had the time to come through the broker. */
   #settledHead = 0;
+  /** When its journal last ended there, as far as it is known. */
+  #settledAtMs: number | undefined;
+  /** All that its journal held at this time was handled here; undefined: not compared yet. */
+  handledUntilMs: number | undefined;
   #head = 0;
   /** Up to here its journal must be compared before anything can be said: where it ended when it was first read. */
   #compareUntil: number | undefined;
@@ -260,11 +278,19 @@ class PublisherReconciliation {
   /** Only what was in the journal a while ago can be missed by now. */
   #noteHead(head: number): void {
     this.#head = head;
-    if (head <= this.#settledHead) return;
-    const timer = this.#options.clock.after(onItsWayMs, () => {
+    const { clock } = this.#options;
+    const readAtMs = clock.steadyMs();
+    // A journal that was put back holds no more to wait for than this.
+    this.#settledHead = Math.min(this.#settledHead, head);
+    if (head <= this.#settledHead) {
+      this.#settledAtMs = readAtMs;
+      return;
+    }
+    const timer = clock.after(onItsWayMs, () => {
       this.#timers.delete(timer);
       if (head <= this.#settledHead) return;
       this.#settledHead = head;
+      this.#settledAtMs = readAtMs;
       this.round();
     });
     this.#timers.add(timer);
@@ -294,6 +320,8 @@ class PublisherReconciliation {
     );
     this.#putBacks.reported();
     this.#settledHead = Math.min(this.#settledHead, head);
+    this.#settledAtMs = undefined;
+    this.handledUntilMs = undefined;
     this.#cursor = { journalId, position: 0, eventId: undefined };
     this.#compareUntil = head;
     return true;
@@ -404,6 +432,8 @@ class PublisherReconciliation {
     const { inbox, commit } = this.#options;
     const compared = this.#cursor.position >= (this.#compareUntil ?? 0);
     this.#state = state === 'reconciled' && !compared ? 'starting' : state;
+    if (this.#state === 'reconciled' && this.#cursor.position >= this.#settledHead)
+      this.handledUntilMs = this.#settledAtMs ?? this.handledUntilMs;
     const before = inbox.cursor(this.source);
     const cursor = { ...this.#cursor, journalId };
     // After the publisher was put back, another event may stand at the same position.

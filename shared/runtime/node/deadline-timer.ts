@@ -6,7 +6,7 @@ import { RateLimitedLog } from '../environment/rate-limited-log.ts';
 import { newCause, type UnitsOfWork } from '../messaging/unit-of-work.ts';
 import { isTransient } from '../storage/database.ts';
 import type { GroupParticipant } from '../storage/group-commit.ts';
-import type { Deadlines } from './service.ts';
+import type { Deadlines, KnownPublishers } from './service.ts';
 
 /** Longest sleep until the deadlines are looked at again: the steady clock is not as exact as the timers. */
 const sleepMsMax = 2_000;
@@ -20,8 +20,7 @@ interface Options {
   readonly units: UnitsOfWork;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether the journal of a service cannot be read now. */
-  readonly unreachable: (service: string) => boolean;
+  readonly publishers: KnownPublishers;
 }
 
 export class DeadlineTimer implements GroupParticipant {
@@ -78,7 +77,11 @@ export class DeadlineTimer implements GroupParticipant {
     if (!deadlines || !this.#running) return;
     const nowMs = clock.steadyMs();
     const keys = this.#dueNow(deadlines, nowMs);
-    if (keys.length === 0) return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
+    if (keys.length === 0) {
+      // What was met has moved on, unless it only waits for its next attempt.
+      if (this.#failed.size === 0) this.#meeting.clear();
+      return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
+    }
     this.#left = keys.length;
     this.#met = this.#meeting;
     this.#meeting = new Set(keys);
@@ -96,9 +99,9 @@ export class DeadlineTimer implements GroupParticipant {
   }
 
   #meet(deadlines: Deadlines, key: string): void {
-    const { units, clock, unreachable } = this.#options;
+    const { units, clock, publishers } = this.#options;
     const cause = newCause(clock.newId(), clock);
-    units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx, unreachable) }, (result) => {
+    units.submit({ lane: 'event', cause, run: (tx) => deadlines.meet(key, tx, publishers) }, (result) => {
       if (!this.#running) return;
       if (!result.ok) this.#tryLater(key, result.error);
       else if (this.#met.has(key)) this.#tryLater(key, 'it was met, and is still due');

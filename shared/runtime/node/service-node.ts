@@ -133,7 +133,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       units: this.#units,
       clock,
       log,
-      unreachable: (service) => this.reconciliation.isUnreachable(service),
+      publishers: this.reconciliation,
     });
     this.#retention = new Retention({
       journal,

@@ -21,9 +21,19 @@ export interface Deadlines {
   due(nowMs: number, limit: number): readonly string[];
   /**
    * Does what is due for one key, if it still is, in a transaction of its own.
-   * @param unreachable whether the journal of a service cannot be read now: there is no use in asking it anything
    */
-  meet(key: string, tx: Transaction, unreachable: (service: string) => boolean): void;
+  meet(key: string, tx: Transaction, publishers: KnownPublishers): void;
+}
+
+/** What reconciliation knows of the services that this one subscribes to. */
+export interface KnownPublishers {
+  /** Its journal cannot be read now: there is no use in asking it anything. */
+  isUnreachable(service: string): boolean;
+  /**
+   * All that their journals held a few seconds after this process began was handled here: so was what they made of events
+   * that an earlier run had published.
+   */
+  caughtUp(): boolean;
 }
 
 /** What a named instance has to do before it takes part. */
