@@ -71,7 +71,12 @@ export const reconciliationMutants: readonly Mutant[] = [
             done(
               answer instanceof Error
                 ? answer
-                : { ...answer, anchor: query.anchor, head: Math.max(answer.head, query.after) },
+                : {
+                    ...answer,
+                    anchor: query.anchor,
+                    anchorWrittenAtMs: undefined,
+                    head: Math.max(answer.head, query.after),
+                  },
             ),
           ),
       })),

@@ -2,13 +2,13 @@
 import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
-import { Inbox, inboxPositionsSchema, inboxSchema } from '../../shared/runtime/storage/inbox.ts';
+import { Inbox, inboxPositionsSchema, inboxSchema, reconciledTimeSchema } from '../../shared/runtime/storage/inbox.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 
 const source = 'order-service';
 
 function open(path = ':memory:', sources = [source, 'inventory-service']) {
-  const db = openDatabase(path, [inboxSchema, inboxPositionsSchema]);
+  const db = openDatabase(path, [inboxSchema, inboxPositionsSchema, reconciledTimeSchema]);
   return { db, inbox: new Inbox(db, sources) };
 }
 
@@ -138,8 +138,13 @@ describe('the inbox', () => {
   it('keeps the cursor of each publisher through a restart, also when another publisher is added', () => {
     const path = newDatabasePath();
     const first = open(path, [source]);
-    expect(first.inbox.cursor(source)).to.deep.equal({ journalId: undefined, position: 0, eventId: undefined });
-    const cursor = { journalId: 'j', position: 7, eventId: uuidv7() };
+    expect(first.inbox.cursor(source)).to.deep.equal({
+      journalId: undefined,
+      position: 0,
+      eventId: undefined,
+      writtenAtMs: undefined,
+    });
+    const cursor = { journalId: 'j', position: 7, eventId: uuidv7(), writtenAtMs: 1_893_456_000_000 };
     first.inbox.setCursor(source, cursor);
     first.inbox.accept(event(7), 0);
     first.db.close();

@@ -455,8 +455,8 @@ describe('reconciliation', () => {
   });
 
   describe('with a publisher that was put back to a copy younger than what has been compared', () => {
-    /** One event is compared; then two more are handled, and the publisher has only the first. */
-    function putBackYoung() {
+    /** One event is compared; then two more are handled, and compared as well if so wanted, and the publisher has only the first. */
+    function putBackYoung({ compared = false } = {}) {
       const run = start();
       const [first] = run.publisher.publish(1);
       if (!first) expect.fail('nothing was published');
@@ -465,8 +465,8 @@ describe('reconciliation', () => {
       const backup = run.publisher.backup();
       const lost = run.publisher.publish(2, 3);
       for (const event of lost) run.bus.deliverEvent(event);
-      run.clock.turn();
-      expect(run.status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1 });
+      run.clock.advance(compared ? 2 * roundsMs : 0);
+      expect(run.status()).to.deep.include({ state: 'reconciled', reconciledUntil: compared ? 3 : 1 });
       const restored = new Publisher(run.clock, backup);
       run.current.publisher = restored;
       const putBackErrors = () => run.errors.filter(({ message }) => /put back to an earlier state/.test(message));
@@ -516,6 +516,19 @@ describe('reconciliation', () => {
       expect(restored.putBack).to.deep.equal([]);
       expect(errors).to.deep.equal([]);
       expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, unknown: 0 });
+    });
+
+    it('notices also when another event came first and the one that was compared last is at its place again', () => {
+      const { clock, bus, restored, lost, status, known, errors } = putBackYoung({ compared: true });
+      const [, again] = lost;
+      if (!again) expect.fail('nothing was lost');
+      for (const event of restored.publish(4)) bus.deliverEvent(event);
+      restored.takeUp([again]);
+      clock.advance(2 * roundsMs);
+      expect(errors[0]?.message).to.match(/put back to an earlier state/);
+      expect(restored.putBack[0]).to.deep.include({ consumer: 'payment-service', seen: 2 });
+      expect(known(again)).to.equal('completed');
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, unknown: 1 });
     });
 
     it('reports it once, and what is not published again within a minute as unknown; not again after a restart', () => {

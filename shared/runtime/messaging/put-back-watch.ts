@@ -29,12 +29,17 @@ export interface PutBackWatchOptions {
 /** Calls back exactly once, with the error that kept it from being done. */
 type Done = (error?: Error) => void;
 
-/** True: the journal held this event, and holds it no more. */
-export function wasPutBack({ head, oldest, anchor }: JournalDigests, { position, eventId }: SeenEvent): boolean {
-  return position > head || (eventId !== undefined && position >= oldest && anchor !== eventId);
+/** True: the journal held this event, and holds it no more, or has got it again since. */
+export function wasPutBack(
+  { head, oldest, anchor, anchorWrittenAtMs }: JournalDigests,
+  { position, eventId, writtenAtMs = anchorWrittenAtMs }: SeenEvent,
+): boolean {
+  if (position > head) return true;
+  if (eventId === undefined || position < oldest) return false;
+  return anchor !== eventId || (anchorWrittenAtMs ?? writtenAtMs) !== writtenAtMs;
 }
 
-type SeenEvent = Pick<ReconcileCursor, 'position' | 'eventId'>;
+type SeenEvent = Partial<Pick<ReconcileCursor, 'eventId' | 'writtenAtMs'>> & Pick<ReconcileCursor, 'position'>;
 
 export class PutBackWatch {
   readonly #options: PutBackWatchOptions;

@@ -322,7 +322,7 @@ class PublisherReconciliation {
     this.#settledHead = Math.min(this.#settledHead, head);
     this.#settledAtMs = undefined;
     this.handledUntilMs = undefined;
-    this.#cursor = { journalId, position: 0, eventId: undefined };
+    this.#cursor = { journalId, position: 0, eventId: undefined, writtenAtMs: undefined };
     this.#compareUntil = head;
     return true;
   }
@@ -347,8 +347,8 @@ class PublisherReconciliation {
     });
   }
 
-  #advance({ journalId }: JournalDigests, { until, eventId }: RangeDigest): void {
-    this.#cursor = { journalId, position: until, eventId };
+  #advance({ journalId }: JournalDigests, { until, eventId, writtenAtMs }: RangeDigest): void {
+    this.#cursor = { journalId, position: until, eventId, writtenAtMs };
   }
 
   /** Handles what is missing of a range. `complete` is false when some of it must wait. */
@@ -438,7 +438,7 @@ class PublisherReconciliation {
     const cursor = { ...this.#cursor, journalId };
     // After the publisher was put back, another event may stand at the same position.
     const same = before.position === cursor.position && before.eventId === cursor.eventId;
-    if (same && before.journalId === journalId) return this.#ended();
+    if (same && before.writtenAtMs === cursor.writtenAtMs && before.journalId === journalId) return this.#ended();
     commit.submit(
       () => inbox.setCursor(this.source, cursor),
       () => this.#ended(),

@@ -32,6 +32,11 @@ export const inboxPositionsSchema = `
   ) STRICT;
 `;
 
+/** An event that follows from a cause keeps its id when it is published again, so the id alone proves nothing. */
+export const reconciledTimeSchema = `
+  ALTER TABLE publishers ADD COLUMN reconciled_event_at_ms INTEGER;
+`;
+
 const strangersMax = 20;
 
 /** What the inbox needs to know of an event. */
@@ -48,6 +53,8 @@ export interface ReconcileCursor {
   readonly position: number;
   /** The event at that position; another one there now means that the publisher's database was put back. */
   readonly eventId: string | undefined;
+  /** When it was written there; undefined: its publisher is of an earlier version, and did not say. */
+  readonly writtenAtMs: number | undefined;
 }
 
 /** An event that has taken effect here, and where it stood in its publisher's journal. */
@@ -109,10 +116,19 @@ export class Inbox {
     );
     this.#cursor = db.prepare<
       [string],
-      { journal_id: string | null; reconciled_until: number; reconciled_event_id: string | null }
-    >('SELECT journal_id, reconciled_until, reconciled_event_id FROM publishers WHERE source = ?');
+      {
+        journal_id: string | null;
+        reconciled_until: number;
+        reconciled_event_id: string | null;
+        reconciled_event_at_ms: number | null;
+      }
+    >(
+      `SELECT journal_id, reconciled_until, reconciled_event_id, reconciled_event_at_ms FROM publishers
+       WHERE source = ?`,
+    );
     this.#setCursor = db.prepare(
-      'UPDATE publishers SET journal_id = ?, reconciled_until = ?, reconciled_event_id = ? WHERE source = ?',
+      `UPDATE publishers SET journal_id = ?, reconciled_until = ?, reconciled_event_id = ?, reconciled_event_at_ms = ?
+       WHERE source = ?`,
     );
     this.#prune = db.prepare<[number, number, number, number]>(
       `DELETE FROM inbox WHERE event_id IN
@@ -226,12 +242,13 @@ export class Inbox {
       journalId: row?.journal_id ?? undefined,
       position: row?.reconciled_until ?? 0,
       eventId: row?.reconciled_event_id ?? undefined,
+      writtenAtMs: row?.reconciled_event_at_ms ?? undefined,
     };
   }
 
   /** Inside a transaction only. */
-  setCursor(source: string, { journalId, position, eventId }: ReconcileCursor): void {
-    this.#setCursor.run(journalId ?? null, position, eventId ?? null, source);
+  setCursor(source: string, { journalId, position, eventId, writtenAtMs }: ReconcileCursor): void {
+    this.#setCursor.run(journalId ?? null, position, eventId ?? null, writtenAtMs ?? null, source);
   }
 
   /**
