@@ -41,6 +41,8 @@ class Publisher implements JournalReader {
   readonly pages: number[] = [];
   readonly asked = { digests: 0, ids: 0, lastAfter: 0 };
   unreachable = false;
+  /** It does not say when events were written. */
+  isEarlierVersion = false;
   /** Called when it learns that it was put back. */
   onPutBack: (found: PutBack) => void = () => {};
   readonly #clock: HandClock;
@@ -110,7 +112,12 @@ class Publisher implements JournalReader {
   digests: JournalReader['digests'] = (query, done) => {
     this.asked.digests += 1;
     this.asked.lastAfter = query.after;
-    this.#answer(() => this.#queries.digests(query), done);
+    this.#answer(() => {
+      const answer = this.#queries.digests(query);
+      if (!this.isEarlierVersion) return answer;
+      const ranges = answer.ranges.map((range) => ({ ...range, writtenAtMs: undefined }));
+      return { ...answer, anchorWrittenAtMs: undefined, ranges };
+    }, done);
   };
   ids: JournalReader['ids'] = ({ after, until, types }, done) => {
     this.asked.ids += 1;
@@ -529,6 +536,19 @@ describe('reconciliation', () => {
       expect(restored.putBack[0]).to.deep.include({ consumer: 'payment-service', seen: 2 });
       expect(known(again)).to.equal('completed');
       expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, unknown: 1 });
+    });
+
+    it('is not suspected when it is upgraded to a version that says when events were written, or goes back', () => {
+      const { clock, publisher, bus, errors, status } = start();
+      for (const isEarlierVersion of [true, false, true, false]) {
+        publisher.isEarlierVersion = isEarlierVersion;
+        clock.advance(2 * roundsMs);
+        for (const event of publisher.publish(status().head)) bus.deliverEvent(event);
+        clock.advance(2 * roundsMs);
+      }
+      expect(errors).to.deep.equal([]);
+      expect(publisher.putBack).to.deep.equal([]);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 4 });
     });
 
     it('reports it once, and what is not published again within a minute as unknown; not again after a restart', () => {
