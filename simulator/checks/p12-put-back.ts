@@ -1,8 +1,8 @@
 // P12, a database that was put back is noticed by both sides; what is done again leads to the same events, and to no
 // second charge.
+import type { Database } from '../../shared/runtime/storage/database.ts';
 import { eventIn } from '../environment/unpacked.ts';
 import type { Finding } from '../environment/violation.ts';
-import { isHandled } from '../handled.ts';
 import type { Evidence, PutBackEvidence } from './evidence.ts';
 import type { OrderRecords } from './order-records.ts';
 
@@ -42,14 +42,18 @@ function whoHadCompared({ service, atMs, ahead }: PutBackEvidence, evidence: Evi
 
 /** However young the copy was: an event that is in effect at a consumer, and that its publisher has not published again. */
 function whoHadHandled({ service, handled }: PutBackEvidence, { databases, members }: Evidence): string[] {
-  const published = new Set(
-    databases[service].prepare<[], string>('SELECT lower(hex(event_id)) FROM journal').pluck().all(),
-  );
+  const published = idsIn(databases[service], 'journal');
   const others = handled.filter(({ consumer, eventIds }) => {
     const db = members.get(consumer);
-    return db && eventIds.some((eventId) => !published.has(eventId) && isHandled(db, eventId));
+    if (!db) return false;
+    const inEffect = idsIn(db, 'inbox WHERE dead_letter = 0');
+    return eventIds.some((eventId) => !published.has(eventId) && inEffect.has(eventId));
   });
   return others.map(({ consumer }) => consumer);
+}
+
+function idsIn(db: Database, rows: string): ReadonlySet<string> {
+  return new Set(db.prepare<[], string>(`SELECT lower(hex(event_id)) FROM ${rows}`).pluck().all());
 }
 
 function* chargedAgain({ lost }: Evidence, { byId }: OrderRecords): Generator<Finding> {
