@@ -6,7 +6,7 @@ import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
 import type { FaultKind } from './environment/faults.ts';
-import { isReady, type OrderService } from './environment/instances.ts';
+import { openOrdersOf } from './environment/instances.ts';
 import { poisonKinds, poisonOf } from './environment/poison.ts';
 import type { Random } from './environment/random.ts';
 import type { SimDatabase } from './environment/sim-database.ts';
@@ -116,37 +116,34 @@ function startAnew({ allServices, schedule, faults }: World, random: Random, exc
   }
 }
 
-/** One that knows everything has to be left: it comes as soon as all are ready. */
-function whenAllReady(world: World, run: (standing: readonly OrderService[]) => void): void {
-  const { instances, schedule, faults } = world;
-  if (!faults.active) return;
-  const { standing } = instances;
-  if (standing.length > 1 && standing.every(isReady)) run(standing);
-  else schedule.after(1_000, () => whenAllReady(world, run));
-}
-
 function instanceLost(world: World, random: Random) {
   return () =>
-    whenAllReady(world, (standing) => {
+    world.whenAllReady.run((standing) => {
       const service = random.pick(standing);
       world.faults.add('instance-lost');
       service.crash('lost its database');
       world.losses.instanceLost(service, world.schedule.nowMs);
       service.database.renew();
+      return true;
     });
 }
 
-/** A person takes a minute or two to be sure that it is gone for good. */
+/** One with an open order that another one knows, as long as orders come. A person takes a minute or two to be sure that it is gone. */
 function instanceAdopted(world: World, random: Random) {
-  const { losses, schedule, faults } = world;
+  const { losses, schedule, faults, workload } = world;
   return () =>
-    whenAllReady(world, (standing) => {
-      const gone = random.pick(standing);
+    world.whenAllReady.run((standing) => {
+      const withOpenOrders = standing.filter((one) =>
+        standing.some((other) => other !== one && openOrdersOf(one, other) > 0),
+      );
+      if (withOpenOrders.length === 0 && !workload.done) return false;
+      const gone = random.pick(withOpenOrders.length > 0 ? withOpenOrders : standing);
       faults.add('instance-adopted');
       gone.leave();
       world.instances.awaited.add(gone);
       losses.instanceLost(gone, schedule.nowMs);
       schedule.after(random.between(1_000, 120_000), () => world.adopt(gone, random));
+      return true;
     });
 }
 

@@ -97,15 +97,15 @@ function unreconciled(allServices: World['allServices']): string | undefined {
 
 function unendedOrder({ instances }: World): string | undefined {
   for (const { database } of instances.standing) {
-    const [orderId] = unendedIn(database.db);
+    const orderId = unendedIn(database.db);
     if (orderId !== undefined) return orderId;
   }
   return undefined;
 }
 
-function unendedIn(db: Database): string[] {
-  return db
-    .prepare<[string], string>('SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?))')
-    .pluck()
-    .all(JSON.stringify(finalStatuses));
+function unendedIn(db: Database): string | undefined {
+  const find = db.prepare<[string], string>(
+    'SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?)) LIMIT 1',
+  );
+  return find.pluck().get(JSON.stringify(finalStatuses));
 }

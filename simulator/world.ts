@@ -30,6 +30,7 @@ import { PublishedEvents } from './published-events.ts';
 import { PutBacks } from './put-backs.ts';
 import { Restarts } from './restarts.ts';
 import type { RunOptions } from './run.ts';
+import { WhenAllReady } from './when-all-ready.ts';
 import { Workload } from './workload/workload.ts';
 
 const participants = serviceNames.filter((name) => name !== 'order-service');
@@ -55,6 +56,7 @@ export class World {
   readonly workload: Workload;
   readonly putBacks: PutBacks;
   readonly losses: Losses;
+  readonly whenAllReady: WhenAllReady;
   readonly model: ShopModel;
   readonly modelChecks: ModelChecks;
   readonly #publishing = perService(() => new Ability());
@@ -93,7 +95,8 @@ export class World {
         return service !== undefined && isHandled(service.database.db, eventId);
       },
     });
-    const { services, schedule, faults, races, history, model } = this;
+    const { services, schedule, faults, races, history, model, instances, restarts } = this;
+    this.whenAllReady = new WhenAllReady({ instances, schedule, faults, restarts, services: () => this.allServices });
     const random = this.random.stream('people');
     const { orders, mutant } = options;
     const given = mutant?.transaction?.bind(mutant);
