@@ -43,10 +43,14 @@ export function becomeQuiet(world: World): Violation[] {
     lastMs = Math.max(lastMs, deadlineAtMs - epochMs);
   }
   const boundMs = Math.min(lastMs - nowMs, deadlineMsMax) + quietMsMax;
+  let seenSteps = -1;
   for (let waitedMs = 0; waitedMs < boundMs; ) {
     world.runFor(lookMs);
     waitedMs += lookMs;
     if (waitedMs % redriveMs === 0) deadLetters.redriveUnhandled();
+    // Nothing has happened since the last look, so it would see the same.
+    if (schedule.steps === seenSteps) continue;
+    seenSteps = schedule.steps;
     if (workInProgress(world) === undefined && unendedOrder(world) === undefined) {
       if (!deadLetters.redriveUnhandled()) return [];
     }
