@@ -25,6 +25,7 @@ export class WhenAllReady {
   readonly #in: Surroundings;
   readonly #waiting: WithAllReady[] = [];
   #timed = false;
+  #afterOrder = false;
 
   constructor(surroundings: Surroundings) {
     this.#in = surroundings;
@@ -41,7 +42,12 @@ export class WhenAllReady {
   }
 
   orderPlaced(): void {
-    if (this.waits) this.#in.schedule.after(afterOrderMs, () => this.#look());
+    if (!this.waits || this.#afterOrder) return;
+    this.#afterOrder = true;
+    this.#in.schedule.after(afterOrderMs, () => {
+      this.#afterOrder = false;
+      this.#look();
+    });
   }
 
   #look(): void {
