@@ -201,13 +201,15 @@ export class World {
    * Somebody lets another instance take over; until it has, they try again. The services get to know that the address is
    * gone; in half of the runs the old one comes back after that.
    */
-  adopt(gone: OrderService, random: Random): void {
+  adopt(gone: OrderService, random: Random, openBefore = 0): void {
     const by = this.instances.choose((from) => random.pick(from));
-    const again = () => this.schedule.after(random.between(1_000, 5_000), () => this.adopt(gone, random));
+    // Until it is adopted nobody ends its orders, and then perhaps at once.
+    const open = Math.max(openBefore, openOrdersOf(gone, by).length);
+    const again = () => this.schedule.after(random.between(1_000, 5_000), () => this.adopt(gone, random, open));
     const hasTakenOver = by.node?.parts.store.instances.deciderOf(gone.member) === by.member;
     if (!hasTakenOver) return adopt(by, gone, () => again());
     this.instances.adopted.set(gone, by);
-    this.races.add('an open order was adopted', openOrdersOf(gone, by));
+    this.races.add('an open order was adopted', open);
     for (const service of this.allServices) {
       this.schedule.after(random.below(5_000), () => service.crash('new settings'));
     }
