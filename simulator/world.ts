@@ -241,6 +241,14 @@ export class World {
     }
   }
 
+  /** What waits in the queues of instances that are gone for good, as `member messageId`. */
+  #leftBehind(): string[] {
+    const gone = [...this.instances.adopted.keys()].filter((one) => one.gone);
+    return gone.flatMap(({ member }) =>
+      this.broker.queue(queueOf(member)).waiting.map(({ message }) => `${member} ${message.messageId}`),
+    );
+  }
+
   evidence(): Evidence {
     const databases: PerService<Evidence['databases'][ServiceName]> = perService(
       (name) =>
@@ -257,7 +265,7 @@ export class World {
       putBacks: this.putBacks.all,
       putBackReports: this.allServices.flatMap(({ putBackReports }) => putBackReports),
       instancesLost: this.losses.all,
-      lostDeadLetters: this.losses.deadLetters,
+      lostDeadLetters: new Set([...this.losses.deadLetters, ...this.#leftBehind()]),
       lost: this.workload.answers.lost,
       poison: this.poison,
       poisonBodies: this.poisonBodies,
