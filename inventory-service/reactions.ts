@@ -2,6 +2,7 @@
 import { emit, isEvent } from '../shared/contract/choreography.ts';
 import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { ContradictoryEventError } from '../shared/runtime/messaging/reaction.ts';
+import { mayHaveLeftInbox } from '../shared/runtime/storage/inbox.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Reservation, shortagesOf } from './reservation.ts';
 import type { InventoryStore } from './store.ts';
@@ -9,10 +10,12 @@ import type { InventoryStore } from './store.ts';
 export function inventoryReactions(store: InventoryStore): Reactions<'inventory-service'> {
   return {
     /** Sets every line aside, or none and says what is short. A withdrawal that came first has left a fence: then nothing. */
-    'payment.completed': ({ data: { orderId, items: passed } }, at) => {
+    'payment.completed': (event, at) => {
+      const { orderId, items: passed } = event.data;
       const items = passed.map(({ productId, qty }) => ({ productId, qty }));
       const known = store.reservation(orderId);
       if (known?.status === 'voided' || (!known && store.deleted.includes(orderId, at.nowMs))) return 'fenced';
+      if (known && mayHaveLeftInbox(event, at.nowMs) && lines(known.items) === lines(items)) return 'fenced';
       if (known)
         throw new ContradictoryEventError(`order ${orderId} is paid, but its reservation is ${known.status} already`);
       const shortages = shortagesOf(items, (productId) => store.stockOf(productId));

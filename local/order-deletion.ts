@@ -1,9 +1,10 @@
-// Deletes old orders from all services: order-service says which have ended, and forgets them last, so that a run that broke off
-// is gone on with by the next one.
+// Deletes old orders from all services: order-service says which have ended, and deletes them last, so that the next run
+// finishes what one that broke off has left.
 import { z } from 'zod';
 import type { PerService } from '../services.ts';
 import { uuidTimeMs } from '../shared/contract/event-id.ts';
 import { orderServiceUrls } from './order-instances.ts';
+import { requestService } from './service-request.ts';
 
 const pageSize = 100;
 const progressEvery = 10_000;
@@ -12,7 +13,6 @@ const Page = z.object({
   orders: z.array(z.object({ orderId: z.string(), status: z.string() })),
   next: z.string().optional(),
 });
-const Problem = z.object({ detail: z.string() });
 
 /** @returns how many were deleted, and the order at which it ended since that has not; undefined: none */
 export async function deleteOrders(
@@ -45,11 +45,5 @@ export async function deleteOrders(
 }
 
 async function send<T>(method: 'GET' | 'POST', url: string, answer: z.ZodType<T>, body?: object): Promise<T> {
-  const response = await fetch(url, {
-    method,
-    ...(body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {}),
-  });
-  const got: unknown = await response.json();
-  if (response.ok) return answer.parse(got);
-  throw new Error(`${url} answered ${response.status}: ${Problem.safeParse(got).data?.detail ?? 'no reason'}`);
+  return answer.parse(await requestService(method, url, body));
 }

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { memberOf } from '../shared/contract/members.ts';
+import { askService } from './service-request.ts';
 
 const timeoutMs = 5_000;
 
@@ -47,7 +48,7 @@ export async function findInstances(urls: readonly string[]): Promise<FoundInsta
   const answering = [...found.values()].filter(({ answer }) => answer);
   if (answering.length === 0)
     throw new InstancesError(
-      `No named instance of order-service answers at ${urls.join(', ')}; name one: --url http://HOST:PORT`,
+      `No named instance of order-service answers at ${urls.join(', ')}: none runs there, or it has no name, as with npm start alone. Where is one? --url http://HOST:PORT`,
     );
   for (const { answer } of answering) {
     const mentioned = [
@@ -64,7 +65,7 @@ export async function findInstances(urls: readonly string[]): Promise<FoundInsta
  * @throws InstancesError when one of them does not answer
  */
 export async function orderServiceUrls(url: string): Promise<{ readonly name: string; readonly url: string }[]> {
-  const asked = await fetch(`${url}/instances`, { signal: AbortSignal.timeout(timeoutMs) });
+  const asked = await askService('GET', `${url}/instances`, { timeoutMs });
   if (asked.status === 404) return [{ name: 'order-service', url }];
   const found = await findInstances([url]);
   // One that is gone for good has been adopted, and nobody knows where it was.

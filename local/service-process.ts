@@ -103,9 +103,12 @@ export class ServiceProcess {
     this.#port = await this.#listening(child);
   }
 
-  /** Asks it to end (SIGTERM), and waits until it has. */
+  /** Asks it to end (SIGTERM), and waits until it has; also when it was paused (SIGSTOP). */
   async stop(): Promise<void> {
-    await this.#end('SIGTERM');
+    const ended = this.#end('SIGTERM');
+    // A paused process does not notice any signal except this one and SIGKILL.
+    if (this.running) this.signal('SIGCONT');
+    await ended;
   }
 
   /** kill -9. */

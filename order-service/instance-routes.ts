@@ -46,7 +46,7 @@ function instancesRoute({ parts, tableReads }: ServiceNode<OrderParts>, addresse
     operationId: 'getInstances',
     summary: 'What this instance knows of itself and of the others',
     query: z.object({ count: z.enum(['true', 'false']).default('false') }).strict(),
-    unlimited: true,
+    lane: 'service',
     answers: { 200: { description: 'The instances.', schema: InstancesAnswer } },
     handle: async ({ query }) => {
       const counted = query.count === 'true' ? await ordersByOrigin(tableReads) : undefined;
@@ -126,7 +126,7 @@ function overdueRoute(node: ServiceNode<OrderParts>): Route {
         afterOrder: OrderId.optional(),
       })
       .strict(),
-    unlimited: true,
+    lane: 'service',
     answers: { 200: { description: 'A page of order ids.', schema: OverdueOrdersAnswer } },
     handle: ({ query: { decider, limit, afterDeadline, afterOrder = '' } }) => {
       const after = { deadlineAtMs: afterDeadline, orderId: afterOrder };
@@ -146,7 +146,7 @@ function copyRoutes(store: OrderStore): Route[] {
       operationId: 'getFactCopies',
       summary: 'What this instance knows of all orders, for an instance whose database is new',
       query: z.object({ limit: CopyLimit, afterOrder: OrderId.optional(), afterType: z.string().optional() }).strict(),
-      unlimited: true,
+      lane: 'service',
       answers: { 200: { description: 'A page of events, as far as they are stored.', schema: FactCopies } },
       handle: ({ query: { limit, afterOrder = '', afterType = '' } }) => {
         const { events, next } = store.copies({ orderId: afterOrder, type: afterType }, limit);
@@ -159,7 +159,7 @@ function copyRoutes(store: OrderStore): Route[] {
       operationId: 'getCatalogueCopies',
       summary: 'The copy of the catalogue, for an instance whose database is new',
       query: z.object({ limit: CopyLimit, after: Name.optional() }).strict(),
-      unlimited: true,
+      lane: 'service',
       answers: { 200: { description: 'A page of products.', schema: CatalogueCopies } },
       handle: ({ query: { limit, after } }) => {
         const { rows, next } = pageOf(store.catalogue.entries(limit + 1, after), limit, ({ productId }) => productId);

@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { type AnyEvent, type Emission, type EventOf, type EventType, emit } from '../shared/contract/choreography.ts';
 import type { CloudEvent } from '../shared/contract/cloud-event.ts';
 import { Money, Name, PassedLine } from '../shared/contract/event-data.ts';
+import { areDifferentUsers } from '../shared/contract/pseudonym.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
+import { mayHaveLeftInbox } from '../shared/runtime/storage/inbox.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { unnamed } from './instances.ts';
 import {
@@ -61,7 +63,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       return cancelled;
     },
 
-    'inventory.reserved': (event) => {
+    'inventory.reserved': (event, at) => {
       const change = addFact(store, event);
       if (typeof change === 'string') return change;
       const { order, before } = change;
@@ -69,8 +71,8 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       if (order.status !== 'confirmed') return 'withdrawn';
       if (before === 'confirmed') {
         // An instance that has lost its database may get its own decision back before what had led to it.
-        const { instances } = store;
-        if (instances.named && store.fact(order.orderId, event.type)?.eventId === event.id) return 'noted';
+        const again = store.instances.named || mayHaveLeftInbox(event, at.nowMs);
+        if (again && store.fact(order.orderId, event.type)?.eventId === event.id) return 'noted';
         throw new ContradictoryEventError(`order ${order.orderId} is confirmed already`);
       }
       return emit('order.confirmed', { orderId: order.orderId, userId: order.userId, total: order.total });
@@ -169,7 +171,7 @@ function cancelledNow({ before, order }: Change): Emission<'order.cancelled'> | 
 /** What another service says about an order must be what this one knows. */
 function agree(event: EventOf<'payment.completed'>, order: Order): void {
   const { userId, amount, items } = event.data;
-  if (userId !== order.userId || amount !== order.total) {
+  if (areDifferentUsers(order.userId, userId) || amount !== order.total) {
     throw new ContradictoryEventError(
       `${event.type} names ${userId} and ${amount}; order ${order.orderId} is of ${order.userId} over ${order.total}`,
     );
@@ -194,7 +196,7 @@ export function checkRepeated(store: OrderStore, event: CloudEvent): void {
   if (fact?.eventId !== event.id) return;
   const [then, now] = [Deal.parse(fact.data), Deal.parse(event.data)];
   const differs =
-    isOther(then.userId, now.userId) ||
+    isOther(then.userId, now.userId, areDifferentUsers) ||
     isOther(then.amount, now.amount) ||
     isOther(then.items && lines(then.items), now.items && lines(now.items));
   if (differs) throw new ContradictoryEventError(`event ${event.id} was handled before with other data`);
@@ -203,8 +205,8 @@ export function checkRepeated(store: OrderStore, event: CloudEvent): void {
 /** What events about an order have in common, as far as they say it. */
 const Deal = z.object({ userId: Name, amount: Money, items: z.array(PassedLine) }).partial();
 
-function isOther<T>(then: T | undefined, now: T | undefined): boolean {
-  return then !== undefined && now !== undefined && then !== now;
+function isOther<T>(then: T | undefined, now: T | undefined, differ = (a: T, b: T): boolean => a !== b): boolean {
+  return then !== undefined && now !== undefined && differ(then, now);
 }
 
 /**

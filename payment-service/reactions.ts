@@ -1,7 +1,9 @@
 // What payment-service does when something happens elsewhere. The screen to read first.
-import { emit, isEvent } from '../shared/contract/choreography.ts';
+import { type EventOf, emit, isEvent } from '../shared/contract/choreography.ts';
 import type { CloudEvent } from '../shared/contract/cloud-event.ts';
+import { areDifferentUsers } from '../shared/contract/pseudonym.ts';
 import { ContradictoryEventError, UnknownSubjectError } from '../shared/runtime/messaging/reaction.ts';
+import { mayHaveLeftInbox } from '../shared/runtime/storage/inbox.ts';
 import type { Reactions } from '../shared/saga.ts';
 import { type Charge, type Payment, refusalOf } from './payment.ts';
 import type { PaymentStore } from './store.ts';
@@ -9,11 +11,14 @@ import type { PaymentStore } from './store.ts';
 export function paymentReactions(store: PaymentStore): Reactions<'payment-service'> {
   return {
     /** Takes the money, or refuses with a reason. A withdrawal that came first has left a fence: then nothing. */
-    'order.placed': ({ data }, at) => {
-      const { orderId, userId, items, total: amount, idempotency } = data;
-      const first = idempotency ? store.claimKey(idempotency.key, orderId, at.nowMs) : orderId;
+    'order.placed': (event, at) => {
+      const { orderId, userId, items, total: amount, idempotency } = event.data;
       const known = store.payment(orderId);
-      if (known?.status === 'voided' || (!known && store.deleted.includes(orderId, at.nowMs))) return 'fenced';
+      // An order that is over claims no key: it may be another order's by now.
+      if (known ? mayHaveLeftInbox(event, at.nowMs) && agrees(known, event) : store.deleted.includes(orderId, at.nowMs))
+        return 'fenced';
+      const first = idempotency ? store.claimKey(idempotency.key, orderId, at.nowMs) : orderId;
+      if (known?.status === 'voided') return 'fenced';
       if (known)
         throw new ContradictoryEventError(`order ${orderId} is placed, but its payment is ${known.status} already`);
       if (first !== orderId) {
@@ -35,7 +40,7 @@ export function paymentReactions(store: PaymentStore): Reactions<'payment-servic
     /** Gives the money back. */
     'inventory.rejected': ({ data: { orderId } }, at) => {
       const known = store.payment(orderId);
-      if (known?.status === 'refunded') return 'compensated';
+      if (known ? known.status === 'refunded' : store.deleted.includes(orderId, at.nowMs)) return 'compensated';
       // Its order.placed is on its way: this database was put back. To give up here would leave the customer charged.
       if (!known)
         throw new UnknownSubjectError(`stock was refused for order ${orderId}, whose payment is not known here`);
@@ -74,10 +79,15 @@ export function checkRepeated(store: PaymentStore, event: CloudEvent): void {
   if (!isEvent(event, 'order.placed')) return;
   const { orderId, userId, total } = event.data;
   const known = store.payment(orderId);
-  if (!known || known.status === 'voided' || (known.userId === userId && known.amount === total)) return;
+  if (!known || known.status === 'voided' || agrees(known, event)) return;
   throw new ContradictoryEventError(
     `order ${orderId} was handled before, of ${known.userId} over ${known.amount}; now it is of ${userId} over ${total}`,
   );
+}
+
+/** Whether the payment is what came of this order, as far as it can be compared. */
+function agrees(known: Payment, { data: { userId, total } }: EventOf<'order.placed'>): boolean {
+  return known.status === 'voided' || (!areDifferentUsers(known.userId, userId) && known.amount === total);
 }
 
 /** The answer that was given before, for an order that has missed it. */

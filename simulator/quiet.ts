@@ -19,8 +19,6 @@ export function endFaults({ faults, broker, brokenReactions, restarts, allServic
   broker.bindAll();
   broker.start();
   broker.block(false);
-  // What waits for something unknown holds its place for two minutes: one place would take hours.
-  broker.widenPrefetch();
   broker.deliverDuplicates();
   brokenReactions.repairAll();
   restarts.reset();

@@ -11,9 +11,11 @@ stock. The ledger stays, and so do balances and totals. It begins with the oldes
 has not ended; it can be interrupted, and run again, at any time.
 
   --older-than AGE   such as 400d or 10y (365 days each); more than JOURNAL_RETENTION_MS and a day
-  --url SERVICE=URL  where a service is; may be given several times. Of several order-service instances any one will do: it
-                     knows the others, and all of them must be running
+  --url SERVICE=URL  where a service is, such as order-service=http://HOST:3001; may be given several times. Of several
+                     order-service instances any one will do: it knows the others, and all of them must be running
   --help             this text
+
+ORDER_PORT, PAYMENT_PORT and INVENTORY_PORT are the ports on this machine (3001, 3002, 3003, as for npm start).
 
 Exit code 0: done. 1: not done, or an old order has not ended; the message says what to do. 2: the command line is wrong.`;
 

@@ -6,6 +6,7 @@ import type { PerService } from '../../services.ts';
 import { eventually } from '../eventually.ts';
 import { mustSend, send } from '../losses/http.ts';
 import type { Random } from './random.ts';
+import { Slots } from './slots.ts';
 import { accounts, nextWish, products, type Wish } from './wishes.ts';
 
 const tickMs = 20;
@@ -13,6 +14,9 @@ const price = 100;
 /** Looks at an order until it has ended: soon at first, then more rarely. */
 const lookMsMin = 250;
 const lookMsMax = 2_000;
+/** Most orders placed, and looks at orders, on their way at once. */
+const placingMax = 200;
+const lookingMax = 32;
 /** One order in so many waits for its outcome: those give the latency to the end. */
 const waitsEvery = 10;
 /** One acknowledged order in so many is placed once more with the same key. */
@@ -44,6 +48,8 @@ export class Shoppers {
   readonly #urls: PerService<string>;
   readonly #random: Random;
   readonly #busy = new Set<Promise<void>>();
+  readonly #placing = new Slots(placingMax);
+  readonly #looking = new Slots(lookingMax);
   #timer: NodeJS.Timeout | undefined;
   #gone = false;
 
@@ -118,11 +124,14 @@ export class Shoppers {
 
   async #place(purchase: Purchase, waits: boolean): Promise<void> {
     const { userId, productId, key } = purchase;
-    const startedAtMs = performance.now();
-    purchase.tries += 1;
     const headers = { 'idempotency-key': key, ...(waits ? { prefer: 'wait=5' } : {}) };
     const body = { userId, items: [{ productId, qty: 1 }] };
-    const answer = await send('POST', this.#orders, body, headers);
+    let startedAtMs = 0;
+    const answer = await this.#placing.use(() => {
+      startedAtMs = performance.now();
+      purchase.tries += 1;
+      return send('POST', this.#orders, body, headers);
+    });
     if (answer.status !== 200 && answer.status !== 202) return;
     const order = Order.parse(answer.body);
     if (purchase.orderId !== undefined && purchase.orderId !== order.orderId) this.doubleAnswers += 1;
@@ -136,7 +145,7 @@ export class Shoppers {
   }
 
   async #look(purchase: Purchase, orderId: string): Promise<void> {
-    const { status, body } = await send('GET', `${this.#orders}/${orderId}`);
+    const { status, body } = await this.#looking.use(() => send('GET', `${this.#orders}/${orderId}`));
     if (status === 200) noteEnd(purchase, Order.parse(body));
   }
 

@@ -10,11 +10,13 @@ import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Violation } from '../environment/violation.ts';
 import type { Answers } from '../workload/answers.ts';
 
-/** A database that was put back, and the consumers that had compared more of its journal than it holds since. */
+/** A database that was put back, and the consumers that had compared, or handled, more of its journal than it holds since. */
 export interface PutBackEvidence {
   readonly service: ServiceName;
   readonly atMs: number;
   readonly ahead: readonly { readonly consumer: string; readonly position: number; readonly eventId: string | null }[];
+  /** Ids, in hexadecimal without dashes, of the events that were lost with it and had taken effect at a consumer. */
+  readonly handled: readonly { readonly consumer: string; readonly eventIds: readonly string[] }[];
 }
 
 /** An error that a service has logged about a database that was put back, its own or a publisher's. */

@@ -42,8 +42,11 @@ function* unhandledEvents({ members, published, queues }: Evidence): Generator<F
   }
 }
 
-/** Each delivery of an event may end as a dead letter, and so may the one time that it was fetched from a journal. */
-function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Generator<Finding> {
+/**
+ * Each delivery of an event may end as a dead letter, and so may the one time that it was fetched from a journal; once more
+ * whenever the database was put back that knew of it.
+ */
+function* deadLetteredTooOften({ queues, deadLetters, poison, putBacks }: Evidence): Generator<Finding> {
   for (const queue of queues) {
     const deliveries = new Counter();
     for (const { message, redeliveries } of [...queue.acked, ...queue.deadLettered]) {
@@ -51,6 +54,7 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
     }
     const dead = new Counter();
     const failed = new Set<string>();
+    const forgotten = putBacks.filter(({ service }) => service === queue.name).length;
     for (const { service, messageId, reason } of deadLetters) {
       if (service !== queue.name) continue;
       dead.add(messageId);
@@ -59,7 +63,7 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
     for (const [id, times] of dead.counts) {
       // What was dead-lettered at once is known by the time at which it could be fetched.
       const fetched = failed.has(id) && deliveries.get(id) > 0 ? 0 : 1;
-      if (poison.has(id) || times <= deliveries.get(id) + fetched) continue;
+      if (poison.has(id) || times <= deliveries.get(id) + fetched + forgotten) continue;
       const text = `${queue.name} has dead-lettered an event ${times} times that was delivered ${deliveries.get(id)} times`;
       yield { subject: '', text };
     }

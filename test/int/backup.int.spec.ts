@@ -47,6 +47,15 @@ describe('a backup', function () {
     }
   });
 
+  it('copies order-service last, so that no copy knows an order that the copy of order-service does not', async () => {
+    place.createAll();
+    const lines: string[] = [];
+    const all = localSources(selectionFrom([], [], place.dataDir));
+    await takeBackup(all, place.folder, (line) => lines.push(line));
+    const copied = lines.flatMap((line) => /^(\S+): copying/.exec(line)?.[1] ?? []);
+    expect(copied).to.deep.equal(['inventory-service', 'payment-service', 'order-service']);
+  });
+
   it('changes nothing in the database of a running process', async () => {
     place.createAll();
     const open = openSample(place.pathOf('payment-service'));

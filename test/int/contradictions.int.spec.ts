@@ -1,19 +1,10 @@
 // P10: what contradicts what a service knows is a dead letter with an alarm, and changes nothing.
 import { expect } from 'chai';
-import type { AnyEvent } from '../../shared/contract/choreography.ts';
+import { reasonOf } from '../support/dead-letter-reason.ts';
 import { eventOf, samples } from '../support/events.ts';
 import { type Served, serveInventory, serveOrders, servePayments } from '../support/serve.ts';
 
 const line = { productId: samples['product.updated'].productId, qty: 2 };
-
-/** Delivers an event, and returns the reason for which it was dead-lettered; undefined: it was not. */
-async function reasonOf(served: Served, event: AnyEvent): Promise<string | undefined> {
-  const before = served.bus.published.length;
-  await served.consume(event);
-  await served.drained();
-  const letter = served.bus.published.slice(before).find(({ message }) => message.exchange === 'dead-letters');
-  return letter?.message.headers?.['x-cause'];
-}
 
 async function alarms(served: Served): Promise<number> {
   const { text } = await served.get('/metrics');

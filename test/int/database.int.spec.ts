@@ -7,6 +7,7 @@ import { inventoryService } from '../../inventory-service/service.ts';
 import { orderService } from '../../order-service/service.ts';
 import { paymentService } from '../../payment-service/service.ts';
 import {
+  isOfWholeDatabase,
   isTransient,
   openDatabase,
   TransientError,
@@ -107,7 +108,9 @@ describe('opening a database', () => {
   it('refuses a file that is one schema version newer than this program', () => {
     const path = newDatabasePath();
     openDatabase(path, [numbers, 'INSERT INTO numbers VALUES (1);']).close();
-    expect(refusal(path)).to.match(/newer program \(schema 2; this one knows 1\)/);
+    expect(refusal(path))
+      .to.match(/newer program \(schema 2; this one knows 1\)\. Start the newer version, or put back a backup/)
+      .and.not.include('damaged');
   });
 
   it('refuses a file that is no database, names it, and names what to do', () => {
@@ -275,6 +278,15 @@ describe('a database that an earlier version has written', () => {
 });
 
 describe('a transient error', () => {
+  for (const code of ['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'])
+    it(`is what SQLite calls ${code} when it opens a database on a full disk: a later start may succeed`, () => {
+      const cause = new Sqlite.SqliteError('no room', code);
+      const error = new UnusableDatabaseError('orders.db', cause);
+      expect(error.isTransient).to.equal(true);
+      expect(error.message).to.match(/The disk is full: free some space/);
+      expect(isOfWholeDatabase(cause)).to.equal(true);
+    });
+
   it('is told from one that stays', () => {
     for (const code of ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY'])
       expect(isTransient(new Sqlite.SqliteError('', code)), code).to.equal(true);

@@ -1,7 +1,15 @@
 // Probes are answered whatever else goes on: a supervisor must not kill a service that only has much to do.
-import { Agent, request } from 'node:http';
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
+import { systemClock } from '../../shared/runtime/environment/clock.ts';
+import { silentLog } from '../../shared/runtime/environment/log.ts';
+import { createHttpServer } from '../../shared/runtime/http/http-app.ts';
+import { IdempotencyKeys, idempotencySchema } from '../../shared/runtime/http/idempotency.ts';
+import type { Route } from '../../shared/runtime/http/route.ts';
+import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import { samples } from '../support/events.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { expectProblem, type Served, serveOrders } from '../support/serve.ts';
@@ -51,6 +59,57 @@ describe('the probes of a service on which 5,000 requests wait for an outcome', 
     for (const path of ['/livez', '/readyz', '/health_check', '/metrics'])
       expect((await orders.get(path)).status, path).to.equal(200);
     expect(failed).to.equal(undefined);
+  });
+});
+
+describe('a server that 200 readers ask at once for something that takes 5 ms', () => {
+  let server: Server;
+  const agent = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
+  const at = (path: string, lane: 'probe' | 'service' | undefined, tookMs: number): Route => ({
+    ...{ method: 'GET', path, operationId: path.slice(1), summary: path, answers: {} },
+    ...(lane === undefined ? {} : { lane }),
+    handle: () => {
+      for (const endMs = performance.now() + tookMs; performance.now() < endMs; );
+      return { status: 204 };
+    },
+  });
+  before(async () => {
+    server = createHttpServer({
+      routes: [at('/slow', 'service', 5), at('/probe', 'probe', 0), at('/mine', undefined, 0)],
+      clock: systemClock,
+      log: silentLog,
+      stopping: new AbortController().signal,
+      transact: () => Promise.reject(new Error('there are no commands here')),
+      keys: new IdempotencyKeys(openDatabase(':memory:', [idempotencySchema])),
+      refuse: () => undefined,
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  after(() => {
+    agent.destroy();
+    server.close();
+  });
+
+  const get = async (path: string): Promise<number | undefined> => {
+    const { port } = server.address() as AddressInfo;
+    const [answer] = (await once(request({ port, path, agent }).end(), 'response')) as [IncomingMessage];
+    await once(answer.resume(), 'end');
+    return answer.statusCode;
+  };
+
+  it('answers probes and customers before it has answered most of those', async () => {
+    let read = 0;
+    const readers = Array.from({ length: 200 }, async () => {
+      const status = await get('/slow');
+      read += 1;
+      return status;
+    });
+    for (const path of ['/probe', '/mine']) expect(await get(path), path).to.equal(204);
+    expect(read, 'answered meanwhile').to.be.below(100);
+    // Those behind one that has waited for a second may be refused.
+    const statuses = new Set(await Promise.all(readers));
+    statuses.delete(503);
+    expect([...statuses]).to.deep.equal([204]);
   });
 });
 

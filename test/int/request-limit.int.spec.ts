@@ -47,7 +47,7 @@ describe('a server that works on two requests at most', () => {
           throw new Error('a request that fails');
         }),
         at('/quick', async () => ({ status: 204 })),
-        { ...at('/probe', async () => ({ status: 204 })), unlimited: true },
+        { ...at('/probe', async () => ({ status: 204 })), lane: 'probe' },
       ],
       clock: systemClock,
       log: silentLog,

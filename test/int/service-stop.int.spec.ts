@@ -54,6 +54,13 @@ describe('a service that is asked to stop', function () {
     eventually(`the log to say: ${text}`, () => lines.some((line) => line.includes(text)));
   const cancelled = () => open('consumer').method('BasicCancel');
 
+  it('ends in order although it was paused (SIGSTOP)', async () => {
+    await start();
+    service.signal('SIGSTOP');
+    await service.stop();
+    expect(service.endedBy).to.equal('exit code 0');
+  });
+
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`by ${signal} handles and acks what it has in hand and publishes what it has written, then ends with 0`, async () => {
       await start({ SHUTDOWN_MS: '600000', PREFETCH: '7' });

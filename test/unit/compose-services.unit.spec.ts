@@ -60,6 +60,14 @@ describe('docker-compose.yml', () => {
       .and.to.include('location /payment-service/ { proxy_pass http://payment-service; }');
   });
 
+  it('checks health on the port of the probes, which no flood of requests reaches', () => {
+    const port = lines.find((line) => line.startsWith('  HEALTH_PORT: '))?.split('"')[1];
+    expect(port).to.match(/^\d+$/);
+    const from = lines.indexOf('x-healthcheck: &healthcheck');
+    const check = lines.slice(from, lines.indexOf('services:')).join('\n');
+    expect(check).to.include(`http://127.0.0.1:${port}/readyz`);
+  });
+
   for (const service of serviceNames) {
     const { variable, port } = portSettings[service];
     const volume = `${service.replace(/-service$/, '')}-data`;
@@ -70,7 +78,7 @@ describe('docker-compose.yml', () => {
         `- "127.0.0.1:\${${variable}:-${port}}:${port}"`,
         `- ${volume}:/app/data`,
       ]);
-      expect(blockOf(service).join('\n'), 'the port of its health check').to.include(`http://127.0.0.1:${port}/readyz`);
+      expect(blockOf(service)).to.include('healthcheck: *healthcheck');
       expect(
         lines.map((line) => line.trim()),
         'its address, for the others',

@@ -1,6 +1,7 @@
 // Erasing a person over HTTP: step after step, each in a transaction of its own, so that no request waits behind it.
 import { z } from 'zod';
 import { Name } from '../../contract/event-data.ts';
+import { pseudonymPrefix } from '../../contract/pseudonym.ts';
 import type { EraseStep, Person } from '../node/erasure.ts';
 import type { ServiceNode } from '../node/service-node.ts';
 import { type Route, route } from './route.ts';
@@ -8,8 +9,8 @@ import { type Route, route } from './route.ts';
 const Erasure = z
   .object({
     userId: Name,
-    pseudonym: Name.describe(
-      'Takes the place of the user id, the same in every service. It must not lead back to the user.',
+    pseudonym: Name.refine((name) => name.startsWith(pseudonymPrefix), `must begin with ${pseudonymPrefix}`).describe(
+      `Takes the place of the user id, the same in every service. Begins with ${pseudonymPrefix}. It must not lead back to the user.`,
     ),
   })
   .strict()
@@ -26,7 +27,7 @@ export function erasureRoute(node: ServiceNode, steps: readonly EraseStep[]): Ro
       'Answered when it is done, which takes a second for every 100,000 entries of the journal. To be repeated with the same ' +
       'pseudonym after a failure. `npm run erase` asks all services.',
     body: Erasure,
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'The user id is in none of its tables any more.',

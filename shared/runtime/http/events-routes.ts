@@ -69,7 +69,7 @@ function eventsRoute(journal: Journal, queries: JournalQueries): Route {
       '`Accept: text/event-stream`, the answer is a live tail from the cursor on: server-sent events whose ids are positions. ' +
       '`Last-Event-ID` resumes it.',
     query: EventsQuery,
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'A page of events.',
@@ -136,8 +136,11 @@ function digestsRoute(queries: JournalQueries): Route {
     path: '/events/digests',
     operationId: 'getEventDigests',
     summary: 'Digests over ranges of the journal, for reconciliation',
+    description:
+      'A consumer names, as `anchor`, the event that it has handled or compared at `after`. If another one is there, or none, the ' +
+      'database of this service was put back to an earlier state, and both sides know it from the answer on.',
     query: RangeQuery.extend({ consumer: z.string().min(1).max(100), anchor: z.uuid().optional() }).strict(),
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'Count and checksum of the events of these types, for each range.',
@@ -146,6 +149,7 @@ function digestsRoute(queries: JournalQueries): Route {
           head: z.int().describe('Position of the newest entry.'),
           oldest: z.int().describe('Position of the oldest entry that retention has left.'),
           anchor: z.string().optional().describe('Id of the event at `after`.'),
+          anchorWrittenAtMs: z.int().optional().describe('When it was written, in milliseconds since 1970.'),
           ranges: z.array(
             z.object({
               after: z.int(),
@@ -153,6 +157,7 @@ function digestsRoute(queries: JournalQueries): Route {
               count: z.int(),
               sum: z.int(),
               eventId: z.string().optional().describe('Id of the event at `until`.'),
+              writtenAtMs: z.int().optional().describe('When it was written.'),
             }),
           ),
         }),
@@ -169,7 +174,7 @@ function idsRoute(queries: JournalQueries): Route {
     operationId: 'getEventIds',
     summary: 'Positions and ids of events, for reconciliation',
     query: RangeQuery.strict(),
-    unlimited: true,
+    lane: 'service',
     answers: {
       200: {
         description: 'The events of these types above `after` and up to `until`, over at most 1,000 positions.',

@@ -61,7 +61,7 @@ export function healthRoutes(sources: HealthSources): Route[] {
       path: '/health_check',
       operationId: 'healthCheck',
       summary: 'Health check',
-      unlimited: true,
+      lane: 'probe',
       answers: {
         200: {
           description: 'Service is running.',
@@ -76,7 +76,7 @@ export function healthRoutes(sources: HealthSources): Route[] {
       operationId: 'livez',
       summary: 'Liveness',
       description: 'For a supervisor: restart the process if it does not answer.',
-      unlimited: true,
+      lane: 'probe',
       answers: { 200: { description: 'The process is alive.', schema: z.object({ status: z.literal('alive') }) } },
       handle: () => ({ status: 200, body: { status: 'alive' } }),
     }),
@@ -88,7 +88,7 @@ export function healthRoutes(sources: HealthSources): Route[] {
       description:
         'Whether the service can accept requests, and what needs attention. It is ready even without a broker, since what it ' +
         'accepts waits in the outbox; `warnings` then says so.',
-      unlimited: true,
+      lane: 'probe',
       answers: {
         200: { description: 'The service can accept requests.', schema: Readiness },
         503: {

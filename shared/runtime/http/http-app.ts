@@ -15,6 +15,7 @@ import { readJson } from './http-body.ts';
 import { type IdempotencyKeys, parseIdempotencyKey } from './idempotency.ts';
 import { OpenRequests } from './open-requests.ts';
 import { check, ProblemError, unavailable } from './problem.ts';
+import { type Reader, ReadTurns } from './read-turns.ts';
 import type { CommandRoute, HttpAnswer, HttpRequest, Route } from './route.ts';
 import { causeOf } from './trace-headers.ts';
 
@@ -56,6 +57,7 @@ interface Load {
   requests: number;
   readonly waiting: OpenRequests;
   readonly admission: Admission;
+  readonly turns: ReadTurns;
 }
 
 /** An HTTP server, not yet listening. It closes idle connections and those that are too slow. */
@@ -65,19 +67,25 @@ export function createHttpServer(options: HttpOptions): Server {
   server.timeout = quietMsMax;
   server.maxConnections = connectionsMax;
   const admission = new Admission(options.clock);
-  const handle = createApp(options, admission).callback();
-  const unlimited = unlimitedPaths(options);
+  const turns = new ReadTurns(options.clock);
+  const handle = createApp(options, { admission, turns }).callback();
+  const laneOf = lanesByPath(options);
   let connections = 0;
   server.on('connection', (socket: Socket) => {
     connections += 1;
+    turns.arrived();
     socket.once('close', () => {
       connections -= 1;
     });
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { method, url = '' } = request;
-    const isLimited = !unlimited.has(url.split('?', 1)[0] ?? '');
-    const refused = isLimited && admission.refuses(method !== 'GET' && method !== 'HEAD');
+    turns.arrived();
+    const lane = laneOf.get(url.split('?', 1)[0] ?? '');
+    const reads = method === 'GET' || method === 'HEAD';
+    const refused =
+      lane !== 'probe' &&
+      ((reads && turns.isFull(readerOf(lane))) || (lane === undefined && admission.refuses(!reads)));
     server.maxConnections = admission.overloaded ? connectionsMaxOverloaded : connectionsMax;
     if (refused) answerOverload(response, options.clock, connections > server.maxConnections);
     else void handle(request, response);
@@ -86,17 +94,21 @@ export function createHttpServer(options: HttpOptions): Server {
   return server;
 }
 
-/** Probes and streams are answered under any load. */
-function unlimitedPaths({ routes, prefixes = [] }: HttpOptions): ReadonlySet<string> {
-  const paths = routes.flatMap(({ unlimited, path }) => (unlimited ? [path] : []));
-  return new Set(['', ...prefixes].flatMap((prefix) => paths.map((path) => prefix + path)));
+/** Of what is answered whatever the load of customers is. */
+function lanesByPath({ routes, prefixes = [] }: HttpOptions): ReadonlyMap<string, Route['lane']> {
+  const lanes = routes.flatMap(({ lane, path }) => (lane ? [{ lane, path }] : []));
+  return new Map(['', ...prefixes].flatMap((prefix) => lanes.map(({ lane, path }) => [prefix + path, lane])));
 }
 
-function createApp(options: HttpOptions, admission: Admission): Koa {
+function readerOf(lane: Route['lane']): Reader {
+  return lane === 'service' ? 'services' : 'customers';
+}
+
+function createApp(options: HttpOptions, shared: Pick<Load, 'admission' | 'turns'>): Koa {
   const { routes, prefixes = [], clock, stopping } = options;
   const log = new RateLimitedLog(options.log, clock);
   const app = new Koa();
-  const load: Load = { requests: 0, waiting: new OpenRequests(stopping), admission };
+  const load: Load = { requests: 0, waiting: new OpenRequests(stopping), ...shared };
   app.on('error', (error: NodeJS.ErrnoException) => {
     // The client of a live tail ends it by going away.
     if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
@@ -129,10 +141,10 @@ function register(router: Router, route: Route, prefix: string, options: HttpOpt
   const path = prefix + route.path;
   router.register(path, [route.method], async (ctx) => {
     // Probes and readers of the journal come all the time: a span for each would only hide the others.
-    const traced = route.unlimited ? undefined : tracing;
+    const traced = route.lane ? undefined : tracing;
     const cause = causeOf(ctx, { method: route.method, path }, { clock, tracing: traced });
     ctx.state['traceparent'] = cause.traceparent;
-    if (route.unlimited) return answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
+    if (route.lane) return answer(ctx, await respond(ctx, { route, prefix, cause }, options, load));
     const { requestsMax = requestsMaxDefault } = options;
     if (load.requests >= requestsMax) {
       throw unavailable('overloaded', `more than ${requestsMax} requests are being worked on`, 1);
@@ -150,7 +162,7 @@ async function respond(
   ctx: Koa.Context,
   { route, prefix, cause }: { readonly route: Route; readonly prefix: string; readonly cause: Cause },
   options: HttpOptions,
-  { waiting, admission }: Load,
+  { waiting, admission, turns }: Load,
 ): Promise<HttpAnswer> {
   const { refuse, stopping } = options;
   const refused = 'command' in route ? refuse() : undefined;
@@ -169,9 +181,13 @@ async function respond(
     minimumVersion: ctx.get('saga-minimum-version') || undefined,
     idempotencyKey: key,
     lastEventId: ctx.get('last-event-id') || undefined,
-    signal: waitMs === undefined && !route.unlimited ? stopping : waiting.signalOf(ctx.res),
+    signal: waitMs === undefined && !route.lane ? stopping : waiting.signalOf(ctx.res),
   };
-  if (!('command' in route)) return route.handle(request);
+  if (!('command' in route)) {
+    const read = () => withText(route.handle(request));
+    if (route.lane === 'probe') return read();
+    return turns.run(readerOf(route.lane), () => ctx.req.socket.destroyed, read);
+  }
   const preparing = route.prepare?.(request);
   const prepared: unknown = preparing && (await preparing);
   const committed = await admission.during(
@@ -195,13 +211,24 @@ function run(
   return keys.once(scope, key, asked, tx.nowMs, () => route.command(tx, request, prepared));
 }
 
-function answer(ctx: Koa.Context, { status, body, headers }: HttpAnswer): void {
+function answer(ctx: Koa.Context, found: HttpAnswer): void {
+  const { status, body, headers } = asText(found);
   ctx.status = status;
-  const isJson = body !== undefined && body !== null && typeof body === 'object' && !isBytes(body);
-  ctx.body = isJson ? jsonText(body) : (body ?? null);
-  if (isJson) ctx.type = 'application/json';
+  ctx.body = body ?? null;
   // After the body, which sets a content type of its own.
   if (headers) ctx.set(headers);
+}
+
+/** An answer that is made of text already costs its reader's turn what it costs, and not somebody else's. */
+function withText(found: HttpAnswer | Promise<HttpAnswer>): HttpAnswer | Promise<HttpAnswer> {
+  return found instanceof Promise ? found : asText(found);
+}
+
+function asText(found: HttpAnswer): HttpAnswer {
+  const { body, headers } = found;
+  if (body === undefined || body === null || typeof body !== 'object' || isBytes(body)) return found;
+  const type = { 'content-type': 'application/json; charset=utf-8' };
+  return { ...found, body: jsonText(body), headers: { ...type, ...headers } };
 }
 
 /** Ends with a newline, as a terminal expects of a text. */

@@ -39,7 +39,7 @@ export function openApiDocument(
 function operation(route: Route): Record<string, unknown> {
   const problems = {
     ...problemsOfAll,
-    ...(route.unlimited ? {} : problemsOfLimited),
+    ...(route.lane === 'probe' ? {} : problemsOfLimited),
     ...('command' in route ? problemsOfChanges : {}),
     ...route.problems,
   };

@@ -45,8 +45,11 @@ interface RouteBase<P, Q, B> {
   readonly waits?: true;
   /** Honours Saga-Minimum-Version, where there are several instances. */
   readonly versioned?: true;
-  /** A probe or a stream: answered whatever the load is, and not counted in it. */
-  readonly unlimited?: true;
+  /**
+   * Answered whatever the load of customers is, and not counted in it: a probe at once, what services and operators ask in turn.
+   * Left out: a customer's.
+   */
+  readonly lane?: 'probe' | 'service';
   readonly answers: Readonly<
     Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly contentType?: string }>
   >;

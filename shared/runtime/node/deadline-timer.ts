@@ -29,8 +29,9 @@ export class DeadlineTimer implements GroupParticipant {
   #timer: { readonly atMs: number; readonly timer: Timer } | undefined;
   /** Keys that failed, and when each may be tried again. */
   readonly #failed = new Map<string, { attempts: number; notBeforeMs: number }>();
-  /** Keys met at the last wake-up: one that is due again at once has not moved on. */
+  /** Keys that were met before, and have been due ever since: they have not moved on. */
   #met = new Set<string>();
+  /** Keys met at the last wake-up, unless they were seen not to be due since. */
   #meeting = new Set<string>();
   /** Units of work of the present wake-up that are not done yet. */
   #left = 0;
@@ -77,11 +78,7 @@ export class DeadlineTimer implements GroupParticipant {
     if (!deadlines || !this.#running) return;
     const nowMs = clock.steadyMs();
     const keys = this.#dueNow(deadlines, nowMs);
-    if (keys.length === 0) {
-      // What was met has moved on, unless it only waits for its next attempt.
-      if (this.#failed.size === 0) this.#meeting.clear();
-      return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
-    }
+    if (keys.length === 0) return this.#arm(this.#failed.size > 0 ? retryMinMs : 0);
     this.#left = keys.length;
     this.#met = this.#meeting;
     this.#meeting = new Set(keys);
@@ -93,9 +90,14 @@ export class DeadlineTimer implements GroupParticipant {
     const waits = (key: string): boolean => (this.#failed.get(key)?.notBeforeMs ?? 0) > nowMs;
     const limit = dueMax + this.#failed.size;
     const due = deadlines.due(nowMs, limit);
-    // What is no longer due has been done in another way.
-    if (due.length < limit) for (const key of this.#failed.keys()) if (!due.includes(key)) this.#failed.delete(key);
+    if (due.length < limit) this.#dropOthers(due);
     return due.filter((key) => !waits(key)).slice(0, dueMax);
+  }
+
+  /** What is no longer due has moved on, or has been done in another way. */
+  #dropOthers(due: readonly string[]): void {
+    for (const key of this.#failed.keys()) if (!due.includes(key)) this.#failed.delete(key);
+    for (const key of this.#meeting) if (!due.includes(key)) this.#meeting.delete(key);
   }
 
   #meet(deadlines: Deadlines, key: string): void {

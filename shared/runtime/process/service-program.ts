@@ -185,7 +185,7 @@ function openApiRoute(document: object): Route {
     path: '/openapi.json',
     operationId: 'openapi',
     summary: 'This document',
-    unlimited: true,
+    lane: 'service',
     answers: { 200: { description: 'OpenAPI 3.1' } },
     handle: () => ({ status: 200, body: document }),
   };

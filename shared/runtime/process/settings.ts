@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type InstanceNames, instanceOf, isInstanceName, memberOf, serviceOf } from '../../contract/members.ts';
 import { logLevels } from '../environment/log.ts';
+import { inboxKeptMsMin } from '../storage/inbox.ts';
 
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
@@ -56,7 +57,7 @@ const ServiceSettings = z.object({
    * How long the journal and the inbox keep events that were published, in milliseconds: far longer than any outage, and at
    * least twice the longest deadline of an order, whose events somebody may still have to fetch.
    */
-  JOURNAL_RETENTION_MS: integer(2 * 86_400_000, 3_153_600_000_000).default(30 * 86_400_000),
+  JOURNAL_RETENTION_MS: integer(inboxKeptMsMin, 3_153_600_000_000).default(30 * 86_400_000),
   /** How long an order may stay pending, in milliseconds (order-service). */
   ORDER_DEADLINE_MS: integer(100, 86_400_000).default(30_000),
   /** Where the prices of an order come from (order-service); see order-service/catalogue.ts. */

@@ -23,6 +23,11 @@ class ForeignDatabaseError extends Error {
   override readonly name = 'ForeignDatabaseError';
 }
 
+/** A newer program has migrated it. */
+class NewerSchemaError extends Error {
+  override readonly name = 'NewerSchemaError';
+}
+
 /**
  * Something outside has failed for now: disk full, read-only, locked by another process. Nothing was stored, nothing
  * was acked; trying again later is right.
@@ -38,7 +43,7 @@ export function isTransient(error: unknown): boolean {
   return error instanceof Sqlite.SqliteError && transientCodes.test(error.code);
 }
 
-const databaseCodes = /^SQLITE_(FULL|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN)/;
+const databaseCodes = /^SQLITE_(FULL|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|IOERR_SHMSIZE)/;
 
 /**
  * A transient error that has nothing to do with what was being written: no space, no permission, the lock of another. Smaller
@@ -123,7 +128,9 @@ function migrate(db: Database, migrations: readonly string[], service: string | 
     if (service !== undefined) claim(db, service);
     const version = Number(db.pragma('user_version', { simple: true }));
     if (version > migrations.length) {
-      throw new Error(`it was written by a newer program (schema ${version}; this one knows ${migrations.length})`);
+      throw new NewerSchemaError(
+        `it was written by a newer program (schema ${version}; this one knows ${migrations.length})`,
+      );
     }
     for (const script of migrations.slice(version)) db.exec(script);
     db.pragma(`user_version = ${migrations.length}`);
@@ -148,6 +155,12 @@ function adviceOn(cause: unknown): { readonly advice: string; readonly isTransie
       isTransient: false,
     };
   }
+  if (cause instanceof NewerSchemaError) {
+    return {
+      advice: 'Start the newer version, or put back a backup from before the upgrade: npm run restore.',
+      isTransient: false,
+    };
+  }
   return {
     advice:
       'If it is damaged: stop the service, move the file and its -wal and -shm aside, put a backup in its place, and start again.',
@@ -157,7 +170,8 @@ function adviceOn(cause: unknown): { readonly advice: string; readonly isTransie
 
 const adviceByCode: readonly (readonly [RegExp, string, boolean])[] = [
   [/^SQLITE_(BUSY|LOCKED)/, 'Another process has locked it: end that one, or wait until it is done.', true],
-  [/^SQLITE_FULL/, 'The disk is full: free some space on it.', true],
+  // The -shm file, which every opening needs, has no room: SQLite calls that an I/O error.
+  [/^SQLITE_(FULL|IOERR_SHMSIZE)/, 'The disk is full: free some space on it.', true],
   [/^SQLITE_READONLY/, 'The file or its folder may not be written by this user: correct their permissions.', false],
   [/^SQLITE_CANTOPEN/, 'Is it a file, and may this user write in its folder?', false],
 ];

@@ -12,7 +12,7 @@ export function metricsRoute(registry: MetricRegistry): Route {
     description:
       'In the text format of Prometheus. What cannot be told now, such as the depth of a queue without a connection to the ' +
       'broker, is left out.',
-    unlimited: true,
+    lane: 'service',
     answers: { 200: { description: 'All metrics.', schema: z.string(), contentType: 'text/plain' } },
     handle: async () => ({
       status: 200,
