@@ -241,12 +241,12 @@ export class World {
     }
   }
 
-  /** What waits in the queues of instances that are gone for good, as `member messageId`. */
+  /** What waits for instances that were adopted, or was lost on the way to them, as `member messageId`. */
   #leftBehind(): string[] {
-    const gone = [...this.instances.adopted.keys()].filter((one) => one.gone);
-    return gone.flatMap(({ member }) =>
-      this.broker.queue(queueOf(member)).waiting.map(({ message }) => `${member} ${message.messageId}`),
-    );
+    return [...this.instances.adopted.keys()].flatMap(({ member }) => {
+      const { waiting, lost, consumer } = this.broker.queue(queueOf(member));
+      return [...waiting, ...lost, ...(consumer?.unacked ?? [])].map(({ message }) => `${member} ${message.messageId}`);
+    });
   }
 
   evidence(): Evidence {
