@@ -43,7 +43,7 @@ export interface Evidence {
   readonly putBackReports: readonly PutBackReport[];
   /** Instances that have lost their database, or are gone for good. */
   readonly instancesLost: readonly { readonly member: string; readonly atMs: number }[];
-  /** `member messageId` of dead letters that were lost with the database of an instance. */
+  /** `member messageId` of dead letters lost with the database of an instance, and of what has not reached one that was adopted. */
   readonly lostDeadLetters: ReadonlySet<string>;
   /** Orders and products of which something was lost when a database was put back: they may disagree. */
   readonly lost: ReadonlySet<string>;
