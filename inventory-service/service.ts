@@ -25,6 +25,7 @@ export const inventoryService: ServiceDefinition<'inventory-service', InventoryP
     severalOrderInstances,
     deletedOrders,
     productTimes,
+    runtimeSchema.reconciledTime,
   ],
   build(db) {
     const store = new InventoryStore(db);

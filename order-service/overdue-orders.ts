@@ -14,7 +14,7 @@ const page = '500';
 /** Most orders of a peer that are looked up at it in one round; the next round goes on after them. */
 const lookedUpMax = 100;
 /** More facts than an order can have. */
-const factsOfOrderMax = '50';
+const factsOfOrderMax = '20';
 
 export class OverdueOrders {
   readonly #store: OrderStore;

@@ -42,6 +42,7 @@ export const orderService: ServiceDefinition<'order-service', OrderParts> = {
     deletedOrders,
     catalogueTimes,
     openElsewhere,
+    runtimeSchema.reconciledTime,
   ],
   build(db, member) {
     const store = new OrderStore(db, member);

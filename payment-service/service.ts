@@ -25,6 +25,7 @@ export const paymentService: ServiceDefinition<'payment-service', PaymentParts> 
     runtimeSchema.journal,
     severalOrderInstances,
     deletedOrders,
+    runtimeSchema.reconciledTime,
   ],
   build(db) {
     const store = new PaymentStore(db);

@@ -6,7 +6,7 @@ import { consumedBy } from '../shared/contract/language.ts';
 import { exchangeOf, queueOf } from '../shared/contract/topology.ts';
 import { failpoints } from '../shared/runtime/storage/group-commit.ts';
 import type { FaultKind } from './environment/faults.ts';
-import { isReady, type OrderService } from './environment/instances.ts';
+import { type OrderService, openOrdersOf } from './environment/instances.ts';
 import { poisonKinds, poisonOf } from './environment/poison.ts';
 import type { Random } from './environment/random.ts';
 import type { SimDatabase } from './environment/sim-database.ts';
@@ -116,47 +116,50 @@ function startAnew({ allServices, schedule, faults }: World, random: Random, exc
   }
 }
 
-/** One that knows everything has to be left: it comes as soon as all are ready. */
-function whenAllReady(world: World, run: (standing: readonly OrderService[]) => void): void {
-  const { instances, schedule, faults } = world;
-  if (!faults.active) return;
-  const { standing } = instances;
-  if (standing.length > 1 && standing.every(isReady)) run(standing);
-  else schedule.after(1_000, () => whenAllReady(world, run));
-}
-
 function instanceLost(world: World, random: Random) {
   return () =>
-    whenAllReady(world, (standing) => {
+    world.whenAllReady.run((standing) => {
       const service = random.pick(standing);
       world.faults.add('instance-lost');
       service.crash('lost its database');
       world.losses.instanceLost(service, world.schedule.nowMs);
       service.database.renew();
+      return true;
     });
 }
 
-/** A person takes a minute or two to be sure that it is gone for good. */
+/** As long as orders come, one that leaves an open order behind. A person takes a minute or two to be sure that it is gone. */
 function instanceAdopted(world: World, random: Random) {
-  const { losses, schedule, faults } = world;
+  const { losses, schedule, faults, workload } = world;
   return () =>
-    whenAllReady(world, (standing) => {
-      const gone = random.pick(standing);
+    world.whenAllReady.run((standing) => {
+      const withOpenOrders = standing.filter((one) => leavesOpenOrder(one, standing));
+      if (withOpenOrders.length === 0 && !workload.done) return false;
+      const gone = random.pick(withOpenOrders.length > 0 ? withOpenOrders : standing);
       faults.add('instance-adopted');
       gone.leave();
       world.instances.awaited.add(gone);
       losses.instanceLost(gone, schedule.nowMs);
       schedule.after(random.between(1_000, 120_000), () => world.adopt(gone, random));
+      return true;
     });
 }
 
-/** Every service at every failpoint in turn, and between two steps. */
-function crash(world: World, random: Random) {
-  const crashes = random.shuffle(
-    world.allServices.flatMap((service) => crashPoints.map((point) => ({ service, point }))),
+/** It is open for the instance itself as well: otherwise its end may be on its way. */
+function leavesOpenOrder(one: OrderService, standing: readonly OrderService[]): boolean {
+  const open = new Set(openOrdersOf(one, one));
+  return (
+    open.size > 0 && standing.some((other) => other !== one && openOrdersOf(one, other).some((id) => open.has(id)))
   );
+}
+
+/** Every service at every failpoint in turn, and between two steps; of several instances any one. */
+function crash(world: World, random: Random) {
+  const crashes = random.shuffle(serviceNames.flatMap((name) => crashPoints.map((point) => ({ name, point }))));
   return (index: number) => {
-    const { service, point } = crashes[index % crashes.length] as (typeof crashes)[number];
+    const { name, point } = crashes[index % crashes.length] as (typeof crashes)[number];
+    const members = world.allServices.filter((one) => one.name === name);
+    const service = (members.length > 1 ? random.pick(members) : members[0]) as SimService;
     if (point === 'between steps') service.whenUp(() => service.crash(point));
     else service.arm(point, random.pick([0, 0, 1, random.below(20)]));
   };

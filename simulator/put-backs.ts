@@ -4,6 +4,7 @@ import type { Database } from '../shared/runtime/storage/database.ts';
 import type { PutBackEvidence } from './checks/evidence.ts';
 import type { ModelChecks } from './checks/model-checks.ts';
 import type { SimService } from './environment/sim-service.ts';
+import { isHandled } from './handled.ts';
 import type { ShopModel } from './model/shop-model.ts';
 import type { WorkSnapshot } from './model/work-log.ts';
 import type { Answers, Sums } from './workload/answers.ts';
@@ -62,7 +63,8 @@ export class PutBacks {
     service.database.putBack(bytes);
     const after = subjectsIn(service.database.db, kept);
     const { lost } = this.#answers;
-    for (const [eventId, subject] of before) if (!after.has(eventId)) lost.add(eventId).add(subject);
+    const lostIds = [...before.keys()].filter((eventId) => !after.has(eventId));
+    for (const eventId of lostIds) lost.add(eventId).add(before.get(eventId) ?? '');
     for (const subject of lostSubjects) lost.add(subject);
     for (const { sums: now, answered } of sums) {
       // What was answered since then may be in the database or not.
@@ -73,7 +75,11 @@ export class PutBacks {
       const cursor = cursorOf(other, service.member);
       return cursor && cursor.position > head ? [{ consumer: other.member, ...cursor }] : [];
     });
-    this.all.push({ service: service.name, atMs, ahead });
+    const handled = this.#services().flatMap((other) => {
+      const eventIds = other === service ? [] : lostIds.filter((eventId) => isHandled(other.database.db, eventId));
+      return eventIds.length > 0 ? [{ consumer: other.member, eventIds }] : [];
+    });
+    this.all.push({ service: service.name, atMs, ahead, handled });
   }
 }
 

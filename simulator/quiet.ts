@@ -19,8 +19,6 @@ export function endFaults({ faults, broker, brokenReactions, restarts, allServic
   broker.bindAll();
   broker.start();
   broker.block(false);
-  // What waits for something unknown holds its place for two minutes: one place would take hours.
-  broker.widenPrefetch();
   broker.deliverDuplicates();
   brokenReactions.repairAll();
   restarts.reset();
@@ -43,10 +41,14 @@ export function becomeQuiet(world: World): Violation[] {
     lastMs = Math.max(lastMs, deadlineAtMs - epochMs);
   }
   const boundMs = Math.min(lastMs - nowMs, deadlineMsMax) + quietMsMax;
+  let seenSteps = -1;
   for (let waitedMs = 0; waitedMs < boundMs; ) {
     world.runFor(lookMs);
     waitedMs += lookMs;
     if (waitedMs % redriveMs === 0) deadLetters.redriveUnhandled();
+    // Nothing has happened since the last look, so it would see the same.
+    if (schedule.steps === seenSteps) continue;
+    seenSteps = schedule.steps;
     if (workInProgress(world) === undefined && unendedOrder(world) === undefined) {
       if (!deadLetters.redriveUnhandled()) return [];
     }
@@ -97,15 +99,15 @@ function unreconciled(allServices: World['allServices']): string | undefined {
 
 function unendedOrder({ instances }: World): string | undefined {
   for (const { database } of instances.standing) {
-    const [orderId] = unendedIn(database.db);
+    const orderId = unendedIn(database.db);
     if (orderId !== undefined) return orderId;
   }
   return undefined;
 }
 
-function unendedIn(db: Database): string[] {
-  return db
-    .prepare<[string], string>('SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?))')
-    .pluck()
-    .all(JSON.stringify(finalStatuses));
+function unendedIn(db: Database): string | undefined {
+  const find = db.prepare<[string], string>(
+    'SELECT order_id FROM orders WHERE status NOT IN (SELECT value FROM json_each(?)) LIMIT 1',
+  );
+  return find.pluck().get(JSON.stringify(finalStatuses));
 }

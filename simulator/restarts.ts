@@ -22,6 +22,11 @@ export class Restarts {
     this.#downUntilMs.set(service.member, this.#schedule.nowMs + forMs);
   }
 
+  /** Whoever is kept down starts now. */
+  bringBack(services: readonly SimService[]): void {
+    for (const service of services) if (this.#downUntilMs.delete(service.member)) service.boot();
+  }
+
   /** The service crashes so many more times, each time at its first group. */
   crashLoop(service: SimService, crashes: number): void {
     this.#crashesLeft.set(service.member, crashes);

@@ -14,17 +14,21 @@ import { World } from './world.ts';
 /** No run goes on for longer than this after its last order. */
 const activeMsMax = 24 * 3_600_000;
 const readyMsMax = 60_000;
+/** After the last order, faults that wait for all instances still come, within this time. */
+const allReadyMsMax = 600_000;
 
 export function simulate(options: RunOptions): RunResult {
   const startedMs = performance.now();
   let episodes: PlannedEpisode[] = [];
   const world = new World(options, (order) => {
     while ((episodes.at(-1)?.at ?? Number.POSITIVE_INFINITY) <= order) episodes.pop()?.begin();
+    world.whenAllReady.orderPlaced();
   });
   prepare(world);
   episodes = planEpisodes(world, { orders: options.orders, checkpoints: options.mutant?.checkpoints === true });
   world.workload.start();
   world.runWhile(() => !world.workload.done, activeMsMax);
+  world.runWhile(() => world.whenAllReady.waits, allReadyMsMax);
   world.workload.end();
   endFaults(world);
   const faultsEndedMs = world.schedule.nowMs;

@@ -10,11 +10,13 @@ import type { SimQueue } from '../environment/sim-queue.ts';
 import type { Violation } from '../environment/violation.ts';
 import type { Answers } from '../workload/answers.ts';
 
-/** A database that was put back, and the consumers that had compared more of its journal than it holds since. */
+/** A database that was put back, and the consumers that had compared, or handled, more of its journal than it holds since. */
 export interface PutBackEvidence {
   readonly service: ServiceName;
   readonly atMs: number;
   readonly ahead: readonly { readonly consumer: string; readonly position: number; readonly eventId: string | null }[];
+  /** Ids, in hexadecimal without dashes, of the events that were lost with it and had taken effect at a consumer. */
+  readonly handled: readonly { readonly consumer: string; readonly eventIds: readonly string[] }[];
 }
 
 /** An error that a service has logged about a database that was put back, its own or a publisher's. */
@@ -41,7 +43,7 @@ export interface Evidence {
   readonly putBackReports: readonly PutBackReport[];
   /** Instances that have lost their database, or are gone for good. */
   readonly instancesLost: readonly { readonly member: string; readonly atMs: number }[];
-  /** `member messageId` of dead letters that were lost with the database of an instance. */
+  /** `member messageId` of dead letters lost with the database of an instance, and of what has not reached one that was adopted. */
   readonly lostDeadLetters: ReadonlySet<string>;
   /** Orders and products of which something was lost when a database was put back: they may disagree. */
   readonly lost: ReadonlySet<string>;

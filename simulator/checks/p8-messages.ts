@@ -2,7 +2,7 @@
 // dead-lettered, with the right reason.
 import { isDeepStrictEqual } from 'node:util';
 import { choreography } from '../../shared/contract/choreography.ts';
-import { uuidText } from '../../shared/contract/event-id.ts';
+import { uuidBytes, uuidText } from '../../shared/contract/event-id.ts';
 import { consumedBy } from '../../shared/contract/language.ts';
 import { instanceOf, serviceOf } from '../../shared/contract/members.ts';
 import type { OutgoingMessage } from '../../shared/runtime/messaging/bus.ts';
@@ -36,14 +36,17 @@ function* unhandledEvents({ members, published, queues }: Evidence): Generator<F
     const types = new Set<string>(consumedBy(choreography, serviceOf(name), instanceOf(name) !== undefined));
     for (const message of published.values()) {
       const { messageId, routingKey, correlationId = '' } = message;
-      if (!types.has(routingKey) || inbox.has(messageId.replaceAll('-', '')) || isOwn(message, name)) continue;
+      if (!types.has(routingKey) || inbox.has(messageId) || isOwn(message, name)) continue;
       yield { subject: correlationId, text: `${name} has never handled ${routingKey}` };
     }
   }
 }
 
-/** Each delivery of an event may end as a dead letter, and so may the one time that it was fetched from a journal. */
-function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Generator<Finding> {
+/**
+ * Each delivery of an event may end as a dead letter, and so may the one time that it was fetched from a journal; once more
+ * whenever the database was put back that knew of it.
+ */
+function* deadLetteredTooOften({ queues, deadLetters, poison, putBacks }: Evidence): Generator<Finding> {
   for (const queue of queues) {
     const deliveries = new Counter();
     for (const { message, redeliveries } of [...queue.acked, ...queue.deadLettered]) {
@@ -51,6 +54,7 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
     }
     const dead = new Counter();
     const failed = new Set<string>();
+    const forgotten = putBacks.filter(({ service }) => service === queue.name).length;
     for (const { service, messageId, reason } of deadLetters) {
       if (service !== queue.name) continue;
       dead.add(messageId);
@@ -59,7 +63,7 @@ function* deadLetteredTooOften({ queues, deadLetters, poison }: Evidence): Gener
     for (const [id, times] of dead.counts) {
       // What was dead-lettered at once is known by the time at which it could be fetched.
       const fetched = failed.has(id) && deliveries.get(id) > 0 ? 0 : 1;
-      if (poison.has(id) || times <= deliveries.get(id) + fetched) continue;
+      if (poison.has(id) || times <= deliveries.get(id) + fetched + forgotten) continue;
       const text = `${queue.name} has dead-lettered an event ${times} times that was delivered ${deliveries.get(id)} times`;
       yield { subject: '', text };
     }
@@ -75,8 +79,7 @@ function* wrongMessages(
   const handled = new Set<string>();
   for (const message of queue.acked.flatMap((copy) => unpacked(copy.message))) {
     const { messageId, routingKey, correlationId } = message;
-    const id = messageId.replaceAll('-', '');
-    if (inbox.has(id)) handled.add(id);
+    if (inbox.has(messageId)) handled.add(messageId);
     else if (
       !dead.has(messageId) &&
       !lostDeadLetters.has(`${queue.name} ${messageId}`) &&
@@ -96,11 +99,11 @@ function* wrongMessages(
     const text = `${queue.enqueued} messages in ${queue.name}, ${done} acked, dead-lettered or lost by a fault`;
     yield { subject: '', text };
   }
-  for (const id of inbox) {
-    const eventId = uuidText(Buffer.from(id, 'hex'));
+  for (const eventId of inbox) {
     // What the journal of an instance held that is gone by now may have been fetched from there, and from nowhere else.
-    if (handled.has(id) || published.has(eventId) || lost.has(eventId)) continue;
-    yield { subject: id, text: `${queue.name} has handled event ${id}, which nobody has published` };
+    if (handled.has(eventId) || published.has(eventId) || lost.has(eventId)) continue;
+    const subject = uuidBytes(eventId).toString('hex');
+    yield { subject, text: `${queue.name} has handled event ${eventId}, which nobody has published` };
   }
 }
 
@@ -117,11 +120,13 @@ function sourceOf(message: OutgoingMessage): string | undefined {
   }
 }
 
-/** Ids, in hexadecimal without dashes, of the events that the owner of a queue has handled. */
+/** Ids of the events that the owner of a queue has handled. */
 function inboxOf(members: Evidence['members'], queue: string): ReadonlySet<string> {
   const db = members.get(queue);
   if (!db) throw new Error(`no service reads the queue ${queue}`);
-  return new Set(db.prepare<[], string>('SELECT lower(hex(event_id)) FROM inbox WHERE dead_letter = 0').pluck().all());
+  return new Set(
+    db.prepare<[], Buffer>('SELECT event_id FROM inbox WHERE dead_letter = 0').pluck().all().map(uuidText),
+  );
 }
 
 /** Each dead letter has a reason that a fault of the run explains, and the bytes of what it was. */

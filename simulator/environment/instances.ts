@@ -91,10 +91,10 @@ export function adopt(by: OrderService, gone: OrderService, done: (ok: boolean) 
   );
 }
 
-/** Orders of an instance that another has just adopted, and that are open. */
-export function openOrdersOf(gone: OrderService, by: OrderService): number {
-  const open = by.database.db
-    .prepare<[string], number>("SELECT count(*) FROM orders WHERE origin = ? AND status IN ('pending', 'cancelling')")
+/** The orders that one instance has accepted and that are open, as far as this one knows. */
+export function openOrdersOf({ member }: OrderService, { database }: OrderService): string[] {
+  const open = database.db
+    .prepare<[string], string>("SELECT order_id FROM orders WHERE origin = ? AND status IN ('pending', 'cancelling')")
     .pluck();
-  return open.get(gone.member) ?? 0;
+  return open.all(member);
 }

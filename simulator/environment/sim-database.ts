@@ -157,7 +157,10 @@ function transitionOf(sql: string): Transition | undefined {
 }
 
 /** A statement with some of its methods replaced. */
-export function replaced(statement: Statement, methods: Partial<Pick<Statement, 'run' | 'get' | 'all'>>): Statement {
+export function replaced(
+  statement: Statement,
+  methods: Partial<Pick<Statement, 'run' | 'get' | 'all' | 'iterate'>>,
+): Statement {
   const changed = Object.assign(Object.create(statement) as Statement, methods);
   // These work on the real one only, and return it.
   changed.pluck = (on) => {

@@ -3,7 +3,7 @@
 import { instanceRoutes, itselfAndOthers } from '../../order-service/instance-routes.ts';
 import { paths } from '../../order-service/peer-answers.ts';
 import type { OrderParts } from '../../order-service/service.ts';
-import type { HttpAnswer } from '../../shared/runtime/http/route.ts';
+import type { HttpAnswer, Route } from '../../shared/runtime/http/route.ts';
 import type { PeerReader } from '../../shared/runtime/messaging/peer-reader.ts';
 import type { ServiceNode } from '../../shared/runtime/node/service-node.ts';
 import type { Random } from './random.ts';
@@ -33,10 +33,15 @@ export function peerReader(
   };
 }
 
+/** As in the real process: the routes, and their schemas, are made once. */
+const routesOf = new WeakMap<OrderNode, readonly Route[]>();
+
 function answerOf(node: OrderNode, path: string, query: Readonly<Record<string, string>>): unknown {
   // Counting reads the table in steps that need real time; it is only for the progress that is shown.
   if (path === paths.instances) return itselfAndOthers(node.parts, {});
-  const route = instanceRoutes(node, {}).find((one) => one.path === path);
+  const routes = routesOf.get(node) ?? instanceRoutes(node, {});
+  routesOf.set(node, routes);
+  const route = routes.find((one) => one.path === path);
   if (!route || !('handle' in route)) throw new Error(`no route ${path}`);
   const parsed: unknown = route.query?.parse(query);
   const { body } = route.handle({ query: parsed } as never) as HttpAnswer;

@@ -40,6 +40,11 @@ export class SimQueue {
     return this.#ready.length - this.#head + this.#returned.length;
   }
 
+  /** What waits for delivery. */
+  get waiting(): Copy[] {
+    return [...this.#returned, ...this.#ready.slice(this.#head)];
+  }
+
   put(copy: Copy): void {
     this.enqueued += 1;
     this.#ready.push(copy);
@@ -96,7 +101,7 @@ export class SimQueue {
 
   /** Takes everything out, as an operator does with dead letters. */
   drain(): Copy[] {
-    const all = [...this.#returned, ...this.#ready.slice(this.#head)];
+    const all = this.waiting;
     this.#returned = [];
     this.#ready = [];
     this.#head = 0;

@@ -71,7 +71,12 @@ export const reconciliationMutants: readonly Mutant[] = [
             done(
               answer instanceof Error
                 ? answer
-                : { ...answer, anchor: query.anchor, head: Math.max(answer.head, query.after) },
+                : {
+                    ...answer,
+                    anchor: query.anchor,
+                    anchorWrittenAtMs: undefined,
+                    head: Math.max(answer.head, query.after),
+                  },
             ),
           ),
       })),
@@ -79,6 +84,12 @@ export const reconciliationMutants: readonly Mutant[] = [
       orders: 600,
     },
   ),
+  planted('P12', 'handled-events-unasked', 'no handled event is held against the journal of its publisher', {
+    statements: () => (sql, statement) =>
+      sql.includes('dead_letter = 0 ORDER BY position DESC')
+        ? replaced(statement, { iterate: () => [].values() })
+        : statement,
+  }),
   planted('P12', 'lost-order-not-rebuilt', 'an order that only payment-service knows is not rebuilt', {
     ...reaction<OrderParts>(
       'order-service',

@@ -11,7 +11,7 @@ import { Observed } from '../support/observed.ts';
 import { SagaSystem } from '../support/saga-system.ts';
 
 describe('the live page, over the real system', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let browser: Browser;
   let system: SagaSystem;
   let control: ControlServer;

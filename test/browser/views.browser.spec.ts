@@ -6,7 +6,7 @@ import { FakeJournals, orderIdOf } from '../support/fake-journals.ts';
 import { Observed } from '../support/observed.ts';
 
 describe('the live page', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let browser: Browser;
   let journals: FakeJournals;
   let observed: Observed;

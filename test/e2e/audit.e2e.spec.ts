@@ -11,7 +11,7 @@ import { eventually } from '../support/wait.ts';
 const run = promisify(execFile);
 
 describe('npm run audit', function () {
-  this.timeout(90_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   /** By the users that placed them. */
   const orders: Record<string, string[]> = { rich: [], poor: [], nobody: [] };

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const clients = 8;
 
 describe('npm run backup and npm run restore', function () {
-  this.timeout(90_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   let root: string;
   /** In the order of their answers. */

@@ -74,7 +74,7 @@ class Place {
 const isGiven = Boolean(process.env['AMQP_URL'] && !process.env['BROKER_SOURCE']);
 
 describe('a private broker, used by one test after the other', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
   let place: Place | undefined;
   let dataDir: string;
   let broker: Broker;
@@ -141,7 +141,7 @@ describe('a private broker, used by one test after the other', function () {
 });
 
 describe('a private broker', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
   let place: Place | undefined;
 
   beforeEach(function () {

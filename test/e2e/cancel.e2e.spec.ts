@@ -5,7 +5,7 @@ import { http, type OrderView, SagaSystem } from '../support/saga-system.ts';
 import { eventually } from '../support/wait.ts';
 
 describe('P7 Any order: cancellation at every step', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   const line = [{ productId: 'CUP', qty: 1 }];
   const shortLine = [{ productId: 'CUP', qty: 1_000 }];

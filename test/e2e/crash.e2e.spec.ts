@@ -9,7 +9,7 @@ import { eventually } from '../support/wait.ts';
 const heartbeatS = 4;
 
 describe('P1 Accepted is accepted', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   /** Of the requests for an order, whatever became of the others: a connection may be refused, or break. */
   const answers = new Set<number>();

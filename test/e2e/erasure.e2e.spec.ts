@@ -25,7 +25,7 @@ interface Body {
 }
 
 describe('npm run erase, on a system with two order-service instances', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   const brokerBefore = process.env['AMQP_URL'];
   let dataDir: string;
   let system: System;

@@ -9,7 +9,7 @@ const lockMs = 30_000;
 const patienceMs = 5_000;
 
 describe('payment-service, whose database another process has locked for 30 s', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   const orderIds: string[] = [];
   /** Answers by request and status, while the database was locked. */

@@ -4,7 +4,7 @@ import { damages } from '../../local/losses/cases.ts';
 import { type CaseName, expectHealed, SharedSystem } from '../support/losses.ts';
 
 describe('P2 Every accepted order ends, whatever the broker loses', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
   const system = new SharedSystem();
   const suffer = (name: CaseName, check: Parameters<SharedSystem['suffer']>[1]) => system.suffer(name, check);
   after(() => system.stop());

@@ -17,7 +17,7 @@ import { eventually } from '../support/wait.ts';
 const line = [{ productId: 'CUP', qty: 1 }];
 
 describe('messages that go wrong', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   let tap: Tap;
 
@@ -229,7 +229,7 @@ describe('messages that go wrong', function () {
 });
 
 describe('the topology on a real broker', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
 
   it('makes an order wait in the queue of a payment-service that has never been started', async () => {
     const system = await SagaSystem.prepare();

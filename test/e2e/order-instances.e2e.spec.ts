@@ -19,7 +19,7 @@ const productId = 'CATALOG-001';
 const names = ['a', 'b', 'c'];
 
 describe('order-service instances behind the gateway', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   const dataDir = mkdtempSync(join(tmpdir(), 'saga-instances-'));
   const instances = new Map<string, ServiceProcess>();
   const placed: string[] = [];

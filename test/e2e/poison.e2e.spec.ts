@@ -4,7 +4,7 @@ import { crashingUser } from '../../local/losses/cases.ts';
 import { suffer } from '../support/losses.ts';
 
 describe('P8 Nothing vanishes: a message that kills the process whenever it is handled', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
 
   it('is set aside alone, with its reason, and not fetched again; its neighbours are handled, and its order ends', () =>
     suffer('poison', async ({ disagreements, deadLetters }, { customers, stage }) => {

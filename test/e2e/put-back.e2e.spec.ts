@@ -34,7 +34,7 @@ async function expectNamed(healed: Healed, trial: Trial, service: ServiceName): 
 }
 
 describe('P12 A database that was put back', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
 
   it('of payment-service: it charges again what it has forgotten, once, and names what it decides otherwise', () =>
     suffer('paymentPutBack', (healed, trial) => expectNamed(healed, trial, 'payment-service')));

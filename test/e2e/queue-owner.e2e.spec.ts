@@ -8,7 +8,7 @@ interface Readiness {
 }
 
 describe('a queue that a process with another database consumes from', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let first: SagaSystem;
   let second: SagaSystem;
 
@@ -53,7 +53,7 @@ describe('a queue that a process with another database consumes from', function 
 });
 
 describe('a database that several processes use', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
 
   it('is one owner: all of them consume', async () => {
     const system = await SagaSystem.start();

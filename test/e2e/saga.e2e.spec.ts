@@ -6,7 +6,7 @@ import { Tap } from '../support/tap.ts';
 import { eventually } from '../support/wait.ts';
 
 describe('the saga over HTTP', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let system: SagaSystem;
 
   before(async () => {

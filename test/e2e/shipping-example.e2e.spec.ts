@@ -12,7 +12,7 @@ const line = [{ productId: 'CUP', qty: 1 }];
 const waiting = { prefer: 'wait=20' };
 
 describe('the shipping example, beside services that know nothing of it', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let system: SagaSystem;
   let shipping: ServiceProcess;
   const dataDir = mkdtempSync(join(tmpdir(), 'shipping-test-'));

@@ -82,7 +82,7 @@ class Tool {
 }
 
 describe('npm start', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let dataDir: string;
   let env: Record<string, string>;
   let start: Tool;
@@ -220,7 +220,7 @@ describe('npm start', function () {
 });
 
 describe('npm start, killed with -9', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let dataDir: string;
   let start: Tool | undefined;
 
@@ -257,7 +257,7 @@ describe('npm start, killed with -9', function () {
 });
 
 describe('npm run dev', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let place: string;
   let copy: string;
   let dev: Tool;
@@ -338,7 +338,7 @@ describe('npm run dev', function () {
 });
 
 describe('npm start with a broker of its own', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let dataDir: string;
   let start: Tool;
 
@@ -397,7 +397,7 @@ describe('npm start with a broker of its own', function () {
 });
 
 describe('npm run demo', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   it('ends with every outcome as expected and the totals balanced, and shows how long a saga takes', async () => {
     const demo = Tool.node('demo', [], { AMQP_URL: await newVhost() });

@@ -22,7 +22,7 @@ function expectWhole(spans: readonly ReceivedSpan[], outside: string | undefined
 }
 
 describe('traces', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let receiver: OtlpReceiver;
   let system: SagaSystem;
 

@@ -364,6 +364,24 @@ describe('an event about something unknown', () => {
   });
 });
 
+describe('a redriven event that is still about something unknown', () => {
+  it('is dead-lettered again within a second: it has waited before, and others want its place', () => {
+    const { clock, bus, dead } = start({
+      react: () => {
+        throw new UnknownSubjectError('order 1 is not known here');
+      },
+    });
+    const event = order('1');
+    bus.deliverEvent(event);
+    clock.advance(160_000);
+    expect(dead()).to.have.lengthOf(1);
+    const again = bus.deliverEvent(event);
+    clock.advance(1_000);
+    expect(again.acks()).to.equal(1);
+    expect(dead()).to.have.lengthOf(2);
+  });
+});
+
 describe('the id of an answer', () => {
   it('is made from its cause, so that a restored database publishes the same event again', () => {
     const [one, other] = [start(), start()];

@@ -2,13 +2,13 @@
 import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
-import { Inbox, inboxPositionsSchema, inboxSchema } from '../../shared/runtime/storage/inbox.ts';
+import { Inbox, inboxPositionsSchema, inboxSchema, reconciledTimeSchema } from '../../shared/runtime/storage/inbox.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 
 const source = 'order-service';
 
 function open(path = ':memory:', sources = [source, 'inventory-service']) {
-  const db = openDatabase(path, [inboxSchema, inboxPositionsSchema]);
+  const db = openDatabase(path, [inboxSchema, inboxPositionsSchema, reconciledTimeSchema]);
   return { db, inbox: new Inbox(db, sources) };
 }
 
@@ -128,7 +128,7 @@ describe('the inbox', () => {
       inbox.accept(beyond, 0);
       inbox.accept({ ...event(3), source: 'inventory-service' }, 0);
       const entries = [1, 2, 3].map((position) => ({ position, eventId: position === 2 ? second.id : uuidv7() }));
-      expect(inbox.align(source, 0, 10, entries)).to.deep.equal({ missing: [1, 3], unknown: [] });
+      expect(inbox.align(source, { after: 0, until: 10 }, entries)).to.deep.equal({ missing: [1, 3], unknown: [] });
       expect(inbox.digest('inventory-service', 0, 10).count).to.equal(1);
     });
 
@@ -141,7 +141,7 @@ describe('the inbox', () => {
         { position: 1, eventId: bare.id },
         { position: 2, eventId: moved.id },
       ];
-      expect(inbox.align(source, 0, 10, entries)).to.deep.equal({ missing: [], unknown: [] });
+      expect(inbox.align(source, { after: 0, until: 10 }, entries)).to.deep.equal({ missing: [], unknown: [] });
       expect(inbox.digest(source, 0, 2).count).to.equal(2);
       expect(inbox.digest(source, 2, 10).count).to.equal(0);
     });
@@ -150,9 +150,9 @@ describe('the inbox', () => {
       const { inbox } = open();
       const lost = event(1);
       inbox.accept(lost, 0);
-      const { unknown } = inbox.align(source, 0, 10, []);
+      const { unknown } = inbox.align(source, { after: 0, until: 10 }, []);
       expect(unknown).to.deep.equal([lost.id.replaceAll('-', '')]);
-      expect(inbox.align(source, 0, 10, []).unknown).to.deep.equal([]);
+      expect(inbox.align(source, { after: 0, until: 10 }, []).unknown).to.deep.equal([]);
       expect(inbox.digest(source, 0, 10)).to.deep.equal({ count: 0, sum: 0 });
       expect(inbox.accept(lost, 0)).to.equal(false);
     });
@@ -188,8 +188,13 @@ describe('the inbox', () => {
   it('keeps the cursor of each publisher through a restart, also when another publisher is added', () => {
     const path = newDatabasePath();
     const first = open(path, [source]);
-    expect(first.inbox.cursor(source)).to.deep.equal({ journalId: undefined, position: 0, eventId: undefined });
-    const cursor = { journalId: 'j', position: 7, eventId: uuidv7() };
+    expect(first.inbox.cursor(source)).to.deep.equal({
+      journalId: undefined,
+      position: 0,
+      eventId: undefined,
+      writtenAtMs: undefined,
+    });
+    const cursor = { journalId: 'j', position: 7, eventId: uuidv7(), writtenAtMs: 1_893_456_000_000 };
     first.inbox.setCursor(source, cursor);
     first.inbox.accept(event(7), 0);
     first.db.close();

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
 import { type Database, openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
 import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
-import { Inbox, inboxPositionsSchema, inboxSchema } from '../../shared/runtime/storage/inbox.ts';
+import { Inbox, inboxPositionsSchema, inboxSchema, reconciledTimeSchema } from '../../shared/runtime/storage/inbox.ts';
 import { Journal, type JournalEntry, journalSchema, type NewEntry } from '../../shared/runtime/storage/journal.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
@@ -241,7 +241,7 @@ describe('a page of the journal', () => {
 
 describe('the digest of a journal', () => {
   function pair() {
-    const db = openDatabase(':memory:', [journalSchema, inboxSchema, inboxPositionsSchema]);
+    const db = openDatabase(':memory:', [journalSchema, inboxSchema, inboxPositionsSchema, reconciledTimeSchema]);
     const opened = open(db);
     return { ...opened, inbox: new Inbox(db, ['order-service']) };
   }

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { paymentService } from '../../payment-service/service.ts';
 import { choreography, type EventOf } from '../../shared/contract/choreography.ts';
+import { encodeEvent } from '../../shared/contract/cloud-event.ts';
 import { causedEventId } from '../../shared/contract/event-id.ts';
 import { silentLog } from '../../shared/runtime/environment/log.ts';
 import {
@@ -11,12 +12,14 @@ import {
   type JournalReader,
   type PutBack,
 } from '../../shared/runtime/messaging/journal-queries.ts';
+import { UnknownSubjectError } from '../../shared/runtime/messaging/reaction.ts';
 import { UnitsOfWork } from '../../shared/runtime/messaging/unit-of-work.ts';
 import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
 import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
 import { Journal } from '../../shared/runtime/storage/journal.ts';
 import { samples } from '../support/events.ts';
+import type { Delivered } from '../support/fake-bus.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { startPayments } from '../support/payment-node.ts';
@@ -38,6 +41,10 @@ class Publisher implements JournalReader {
   readonly pages: number[] = [];
   readonly asked = { digests: 0, ids: 0, lastAfter: 0 };
   unreachable = false;
+  /** It does not say when events were written. */
+  isEarlierVersion = false;
+  /** Called when it learns that it was put back. */
+  onPutBack: (found: PutBack) => void = () => {};
   readonly #clock: HandClock;
   readonly #units: UnitsOfWork;
   readonly #queries: JournalQueries;
@@ -53,7 +60,10 @@ class Publisher implements JournalReader {
     commit.join(this.journal);
     const { journal } = this;
     this.#units = new UnitsOfWork({ contract: choreography, member: 'order-service', journal, commit, clock });
-    this.#queries = new JournalQueries(journal, (found) => this.putBack.push(found));
+    this.#queries = new JournalQueries(journal, (found) => {
+      this.putBack.push(found);
+      this.onPutBack(found);
+    });
   }
 
   /** Orders that differ in the last digits of their ids. */
@@ -77,6 +87,18 @@ class Publisher implements JournalReader {
     return events as EventOf<'order.placed'>[];
   }
 
+  /** The journal holds these events again, at the places where they were. */
+  takeUp(events: readonly EventOf<'order.placed'>[]): void {
+    const commit = this.db.transaction(() => {
+      this.journal.begin();
+      for (const event of events) {
+        const { id: eventId, type, subject } = event;
+        this.journal.append({ eventId, type, subject, body: encodeEvent(event) }, this.#clock.nowMs());
+      }
+    });
+    commit();
+  }
+
   /** The database as it is now. */
   backup(): Buffer {
     return this.db.serialize();
@@ -90,7 +112,12 @@ class Publisher implements JournalReader {
   digests: JournalReader['digests'] = (query, done) => {
     this.asked.digests += 1;
     this.asked.lastAfter = query.after;
-    this.#answer(() => this.#queries.digests(query), done);
+    this.#answer(() => {
+      const answer = this.#queries.digests(query);
+      if (!this.isEarlierVersion) return answer;
+      const ranges = answer.ranges.map((range) => ({ ...range, writtenAtMs: undefined }));
+      return { ...answer, anchorWrittenAtMs: undefined, ranges };
+    }, done);
   };
   ids: JournalReader['ids'] = ({ after, until, types }, done) => {
     this.asked.ids += 1;
@@ -111,7 +138,7 @@ interface StartOptions {
   readonly clock?: HandClock;
   readonly db?: Database;
   readonly publisher?: Publisher;
-  readonly react?: () => void;
+  readonly react?: (event: EventOf<'order.placed'>) => void;
 }
 
 /** Payment-service, which subscribes to this publisher. */
@@ -431,6 +458,187 @@ describe('reconciliation', () => {
       expect(restored.putBack).to.have.lengthOf(reports);
       expect(second.errors).to.deep.equal([]);
       expect(bus.waiting).to.equal(0);
+    });
+  });
+
+  describe('with a publisher that was put back to a copy younger than what has been compared', () => {
+    /** One event is compared; then two more are handled, and compared as well if so wanted, and the publisher has only the first. */
+    function putBackYoung({ compared = false } = {}) {
+      const run = start();
+      const [first] = run.publisher.publish(1);
+      if (!first) expect.fail('nothing was published');
+      run.bus.deliverEvent(first);
+      run.clock.advance(2 * roundsMs);
+      const backup = run.publisher.backup();
+      const lost = run.publisher.publish(2, 3);
+      for (const event of lost) run.bus.deliverEvent(event);
+      run.clock.advance(compared ? 2 * roundsMs : 0);
+      expect(run.status()).to.deep.include({ state: 'reconciled', reconciledUntil: compared ? 3 : 1 });
+      const restored = new Publisher(run.clock, backup);
+      run.current.publisher = restored;
+      const putBackErrors = () => run.errors.filter(({ message }) => /put back to an earlier state/.test(message));
+      return { ...run, restored, lost, putBackErrors };
+    }
+
+    it('notices in the next round, and lets the publisher know', () => {
+      const { clock, restored, status, putBackErrors } = putBackYoung();
+      clock.advance(intervalMs);
+      expect(restored.putBack[0]).to.deep.equal({ consumer: 'payment-service', seen: 3, head: 1 });
+      expect(putBackErrors().map(({ fields }) => fields)).to.deep.equal([
+        { publisher: 'order-service', seen: 3, head: 1 },
+      ]);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 1, head: 1 });
+    });
+
+    it('notices also when the publisher has overtaken the copy before it is asked', () => {
+      const { clock, bus, restored, status, known, errors } = putBackYoung();
+      const fresh = restored.publish(4, 5, 6);
+      for (const event of fresh) bus.deliverEvent(event);
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack[0]).to.deep.include({ consumer: 'payment-service', seen: 3 });
+      expect(errors.map(({ message }) => message).join()).to.match(/its database was put back/);
+      expect(fresh.map(known)).to.deep.equal(['completed', 'completed', 'completed']);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 4, unknown: 2 });
+    });
+
+    it('lets the publisher know of an overtaken copy before it corrects its own positions, so that a crash hides nothing', () => {
+      const { clock, bus, restored, db, node, status } = putBackYoung();
+      for (const event of restored.publish(4, 5, 6)) bus.deliverEvent(event);
+      clock.turn();
+      restored.onPutBack = () => node.stop();
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack, 'the publisher has heard of it').to.have.lengthOf(1);
+      expect(status().unknown).to.equal(0);
+      const another = new Publisher(clock, restored.backup());
+      const second = start({ clock, db, publisher: another });
+      clock.advance(2 * roundsMs);
+      expect(another.putBack).to.have.lengthOf(1);
+      expect(second.status().unknown).to.equal(2);
+    });
+
+    it('is not noticed, and nothing is reported, when it publishes the same events again at the same places', () => {
+      const { clock, restored, lost, errors, status } = putBackYoung();
+      restored.takeUp(lost);
+      clock.advance(2 * roundsMs);
+      expect(restored.putBack).to.deep.equal([]);
+      expect(errors).to.deep.equal([]);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, unknown: 0 });
+    });
+
+    it('notices also when another event came first and the one that was compared last is at its place again', () => {
+      const { clock, bus, restored, lost, status, known, errors } = putBackYoung({ compared: true });
+      const [, again] = lost;
+      if (!again) expect.fail('nothing was lost');
+      for (const event of restored.publish(4)) bus.deliverEvent(event);
+      restored.takeUp([again]);
+      clock.advance(2 * roundsMs);
+      expect(errors[0]?.message).to.match(/put back to an earlier state/);
+      expect(restored.putBack[0]).to.deep.include({ consumer: 'payment-service', seen: 2 });
+      expect(known(again)).to.equal('completed');
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 3, unknown: 1 });
+    });
+
+    it('is not suspected when it is upgraded to a version that says when events were written, or goes back', () => {
+      const { clock, publisher, bus, errors, status } = start();
+      for (const isEarlierVersion of [true, false, true, false]) {
+        publisher.isEarlierVersion = isEarlierVersion;
+        clock.advance(2 * roundsMs);
+        for (const event of publisher.publish(status().head)) bus.deliverEvent(event);
+        clock.advance(2 * roundsMs);
+      }
+      expect(errors).to.deep.equal([]);
+      expect(publisher.putBack).to.deep.equal([]);
+      expect(status()).to.deep.include({ state: 'reconciled', reconciledUntil: 4 });
+    });
+
+    it('reports it once, and what is not published again within a minute as unknown; not again after a restart', () => {
+      const { clock, restored, status, putBackErrors, node, db } = putBackYoung();
+      clock.advance(60_000);
+      expect(status().unknown).to.equal(0);
+      clock.advance(2 * intervalMs);
+      expect(status()).to.deep.include({ state: 'reconciled', unknown: 2 });
+      expect(putBackErrors()).to.have.lengthOf(1);
+      node.stop();
+      const restarted = new Publisher(clock, restored.backup());
+      const second = start({ clock, db, publisher: restarted });
+      clock.advance(2 * roundsMs);
+      expect(restarted.putBack).to.deep.equal([]);
+      expect(second.errors).to.deep.equal([]);
+    });
+
+    it('does not take what was dead-lettered for handled: a made-up position proves nothing', () => {
+      const { clock, publisher, bus, errors } = start({
+        react: () => {
+          throw new Error('broken');
+        },
+      });
+      const [event] = publisher.publish(1);
+      if (!event) expect.fail('nothing was published');
+      bus.deliverEvent({ ...event, id: event.id.replace(/.$/, 'f'), sequence: '0000000000000009' });
+      clock.advance(10 * roundsMs);
+      expect(publisher.putBack).to.deep.equal([]);
+      expect(errors.filter(({ message }) => /put back/.test(message))).to.deep.equal([]);
+    });
+  });
+
+  describe('with more events about something unknown than the broker hands over at once', () => {
+    const prefetch = 300;
+
+    /** Twice as many of them are in the queue, and then one that can be handled. */
+    function fullOfUnknowns() {
+      let isKnown = false;
+      let good = '';
+      const run = start({
+        react: ({ data: { orderId } }) => {
+          if (!isKnown && orderId !== good) throw new UnknownSubjectError(`order ${orderId} is not known here`);
+        },
+      });
+      const unknown = run.publisher.publish(...Array.from({ length: 2 * prefetch }, (_, n) => n));
+      const [last] = run.publisher.publish(9_999);
+      if (!last) expect.fail('nothing was published');
+      good = last.data.orderId;
+      const queue = [...unknown, last];
+      let unacked: Delivered[] = [];
+      /** The broker hands over what the prefetch allows, for so long. */
+      const passMs = (ms: number) => {
+        for (let passedMs = 0; passedMs < ms; passedMs += 50) {
+          unacked = unacked.filter((delivery) => delivery.acks() === 0);
+          const next = queue.splice(0, prefetch - unacked.length);
+          unacked.push(...next.map((event) => run.bus.deliverEvent(event)));
+          run.bus.waiting = queue.length;
+          run.clock.advance(50);
+        }
+      };
+      return {
+        ...run,
+        unknown,
+        last,
+        passMs,
+        becomeKnown: () => {
+          isKnown = true;
+        },
+      };
+    }
+
+    it('has another event wait for less than two seconds, and handles each in the end', () => {
+      const { unknown, last, passMs, known, becomeKnown, dead, node, status } = fullOfUnknowns();
+      passMs(2_000);
+      expect(known(last)).to.equal('completed');
+      becomeKnown();
+      passMs(4 * roundsMs);
+      expect(unknown.filter((event) => known(event) === undefined)).to.deep.equal([]);
+      expect(dead()).to.deep.equal([]);
+      expect(node.handler.tally).to.include({ handled: unknown.length + 1, deferred: unknown.length });
+      expect(status()).to.deep.include({ state: 'reconciled', fetched: unknown.length });
+    });
+
+    it('dead-letters each, once, when what they are about stays unknown', () => {
+      const { unknown, passMs, dead, node, status } = fullOfUnknowns();
+      passMs(15 * 60_000);
+      expect(new Set(dead().map(({ headers }) => headers?.['x-cause']))).to.deep.equal(new Set(['unknown-subject']));
+      expect(new Set(dead().map(({ headers }) => headers?.['x-original-message-id'])).size).to.equal(unknown.length);
+      expect(node.handler.tally).to.include({ handled: 1, deadLettered: unknown.length });
+      expect(status().state).to.equal('reconciled');
     });
   });
 

@@ -130,7 +130,7 @@ function chargedTwice(evidence: Evidence): Evidence {
 }
 
 describe('the checks of several instances', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   for (const [promise, what, tamper] of amongInstances) {
     it(`name ${promise} when ${what}`, () => {
@@ -146,7 +146,7 @@ describe('the checks of several instances', function () {
 });
 
 describe('the checks of the promises', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   for (const [promise, what, tamper] of cases) {
     it(`name ${promise} when ${what}`, () => {

@@ -5,7 +5,7 @@ import { scenarios } from '../../simulator/exhaustive/scenarios.ts';
 import { mutants } from '../../simulator/mutants/all-mutants.ts';
 
 describe('one order, exhaustively', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   // `npm run simulate -- --exhaustive` explores every scenario with both budgets, and larger ones. Here the scenarios that
   // compensate, which have many times the states, get one budget each.

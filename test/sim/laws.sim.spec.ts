@@ -57,7 +57,7 @@ function outcomesAfterPutBack(): string[] {
 }
 
 describe('laws over every reaction of every service', function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   let explorations: Exploration[];
   let histories: PerService<History[]>;
 

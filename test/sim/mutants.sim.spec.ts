@@ -8,7 +8,7 @@ import { shrink } from '../../simulator/shrink.ts';
 import { simulate } from '../../simulator/simulation.ts';
 
 describe('planted bugs', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('have names and descriptions of their own, and every layer has a test file', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).to.equal(mutants.length);

@@ -9,7 +9,7 @@ const orders = 200;
 
 export function findsAll(layer: string): void {
   describe(`the simulator finds every planted bug: ${layer}`, function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
 
     for (const mutant of mutantsByLayer[layer] ?? []) {
       it(`${mutant.name}: ${mutant.bug}`, () => {

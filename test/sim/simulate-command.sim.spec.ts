@@ -10,7 +10,7 @@ import { parseFaults } from '../../simulator/environment/faults.ts';
 const tool = fileURLToPath(new URL(`../../tools/simulate${extname(import.meta.url)}`, import.meta.url));
 
 describe('npm run simulate', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   const call = (...args: string[]) => spawnSync(process.execPath, [tool, ...args], { encoding: 'utf8' });
 

@@ -18,7 +18,7 @@ function expectKept(result: RunResult, faults: readonly FaultKind[] = allFaults)
 }
 
 describe('the simulator', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   describe('P1 to P10 and P12 hold', () => {
     const totals = { faults: new Map<string, number>(), races: new Map<string, number>() };

@@ -14,7 +14,13 @@ export const loyaltyService: ServiceDefinition<'loyalty-service', LoyaltyParts> 
   contract: choreography,
   name: 'loyalty-service',
   port: 3004,
-  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, runtimeSchema.journal, ...migrations],
+  migrations: [
+    runtimeSchema.inboxAndOutbox,
+    idempotencySchema,
+    runtimeSchema.journal,
+    ...migrations,
+    runtimeSchema.reconciledTime,
+  ],
   build(db) {
     const store = new LoyaltyStore(db);
     return { store, reactions: loyaltyReactions(store) };

@@ -14,7 +14,13 @@ export const shippingService: ServiceDefinition<'shipping-service', ShippingPart
   contract: choreography,
   name: 'shipping-service',
   port: 3004,
-  migrations: [runtimeSchema.inboxAndOutbox, idempotencySchema, runtimeSchema.journal, ...migrations],
+  migrations: [
+    runtimeSchema.inboxAndOutbox,
+    idempotencySchema,
+    runtimeSchema.journal,
+    ...migrations,
+    runtimeSchema.reconciledTime,
+  ],
   build(db) {
     const store = new ShippingStore(db);
     return { store, reactions: shippingReactions(store) };

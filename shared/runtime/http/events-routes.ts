@@ -136,6 +136,9 @@ function digestsRoute(queries: JournalQueries): Route {
     path: '/events/digests',
     operationId: 'getEventDigests',
     summary: 'Digests over ranges of the journal, for reconciliation',
+    description:
+      'A consumer names, as `anchor`, the event that it has handled or compared at `after`. If another one is there, or none, the ' +
+      'database of this service was put back to an earlier state, and both sides know it from the answer on.',
     query: RangeQuery.extend({ consumer: z.string().min(1).max(100), anchor: z.uuid().optional() }).strict(),
     lane: 'service',
     answers: {
@@ -146,6 +149,7 @@ function digestsRoute(queries: JournalQueries): Route {
           head: z.int().describe('Position of the newest entry.'),
           oldest: z.int().describe('Position of the oldest entry that retention has left.'),
           anchor: z.string().optional().describe('Id of the event at `after`.'),
+          anchorWrittenAtMs: z.int().optional().describe('When it was written, in milliseconds since 1970.'),
           ranges: z.array(
             z.object({
               after: z.int(),
@@ -153,6 +157,7 @@ function digestsRoute(queries: JournalQueries): Route {
               count: z.int(),
               sum: z.int(),
               eventId: z.string().optional().describe('Id of the event at `until`.'),
+              writtenAtMs: z.int().optional().describe('When it was written.'),
             }),
           ),
         }),

@@ -10,8 +10,16 @@ const Digests = z.object({
   head: z.int(),
   oldest: z.int(),
   anchor: z.string().optional(),
+  anchorWrittenAtMs: z.int().optional(),
   ranges: z.array(
-    z.object({ after: z.int(), until: z.int(), count: z.int(), sum: z.int(), eventId: z.string().optional() }),
+    z.object({
+      after: z.int(),
+      until: z.int(),
+      count: z.int(),
+      sum: z.int(),
+      eventId: z.string().optional(),
+      writtenAtMs: z.int().optional(),
+    }),
   ),
 });
 const Ids = z.object({ events: z.array(z.object({ position: z.int(), eventId: z.string() })) });
@@ -34,7 +42,8 @@ export class JournalClient implements JournalReader, PeerReader {
         done({
           ...answer,
           anchor: answer.anchor,
-          ranges: answer.ranges.map((range) => ({ eventId: undefined, ...range })),
+          anchorWrittenAtMs: answer.anchorWrittenAtMs,
+          ranges: answer.ranges.map((range) => ({ eventId: undefined, writtenAtMs: undefined, ...range })),
         }),
       (error: unknown) => done(asError(error)),
     );

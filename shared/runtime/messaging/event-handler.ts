@@ -16,7 +16,13 @@ import type { Inbox, InboxEvent } from '../storage/inbox.ts';
 import type { Journal } from '../storage/journal.ts';
 import type { Delivery } from './bus.ts';
 import { deadLetterEntry } from './dead-letter.ts';
-import { handlingRetryMs, reasonToGiveUp, transientAttempts, transientRetryMs } from './handling-retries.ts';
+import {
+  handlingRetryMs,
+  hasWaitedInHand,
+  reasonToGiveUp,
+  transientAttempts,
+  transientRetryMs,
+} from './handling-retries.ts';
 import { type DeadLetterReason, inboxEventOf, Job, type Message, type Part, partOf } from './message-parts.ts';
 import { type Reaction, UnknownSubjectError } from './reaction.ts';
 import type { SuspectMessages } from './suspect-messages.ts';
@@ -36,6 +42,8 @@ export interface Tally {
   handled: number;
   duplicates: number;
   deadLettered: number;
+  /** About something unknown, and acked: reconciliation brings them again. */
+  deferred: number;
   /** Of the duplicates and of the dead letters: by event type, and as `payment.completed -> contradictory`. */
   readonly duplicateTypes: Map<string, number>;
   readonly deadLetterReasons: Map<string, number>;
@@ -64,6 +72,8 @@ export interface EventHandlerOptions {
   readonly repeated?: ((event: CloudEvent) => void) | undefined;
   /** Something that an event refers to is not known here: a good moment to reconcile. */
   readonly subjectUnknown?: (() => void) | undefined;
+  /** Whether reconciliation brings an event again that was acked and not handled. Absent: none. */
+  readonly comesAgain?: ((event: InboxEvent) => boolean) | undefined;
 }
 
 /** An event that was fetched from its publisher's journal, with its bytes. */
@@ -80,6 +90,7 @@ export class EventHandler {
     handled: 0,
     duplicates: 0,
     deadLettered: 0,
+    deferred: 0,
     reconciled: 0,
     outcomes: new Map(),
     duplicateTypes: new Map(),
@@ -408,15 +419,38 @@ export class EventHandler {
       unknown ? 'an event refers to something unknown: it is retried' : 'a reaction threw',
     );
     if (unknown) this.#options.subjectUnknown?.();
-    const reason = reasonToGiveUp(error, job.failures);
+    const reason = reasonToGiveUp(error, job.failures, unknown && this.#isRedriven(job));
     if (reason) {
       job.deadLetter = { reason, detail };
       return this.#submit(job);
     }
+    if (hasWaitedInHand(error, job.failures) && this.#comesAgain(job)) return this.#defer(job);
     survived(job);
     this.#options.clock.after(handlingRetryMs(job.failures), () => {
       if (!this.#stopped) this.#submit(job);
     });
+  }
+
+  #isRedriven({ event, fetched }: Job): boolean {
+    return event !== undefined && !fetched && this.#options.inbox.isDeadLettered(event.id);
+  }
+
+  /** What was fetched holds no place of the prefetch, and is missing for as long as it is not handled. */
+  #comesAgain({ event, fetched }: Job): boolean {
+    return event !== undefined && !fetched && this.#options.comesAgain?.(inboxEventOf(event)) === true;
+  }
+
+  /** Acks it without handling it: else a full prefetch of such events would keep the broker from handing over any other. */
+  #defer(job: Job): void {
+    const { event } = job;
+    this.#log.write(
+      'warn',
+      { event: event?.type, eventId: event?.id, subject: event?.subject },
+      'an event refers to something unknown: it is left to reconciliation, so that others get through',
+    );
+    this.tally.deferred += 1;
+    job.span?.end('deferred');
+    this.#finish(job);
   }
 
   #transient(job: Job, error: unknown): void {

@@ -6,6 +6,8 @@ import { ContradictoryEventError, UnknownSubjectError } from './reaction.ts';
 export const handlingAttempts = 3;
 /** The same for an event about something unknown: what it refers to may be on its way. About two minutes in all. */
 const unknownSubjectAttempts = 30;
+/** After so many, in the first second, it makes room for others where reconciliation, or a person, brings it again. */
+const unknownSubjectAttemptsInHand = 5;
 const handlingRetryMinMs = 50;
 const handlingRetryMaxMs = 5_000;
 const transientRetryMinMs = 100;
@@ -24,9 +26,20 @@ export function transientRetryMs(errors: number): number {
   return backoffMs(errors, transientRetryMinMs, transientRetryMaxMs);
 }
 
-/** The dead-letter reason of an event whose reaction has thrown so often; undefined: it is tried again. */
-export function reasonToGiveUp(error: unknown, failures: number): string | undefined {
+/** Whether an event has waited in hand for what it is about, as long as it may. */
+export function hasWaitedInHand(error: unknown, failures: number): boolean {
+  return error instanceof UnknownSubjectError && failures >= unknownSubjectAttemptsInHand;
+}
+
+/**
+ * The dead-letter reason of an event whose reaction has thrown so often; undefined: it is tried again.
+ * @param isRedriven it was dead-lettered before, so it has waited before
+ */
+export function reasonToGiveUp(error: unknown, failures: number, isRedriven: boolean): string | undefined {
   if (error instanceof ContradictoryEventError) return 'contradictory';
-  if (error instanceof UnknownSubjectError) return failures >= unknownSubjectAttempts ? 'unknown-subject' : undefined;
+  if (error instanceof UnknownSubjectError) {
+    const attempts = isRedriven ? unknownSubjectAttemptsInHand : unknownSubjectAttempts;
+    return failures >= attempts ? 'unknown-subject' : undefined;
+  }
   return failures >= handlingAttempts ? 'reaction-failed' : undefined;
 }

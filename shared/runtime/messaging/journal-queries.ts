@@ -25,8 +25,9 @@ export interface DigestQuery {
 export interface RangeDigest extends Digest {
   readonly after: number;
   readonly until: number;
-  /** The event at `until`, of whatever type. */
+  /** The event at `until`, of whatever type, and when it was written; undefined: an earlier version answers. */
   readonly eventId: string | undefined;
+  readonly writtenAtMs: number | undefined;
 }
 
 export interface JournalDigests {
@@ -37,6 +38,7 @@ export interface JournalDigests {
   readonly oldest: number;
   /** The event that stands at `after` now. */
   readonly anchor: string | undefined;
+  readonly anchorWrittenAtMs: number | undefined;
   /** Ranges without a gap from `after` on; they may end before `until`. */
   readonly ranges: readonly RangeDigest[];
 }
@@ -85,10 +87,12 @@ export class JournalQueries {
     const last = Math.min(until, head);
     for (let from = Math.max(after, oldest - 1); from < last && ranges.length < rangesMax; ) {
       const to = Math.min(from + rangeSize, last);
-      ranges.push({ after: from, until: to, ...journal.digest(from, to, types), eventId: journal.eventIdAt(to) });
+      const [eventId, writtenAtMs] = [journal.eventIdAt(to), journal.writtenAtMs(to)];
+      ranges.push({ after: from, until: to, ...journal.digest(from, to, types), eventId, writtenAtMs });
       from = to;
     }
-    return { journalId: journal.journalId, head, oldest, anchor: here, ranges };
+    const { journalId } = journal;
+    return { journalId, head, oldest, anchor: here, anchorWrittenAtMs: journal.writtenAtMs(after), ranges };
   }
 
   ids(after: number, until: number, types: readonly string[]): { position: number; eventId: string }[] {

@@ -5,10 +5,11 @@ import { instanceOf } from '../../contract/members.ts';
 import { backoffMs, type Clock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 import type { GroupCommit } from '../storage/group-commit.ts';
-import type { Inbox, ReconcileCursor } from '../storage/inbox.ts';
+import type { HandledEvent, Inbox, InboxEvent, ReconcileCursor } from '../storage/inbox.ts';
 import type { Bus } from './bus.ts';
 import type { EventHandler } from './event-handler.ts';
 import { fetchMax, type JournalDigests, type JournalReader, type RangeDigest } from './journal-queries.ts';
+import { PutBackWatch, wasPutBack } from './put-back-watch.ts';
 
 /** An event is missed only this long after it was written: until then it may be on its way through the broker. */
 const onItsWayMs = 5_000;
@@ -120,6 +121,13 @@ export class Reconciliation {
     );
   }
 
+  /** True: this event is fetched from its publisher's journal unless it is handled, since that is not compared so far yet. */
+  brings({ source, position }: InboxEvent): boolean {
+    const publisher = this.#publishers.find((one) => one.source === source);
+    if (!publisher?.reader || position === undefined) return false;
+    return position > publisher.status().reconciledUntil;
+  }
+
   /**
    * Whether all that the publishers' journals held a few seconds after the start was handled here. A publisher whose address
    * is not known cannot be compared, and is left out.
@@ -175,6 +183,7 @@ class PublisherReconciliation {
   #again = false;
   #stopped = false;
   readonly #timers = new Set<Timer>();
+  readonly #putBacks: PutBackWatch;
   #retry: Timer | undefined;
 
   constructor({ source, types, reader }: Publisher, options: ReconciliationOptions) {
@@ -184,6 +193,8 @@ class PublisherReconciliation {
     this.#options = options;
     this.#state = reader ? 'starting' : 'off';
     this.#cursor = options.inbox.cursor(source);
+    const unknown = (count: number) => this.#reportUnknown(count);
+    this.#putBacks = new PutBackWatch({ ...options, source, types, reader, unknown });
   }
 
   get busy(): boolean {
@@ -215,7 +226,18 @@ class PublisherReconciliation {
     }
     this.#busy = true;
     this.#again = false;
-    this.#ask();
+    this.#putBacks.check(
+      this.#cursor,
+      this.#unlessFailed(() => this.#ask()),
+    );
+  }
+
+  #unlessFailed(goOn: () => void): (error?: Error) => void {
+    return (error) => {
+      if (this.#stopped) return;
+      if (error) this.#failed(error);
+      else goOn();
+    };
   }
 
   #ask(): void {
@@ -243,7 +265,7 @@ class PublisherReconciliation {
   #displace(): void {
     const { inbox, commit } = this.#options;
     commit.submit(
-      () => inbox.displace(this.source, displacedAtOnce),
+      () => inbox.displace(this.source, 0, displacedAtOnce),
       (result) => {
         if (this.#stopped) return;
         if (!result.ok) return this.#failed(result.error);
@@ -258,6 +280,8 @@ class PublisherReconciliation {
     this.#head = head;
     const { clock } = this.#options;
     const readAtMs = clock.steadyMs();
+    // A journal that was put back holds no more to wait for than this.
+    this.#settledHead = Math.min(this.#settledHead, head);
     if (head <= this.#settledHead) {
       this.#settledAtMs = readAtMs;
       return;
@@ -273,13 +297,13 @@ class PublisherReconciliation {
   }
 
   /** True: the journal is not the one that was compared before, so it is compared again from its beginning. */
-  #startsOver({ journalId, head, oldest, anchor }: JournalDigests): boolean {
-    const { journalId: knownId, position, eventId } = this.#cursor;
+  #startsOver(answer: JournalDigests): boolean {
+    const { journalId, head, oldest } = answer;
+    const { journalId: knownId, position } = this.#cursor;
     const { log } = this.#options;
     const fields = { publisher: this.source, seen: position, head };
     const another = knownId !== undefined && knownId !== journalId;
-    const putBack = position > head || (eventId !== undefined && position >= oldest && anchor !== eventId);
-    if (!another && !putBack) {
+    if (!another && !wasPutBack(answer, this.#cursor)) {
       if (position > 0 && oldest > position + 1) {
         log.error(
           { ...fields, oldest },
@@ -294,10 +318,11 @@ class PublisherReconciliation {
         ? 'this publisher has another database than before: its journal is compared from the beginning'
         : 'the database of this publisher was put back to an earlier state: its journal is compared from the beginning',
     );
+    this.#putBacks.reported();
     this.#settledHead = Math.min(this.#settledHead, head);
     this.#settledAtMs = undefined;
     this.handledUntilMs = undefined;
-    this.#cursor = { journalId, position: 0, eventId: undefined };
+    this.#cursor = { journalId, position: 0, eventId: undefined, writtenAtMs: undefined };
     this.#compareUntil = head;
     return true;
   }
@@ -322,37 +347,45 @@ class PublisherReconciliation {
     });
   }
 
-  #advance({ journalId }: JournalDigests, { until, eventId }: RangeDigest): void {
-    this.#cursor = { journalId, position: until, eventId };
+  #advance({ journalId }: JournalDigests, { until, eventId, writtenAtMs }: RangeDigest): void {
+    this.#cursor = { journalId, position: until, eventId, writtenAtMs };
   }
 
   /** Handles what is missing of a range. `complete` is false when some of it must wait. */
   #differs(range: RangeDigest, done: (complete: boolean) => void): void {
-    const { inbox, commit, bus, handler } = this.#options;
     const { after, until } = range;
     this.reader?.ids({ after, until, types: this.#types }, (entries) => {
       if (this.#stopped) return;
       if (entries instanceof Error) return this.#failed(entries);
-      commit.submit(
-        () => inbox.align(this.source, after, until, entries),
-        (result) => {
-          if (this.#stopped) return;
-          if (!result.ok) return this.#failed(result.error);
-          const { missing, unknown } = result.value;
-          if (unknown.length > 0) this.#reportUnknown(unknown.length);
-          if (missing.length === 0) return done(true);
-          bus.backlog((messages) => {
-            if (this.#stopped) return;
-            // Queues keep the order: what was published before something that was delivered is not in the queue any more.
-            const lost = messages
-              ? missing.filter((position) => position < handler.deliveredPosition(this.source))
-              : missing;
-            if (lost.length > 0) this.#state = 'behind';
-            this.#fetch(lost, 0, () => done(lost.length === missing.length));
-          });
-        },
-      );
+      const align = () => this.#align(range, entries, done);
+      const unknown = this.#options.inbox.newestUnknown(this.source, range, entries);
+      // Before it is out of its place here: after a crash, nobody would know any more that the publisher should.
+      if (unknown) this.#putBacks.letKnow(unknown, this.#unlessFailed(align));
+      else align();
     });
+  }
+
+  #align(range: RangeDigest, entries: readonly HandledEvent[], done: (complete: boolean) => void): void {
+    const { inbox, commit, bus, handler } = this.#options;
+    commit.submit(
+      () => inbox.align(this.source, range, entries),
+      (result) => {
+        if (this.#stopped) return;
+        if (!result.ok) return this.#failed(result.error);
+        const { missing, unknown } = result.value;
+        if (unknown.length > 0) this.#reportUnknown(unknown.length);
+        if (missing.length === 0) return done(true);
+        bus.backlog((messages) => {
+          if (this.#stopped) return;
+          // Queues keep the order: what was published before something that was delivered is not in the queue any more.
+          const lost = messages
+            ? missing.filter((position) => position < handler.deliveredPosition(this.source))
+            : missing;
+          if (lost.length > 0) this.#state = 'behind';
+          this.#fetch(lost, 0, () => done(lost.length === missing.length));
+        });
+      },
+    );
   }
 
   #reportUnknown(count: number): void {
@@ -405,7 +438,7 @@ class PublisherReconciliation {
     const cursor = { ...this.#cursor, journalId };
     // After the publisher was put back, another event may stand at the same position.
     const same = before.position === cursor.position && before.eventId === cursor.eventId;
-    if (same && before.journalId === journalId) return this.#ended();
+    if (same && before.writtenAtMs === cursor.writtenAtMs && before.journalId === journalId) return this.#ended();
     commit.submit(
       () => inbox.setCursor(this.source, cursor),
       () => this.#ended(),

@@ -1,5 +1,5 @@
 // The runtime's own tables, which every service's database has beside those of its domain.
-import { inboxPositionsSchema, inboxSchema } from '../storage/inbox.ts';
+import { inboxPositionsSchema, inboxSchema, reconciledTimeSchema } from '../storage/inbox.ts';
 import { journalSchema } from '../storage/journal.ts';
 import { outboxSchema, outboxTableSchema } from '../storage/outbox.ts';
 import { suspectsSchema } from '../storage/suspects.ts';
@@ -8,4 +8,5 @@ import { suspectsSchema } from '../storage/suspects.ts';
 export const runtimeSchema = {
   inboxAndOutbox: inboxSchema + outboxTableSchema,
   journal: journalSchema + outboxSchema + inboxPositionsSchema + suspectsSchema,
+  reconciledTime: reconciledTimeSchema,
 } as const;

@@ -114,6 +114,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
       tracing,
       hit,
       subjectUnknown: () => this.reconciliation.requestSoon(),
+      comesAgain: (event) => this.reconciliation.brings(event),
     });
     this.reconciliation = new Reconciliation({
       service: member,

@@ -1,6 +1,6 @@
 // The inbox table: which events have taken effect here, and where each stands in its publisher's journal. It is written
 // in the transaction of the effect itself, so an event is either both recorded and effective, or neither.
-import { uuidBytes } from '../../contract/event-id.ts';
+import { uuidBytes, uuidText } from '../../contract/event-id.ts';
 import { instanceOf } from '../../contract/members.ts';
 import type { Database } from './database.ts';
 import { checksumOf, type Digest, digestModulus } from './journal.ts';
@@ -32,6 +32,11 @@ export const inboxPositionsSchema = `
   ) STRICT;
 `;
 
+/** An event that follows from a cause keeps its id when it is published again, so the id alone proves nothing. */
+export const reconciledTimeSchema = `
+  ALTER TABLE publishers ADD COLUMN reconciled_event_at_ms INTEGER;
+`;
+
 const strangersMax = 20;
 
 /** A row is kept at least so long after its event was handled: the least that JOURNAL_RETENTION_MS may be. */
@@ -56,6 +61,14 @@ export interface ReconcileCursor {
   readonly position: number;
   /** The event at that position; another one there now means that the publisher's database was put back. */
   readonly eventId: string | undefined;
+  /** When it was written there; undefined: its publisher is of an earlier version, and did not say. */
+  readonly writtenAtMs: number | undefined;
+}
+
+/** An event that has taken effect here, and where it stood in its publisher's journal. */
+export interface HandledEvent {
+  readonly position: number;
+  readonly eventId: string;
 }
 
 export class Inbox {
@@ -69,7 +82,8 @@ export class Inbox {
   readonly #isDead;
   /** Named instances whose events come here, and whose journals are not compared: their addresses are not set. */
   readonly strangers = new Set<string>();
-  readonly #idsIn;
+  readonly #newestFirst;
+  readonly #rowsIn;
   readonly #cursor;
   readonly #setCursor;
   readonly #prune;
@@ -96,21 +110,33 @@ export class Inbox {
     );
     this.#place = db.prepare('UPDATE inbox SET publisher = ?, position = ?, checksum = ? WHERE event_id = ?');
     this.#displace = db.prepare('UPDATE inbox SET position = NULL WHERE event_id = ?');
-    this.#displaceSome = db.prepare<[number, number]>(
+    this.#displaceSome = db.prepare<[number, number, number]>(
       `UPDATE inbox SET position = NULL WHERE event_id IN
-         (SELECT event_id FROM inbox WHERE publisher = ? AND position IS NOT NULL ORDER BY position LIMIT ?)`,
+         (SELECT event_id FROM inbox WHERE publisher = ? AND position > ? ORDER BY position LIMIT ?)`,
     );
-    this.#idsIn = db
-      .prepare<[number, number, number], Buffer>(
-        'SELECT event_id FROM inbox WHERE publisher = ? AND position > ? AND position <= ?',
-      )
-      .pluck();
+    // Without what was dead-lettered: it had no effect, and who has made it up is not known.
+    this.#newestFirst = db.prepare<[number, number, number], Omit<InboxRow, 'dead_letter'>>(
+      `SELECT event_id, position FROM inbox
+       WHERE publisher = ? AND position > ? AND position <= ? AND dead_letter = 0 ORDER BY position DESC`,
+    );
+    this.#rowsIn = db.prepare<[number, number, number], InboxRow>(
+      'SELECT event_id, position, dead_letter FROM inbox WHERE publisher = ? AND position > ? AND position <= ?',
+    );
     this.#cursor = db.prepare<
       [string],
-      { journal_id: string | null; reconciled_until: number; reconciled_event_id: string | null }
-    >('SELECT journal_id, reconciled_until, reconciled_event_id FROM publishers WHERE source = ?');
+      {
+        journal_id: string | null;
+        reconciled_until: number;
+        reconciled_event_id: string | null;
+        reconciled_event_at_ms: number | null;
+      }
+    >(
+      `SELECT journal_id, reconciled_until, reconciled_event_id, reconciled_event_at_ms FROM publishers
+       WHERE source = ?`,
+    );
     this.#setCursor = db.prepare(
-      'UPDATE publishers SET journal_id = ?, reconciled_until = ?, reconciled_event_id = ? WHERE source = ?',
+      `UPDATE publishers SET journal_id = ?, reconciled_until = ?, reconciled_event_id = ?, reconciled_event_at_ms = ?
+       WHERE source = ?`,
     );
     this.#prune = db.prepare<[number, number, number, number]>(
       `DELETE FROM inbox WHERE event_id IN
@@ -168,6 +194,21 @@ export class Inbox {
     return this.#digest.get(this.#publisherOf(source), after, until) ?? { count: 0, sum: 0 };
   }
 
+  /** The handled event that stands last in its publisher's journal, as far as it is known where it stands. */
+  newest(source: string): HandledEvent | undefined {
+    return this.newestUnknown(source, { after: 0, until: Number.MAX_SAFE_INTEGER }, []);
+  }
+
+  /** The last handled event of a range that is not among these. */
+  newestUnknown(source: string, { after, until }: Range, entries: readonly HandledEvent[]): HandledEvent | undefined {
+    const known = new Set(entries.map(({ eventId }) => eventId));
+    for (const { event_id, position } of this.#newestFirst.iterate(this.#publisherOf(source), after, until)) {
+      const eventId = uuidText(event_id);
+      if (!known.has(eventId)) return { position, eventId };
+    }
+    return undefined;
+  }
+
   /**
    * Makes the positions of handled events those of the publisher's journal. Inside a transaction only.
    * @param entries all events of the range that this service subscribes to
@@ -175,37 +216,35 @@ export class Inbox {
    */
   align(
     source: string,
-    after: number,
-    until: number,
-    entries: readonly { readonly position: number; readonly eventId: string }[],
+    { after, until }: Range,
+    entries: readonly HandledEvent[],
   ): { readonly missing: number[]; readonly unknown: string[] } {
     const publisher = this.#publisherOf(source);
     const missing: number[] = [];
-    const inJournal = new Set<string>();
     for (const { position, eventId } of entries) {
       const id = uuidBytes(eventId);
-      inJournal.add(id.toString('hex'));
       const known = this.#has.get(id);
       if (known === undefined) missing.push(position);
       // Stryker disable next-line ConditionalExpression: to be placed where it is already changes nothing
       else if (known !== position) this.#place.run(publisher, position, checksumOf(id), id);
     }
+    const inJournal = new Set(entries.map(({ eventId }) => eventId));
     const unknown: string[] = [];
-    for (const id of this.#idsIn.all(publisher, after, until)) {
-      if (inJournal.has(id.toString('hex'))) continue;
-      unknown.push(id.toString('hex'));
-      this.#displace.run(id);
+    for (const { event_id, dead_letter } of this.#rowsIn.all(publisher, after, until)) {
+      if (inJournal.has(uuidText(event_id))) continue;
+      this.#displace.run(event_id);
+      if (dead_letter === 0) unknown.push(event_id.toString('hex'));
     }
     return { missing, unknown };
   }
 
   /**
-   * The journal that held these events is gone for good: they stay handled, and have no place any more. Inside a transaction
-   * only.
+   * The journal does not hold what stood above `after` any more: these events stay handled, and have no place. Inside a
+   * transaction only.
    * @returns how many it were; `limit` at most
    */
-  displace(source: string, limit: number): number {
-    return this.#displaceSome.run(this.#publisherOf(source), limit).changes;
+  displace(source: string, after: number, limit: number): number {
+    return this.#displaceSome.run(this.#publisherOf(source), after, limit).changes;
   }
 
   cursor(source: string): ReconcileCursor {
@@ -214,12 +253,13 @@ export class Inbox {
       journalId: row?.journal_id ?? undefined,
       position: row?.reconciled_until ?? 0,
       eventId: row?.reconciled_event_id ?? undefined,
+      writtenAtMs: row?.reconciled_event_at_ms ?? undefined,
     };
   }
 
   /** Inside a transaction only. */
-  setCursor(source: string, { journalId, position, eventId }: ReconcileCursor): void {
-    this.#setCursor.run(journalId ?? null, position, eventId ?? null, source);
+  setCursor(source: string, { journalId, position, eventId, writtenAtMs }: ReconcileCursor): void {
+    this.#setCursor.run(journalId ?? null, position, eventId ?? null, writtenAtMs ?? null, source);
   }
 
   /**
@@ -238,4 +278,15 @@ export class Inbox {
     if (publisher === undefined) throw new Error(`'${source}' is not a publisher of this service`);
     return publisher;
   }
+}
+
+interface Range {
+  readonly after: number;
+  readonly until: number;
+}
+
+interface InboxRow {
+  event_id: Buffer;
+  position: number;
+  dead_letter: number;
 }
