@@ -283,6 +283,17 @@ describe('suspects, one after another', () => {
     expect(begun).to.have.lengthOf(4);
   });
 
+  it('do not begin before their attempt is on disk, and keep their turn until it can be written', () => {
+    const { db, clock, begun, add, left } = queue();
+    for (const name of ['a', 'b']) add(name);
+    db.pragma('query_only = 1');
+    clock.advance(5 * quietMs);
+    expect(begun).to.deep.equal([]);
+    db.pragma('query_only = 0');
+    clock.advance(quietMs);
+    expect([begun, left()]).to.deep.equal([['a'], ['a']]);
+  });
+
   it('do not begin after a stop, whether they wait for their turn, for a quiet second or for the disk', () => {
     const { db, clock, messages, begun, add, guard, guarded } = queue();
     add('a');

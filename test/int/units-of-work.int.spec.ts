@@ -3,7 +3,9 @@ import { expect } from 'chai';
 import { choreography } from '../../shared/contract/choreography.ts';
 import type { CloudEvent } from '../../shared/contract/cloud-event.ts';
 import { causedEventId } from '../../shared/contract/event-id.ts';
+import type { Span, Tracing } from '../../shared/runtime/messaging/tracing.ts';
 import { newCause, type Transaction, UnitsOfWork } from '../../shared/runtime/messaging/unit-of-work.ts';
+import { UnitTraces } from '../../shared/runtime/messaging/unit-traces.ts';
 import { runtimeSchema } from '../../shared/runtime/node/runtime-schema.ts';
 import { openDatabase, TransientError } from '../../shared/runtime/storage/database.ts';
 import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
@@ -15,7 +17,8 @@ const cancelled = { type: 'order.cancelled', data: samples['order.cancelled'] };
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const cause = { causationId: eventOf('payment.failed').id, traceparent, tracestate: 'shop=basket' };
 
-function start() {
+/** @param tracing left out: nothing is traced */
+function start(tracing?: Tracing) {
   const clock = new HandClock();
   const db = openDatabase(':memory:', [runtimeSchema.inboxAndOutbox, runtimeSchema.journal]);
   const journal = new Journal(db);
@@ -29,6 +32,7 @@ function start() {
     commit,
     clock,
     published: ({ id }) => void inside.push(id),
+    traces: tracing && new UnitTraces({ tracing, contract: choreography, service: 'payment-service', db, commit }),
   });
   const submit = (run: (tx: Transaction) => unknown, eventId?: (type: string) => string) => {
     const results: boolean[] = [];
@@ -105,6 +109,30 @@ describe('a unit of work', () => {
     clock.turn();
     expect(order).to.have.lengthOf(2);
     expect(inside).to.have.lengthOf(3);
+  });
+
+  it('has a span of its commit when it is traced and on disk, and makes ids of its own', () => {
+    let commits = 0;
+    const commit = () => {
+      commits += 1;
+    };
+    const span: Span = { context: { traceparent }, retried() {}, linkTo() {}, end() {}, fail() {} };
+    const tracing: Tracing = { request: () => span, publish: () => span, handle: () => span, commit };
+    const { clock, submit } = start(tracing);
+    submit((tx) => {
+      tx.publish(cancelled);
+      throw new Error('undone');
+    });
+    clock.turn();
+    expect(commits).to.equal(0);
+    const ids: string[] = [];
+    submit((tx) => {
+      ids.push(tx.newId(), tx.newId());
+      return tx.publish(cancelled);
+    });
+    clock.turn();
+    expect(commits).to.equal(1);
+    expect(new Set(ids.filter((id) => /^[0-9a-f-]{36}$/.test(id))).size).to.equal(2);
   });
 
   it('is not reported when it was undone, by itself or with its group', () => {
