@@ -163,11 +163,12 @@ describe('the inbox', () => {
     const events = [1, 2, 3].map((position) => event(position));
     for (const one of events) inbox.accept(one, 0);
     inbox.accept({ ...event(1), source: 'inventory-service' }, 0);
-    expect(inbox.displace(source, 2)).to.equal(2);
+    expect(inbox.displace(source, 0, 2)).to.equal(2);
     expect(inbox.digest(source, 0, 3).count, 'the newest is left').to.equal(1);
     expect(inbox.digest(source, 2, 3).count).to.equal(1);
-    expect(inbox.displace(source, 2)).to.equal(1);
-    expect(inbox.displace(source, 2)).to.equal(0);
+    expect(inbox.displace(source, 3, 2), 'nothing above it').to.equal(0);
+    expect(inbox.displace(source, 0, 2)).to.equal(1);
+    expect(inbox.displace(source, 0, 2)).to.equal(0);
     expect(events.map((one) => inbox.accept(one, 0))).to.deep.equal([false, false, false]);
     expect(inbox.digest('inventory-service', 0, 3).count).to.equal(1);
   });
@@ -175,7 +176,7 @@ describe('the inbox', () => {
   it('refuses to compare the journal of a service whose events do not come here', () => {
     const { inbox } = open();
     expect(() => inbox.digest('mail-service', 0, 1)).to.throw("'mail-service' is not a publisher");
-    expect(inbox.cursor('mail-service')).to.deep.equal({ journalId: undefined, position: 0, eventId: undefined });
+    expect(inbox.cursor('mail-service')).to.deep.include({ journalId: undefined, position: 0, eventId: undefined });
   });
 
   it('writes nothing when it is opened with the publishers that it knows, such as on a full disk', () => {

@@ -61,7 +61,7 @@ export const mutatedFolders: readonly MutatedFolder[] = [
     ],
     ownSpecs: {
       'order.ts': ['unit/order', 'unit/order-reactions', 'unit/order-closing', 'unit/order-timeline'],
-      'reactions.ts': ['unit/order-reactions', 'unit/order-instances', 'unit/order', 'unit/order-closing'],
+      'reactions.ts': ['unit/order-reactions', 'unit/order-instances', 'unit/order-contradictions'],
       'peer-reactions.ts': ['unit/order-instances'],
       'commands.ts': ['unit/order-reactions', 'unit/order-instances'],
       'instances.ts': ['unit/order-instances'],
