@@ -43,8 +43,15 @@ describe('the tally of a service', () => {
     for (const event of [known, known, known, withdrawn, late, wrong]) bus.deliverEvent(event);
     bus.deliver(Buffer.from('x'));
     clock.advance(1_000);
-    const { outcomes, duplicateTypes, deadLetterReasons, ...counts } = node.handler.tally;
-    expect(counts).to.deep.equal({ delivered: 7, own: 0, handled: 3, duplicates: 2, deadLettered: 2, reconciled: 0 });
+    const { outcomes, duplicateTypes, deadLetterReasons } = node.handler.tally;
+    expect(node.handler.tally).to.include({
+      delivered: 7,
+      own: 0,
+      handled: 3,
+      duplicates: 2,
+      deadLettered: 2,
+      reconciled: 0,
+    });
     expect(Object.fromEntries(outcomes)).to.deep.equal({
       'order.placed -> payment.completed': 1,
       'order.withdrawn -> payment.voided': 1,
