@@ -214,6 +214,51 @@ describe('the instance that decides about an order', () => {
   });
 });
 
+describe('an order that is placed', () => {
+  const items = [{ productId: samples['product.updated'].productId, qty: 2 }];
+
+  it('comes with the hashes of its key, so that every instance knows it by them', () => {
+    const a = new OrderInstance('a');
+    const idempotency = { key: 'ab'.repeat(32), request: 'cd'.repeat(32) };
+    const answers: unknown[] = [];
+    a.asked((tx) => answers.push(placeOrder(a.store, tx, { userId, items, deadlineMs, idempotency })));
+    const [placed] = a.published;
+    expect(placed?.data).to.deep.include({ idempotency, total: 3000 });
+    const orderId = placed?.subject;
+    expect(answers).to.deep.equal([a.store.order(orderId ?? '')]);
+    expect(a.store.orderWithKey(idempotency.key, a.clock.nowMs())).to.deep.equal({
+      orderId,
+      request: idempotency.request,
+    });
+  });
+
+  it('is refused for now when its price cannot be had', () => {
+    const a = new OrderInstance('a');
+    const place = () => a.asked((tx) => placeOrder(a.store, tx, { userId, items, deadlineMs }, () => 'unavailable'));
+    expect(problemOf(place)).to.deep.equal({ status: 503, code: 'catalogue-unavailable' });
+    expect(a.published).to.deep.equal([]);
+  });
+
+  it('asks again for its cancellation as long as one of those that it waits for can be reached', () => {
+    const { a, orderId, clock, about } = placedAtA();
+    const meetWithout = (...away: readonly string[]) =>
+      a.asked((tx) =>
+        meetDeadline(a.store, tx, orderId, {
+          isUnreachable: (service) => away.includes(service),
+          caughtUp: () => true,
+        }),
+      );
+    a.asked((tx) => cancelOrder(a.store, tx, orderId));
+    clock.advance(10_000);
+    expect(meetWithout('payment-service')).to.deep.equal(['order.withdrawn']);
+    clock.advance(20_000);
+    expect(meetWithout('payment-service', 'inventory-service')).to.deep.equal([]);
+    a.when(about('inventory.voided'));
+    clock.advance(40_000);
+    expect(meetWithout('inventory-service')).to.deep.equal(['order.withdrawn']);
+  });
+});
+
 describe('an instance that adopts another', () => {
   const adopted = (by: string, atMs: number, id?: string): CloudEvent =>
     eventOf(

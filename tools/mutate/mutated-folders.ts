@@ -60,9 +60,9 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       ...ofServices,
     ],
     ownSpecs: {
-      'order.ts': ['unit/order', 'unit/order-reactions', 'unit/order-closing', 'unit/order-timeline'],
+      'order.ts': ['unit/order', 'unit/order-reactions', 'unit/order-closing', 'unit/order-contradictions'],
       'reactions.ts': ['unit/order-reactions', 'unit/order-instances', 'unit/order-contradictions'],
-      'peer-reactions.ts': ['unit/order-instances'],
+      'peer-reactions.ts': ['unit/order-instances', 'unit/order-contradictions'],
       'commands.ts': ['unit/order-reactions', 'unit/order-instances'],
       'instances.ts': ['unit/order-instances'],
       'store.ts': ['unit/order-store', 'unit/order-instances', 'int/open-orders', 'int/order-deletion'],
@@ -111,7 +111,13 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       'outbox-progress.ts': ['int/outbox-relay'],
       'outbox-relay.ts': ['int/outbox-relay', 'int/event-batch'],
       'publish-retries.ts': ['unit/publish-retries', 'int/outbox-relay'],
-      'event-handler.ts': ['int/handled-events', 'int/event-handler', 'int/event-batch', 'int/suspect-messages'],
+      'event-handler.ts': [
+        'int/handled-events',
+        'int/event-handler',
+        'int/event-batch',
+        'int/suspect-messages',
+        'int/reconciliation',
+      ],
       'handling-retries.ts': ['int/handled-events', 'int/event-handler'],
       'dead-letter.ts': ['int/handled-events', 'int/event-handler', 'int/event-batch'],
       'message-parts.ts': ['int/event-handler', 'int/event-batch'],
@@ -121,8 +127,7 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       'reconciliation.ts': ['int/reconciliation-rounds', 'int/reconciliation'],
       'journal-queries.ts': ['int/reconciliation-rounds', 'int/reconciliation'],
     },
-    // The lowest score that a file of it had when it was measured first; 90 is the goal.
-    scoreMin: 84,
+    scoreMin: 90,
   },
 ];
 
