@@ -14,7 +14,8 @@ const pseudonym = 'erased-1';
 const { productId } = samples['product.updated'];
 const line = { productId, qty: 2 };
 const old = { time: isoTime(Date.now() - inboxKeptMsMin) };
-const young = { time: isoTime(Date.now() - inboxKeptMsMin + 60_000) };
+/** Not old before the day is over on which the tests run. */
+const young = { time: isoTime(Date.now() - inboxKeptMsMin + dayMs) };
 
 function erase(served: Served, userId: string) {
   return served.post('/erasures', { userId, pseudonym });
@@ -93,21 +94,30 @@ describe('P6 Once: to payment-service, an old order.placed', () => {
 });
 
 describe('P6 Once: to payment-service, an old refusal of stock', () => {
+  let payments: Served;
+  beforeEach(async () => {
+    payments = await servePayments();
+  });
+  afterEach(() => payments.close());
+
   it('for an order that was deleted is compensated already: nothing is retried, and nobody is refunded', async () => {
-    const payments = await servePayments();
     const { orderId } = samples['inventory.rejected'];
     const placedBefore = isoTime(Date.now() - 31 * dayMs);
     expect((await payments.post('/deletions', { placedBefore, orderIds: [orderId] })).status).to.equal(200);
     expect(await reasonOf(payments, eventOf('inventory.rejected'))).to.equal(undefined);
     const { outcomes } = payments.node.handler.tally;
     expect(Object.fromEntries(outcomes)).to.deep.equal({ 'inventory.rejected -> compensated': 1 });
-    await payments.close();
   });
 });
 
 describe('P6 Once: to inventory-service, an old payment.completed', () => {
+  let inventory: Served;
+  beforeEach(async () => {
+    inventory = await serveInventory();
+  });
+  afterEach(() => inventory.close());
+
   it('is fenced by its reservation once it is two days old and the inbox does not know it; for other goods it is an alarm', async () => {
-    const inventory = await serveInventory();
     await inventory.put(`/products/${productId}`, { name: 'Cup', unitPrice: 1500, stock: 10 });
     const items = [{ ...line, unitPrice: 1500 }];
     const first = eventOf('payment.completed', { ...samples['payment.completed'], items }, old);
@@ -122,7 +132,6 @@ describe('P6 Once: to inventory-service, an old payment.completed', () => {
     expect(await reasonOf(inventory, others)).to.equal('contradictory');
     expect(await reasonOf(inventory, first)).to.equal(undefined);
     expect((await inventory.get(`/products/${productId}`)).body.stock).to.equal(6);
-    await inventory.close();
   });
 });
 

@@ -4,7 +4,8 @@ import { allFaults } from '../../simulator/environment/faults.ts';
 import { mutantsByLayer } from '../../simulator/mutants/all-mutants.ts';
 import { simulate } from '../../simulator/simulation.ts';
 
-const seeds = [1, 2, 3, 4, 5, 6];
+/** The third is first: it finds the bug that costs most. */
+const seeds = [3, 1, 2, 4, 5, 6];
 const orders = 200;
 
 export function findsAll(layer: string): void {

@@ -7,6 +7,9 @@ import { basename, dirname } from 'node:path';
 const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
 /** So many of the shorter end-to-end tests share a run, and with it a broker: to start one takes 6 to 8 s. */
 const filesPerBroker = 4;
+/** A run that goes on for so long after its closing line has left something open. */
+const endingMsMax = 30_000;
+const closingLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/m;
 /** The first two wait most of their time, the last computes: so they are in each other's way the least. */
 const kindsByRun = [
   ['e2e', 'browser', 'sim', 'int', 'unit'],
@@ -127,17 +130,23 @@ function run(
   const child = spawn(program, [...words, ...files], { stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   let output = '';
+  let ending: NodeJS.Timeout | undefined;
+  const giveUp = () => {
+    output += `\nIt has not ended ${endingMsMax / 1_000} s after its last test: a test has left something open.\n`;
+    child.kill('SIGKILL');
+  };
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
+      if (closingLine.test(output.slice(-200))) ending ??= setTimeout(giveUp, endingMsMax);
     });
   }
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (exitCode) => {
       running.delete(child);
-      const [, passed = '0', failed = '0', skipped = '0'] =
-        /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/m.exec(output.slice(-200)) ?? [];
+      clearTimeout(ending);
+      const [, passed = '0', failed = '0', skipped = '0'] = closingLine.exec(output.slice(-400)) ?? [];
       resolve({
         output,
         outcome: { passed: Number(passed), failed: Number(failed), skipped: Number(skipped), exitCode },
