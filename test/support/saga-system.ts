@@ -52,6 +52,9 @@ export async function http<T = Record<string, unknown>>(
   return { status: response.status, body: (await response.json()) as T, headers: response.headers };
 }
 
+/** Another run may take a port between its choice and its use. */
+const startTries = 3;
+
 export class SagaSystem {
   readonly amqpUrl: string;
   readonly #processes: PerService<ServiceProcess>;
@@ -85,10 +88,20 @@ export class SagaSystem {
     );
   }
 
-  static async start(env: Readonly<Record<string, string>> = {}, amqpUrl?: string): Promise<SagaSystem> {
+  static async start(
+    env: Readonly<Record<string, string>> = {},
+    amqpUrl?: string,
+    tries = startTries,
+  ): Promise<SagaSystem> {
     const system = await SagaSystem.prepare(env, amqpUrl);
-    await Promise.all(system.services.map((service) => service.start()));
-    return system;
+    const starts = await Promise.allSettled(system.services.map((service) => service.start()));
+    const failed = starts.find((start) => start.status === 'rejected');
+    if (!failed) return system;
+    // None is left behind, whichever it was.
+    await system.stop();
+    const portWasTaken = /port \d+ is taken/.test(String(failed.reason));
+    if (portWasTaken && tries > 1) return SagaSystem.start(env, amqpUrl, tries - 1);
+    throw failed.reason;
   }
 
   get services(): ServiceProcess[] {

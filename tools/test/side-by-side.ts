@@ -133,7 +133,8 @@ function run(
   let ending: NodeJS.Timeout | undefined;
   const giveUp = () => {
     output += `\nIt has not ended ${endingMsMax / 1_000} s after its last test: a test has left something open.\n`;
-    child.kill('SIGKILL');
+    // Mocha passes this one on to the process that runs the tests.
+    child.kill('SIGINT');
   };
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
