@@ -173,8 +173,9 @@ function meetPending(store: OrderStore, tx: Tx, order: Order, dueAtMs: number): 
 }
 
 /**
- * Ends an order whose facts were complete before this instance decided about it, or before it knew that they are. The event has the id that the reaction to
- * the last fact would have given it: whoever has decided the same has published the same event.
+ * Ends an order whose facts were complete before this instance decided about it, or before it knew that they were. The
+ * event has the id that the reaction to the last fact would have given it: whoever has decided the same has published the same
+ * event.
  */
 function endAsKnown(store: OrderStore, tx: Tx, order: Order): Order {
   const { instances } = store;
