@@ -1,6 +1,7 @@
 // The result of a soak as Markdown, and whether it has passed.
 import { serviceNames } from '../../services.ts';
-import { recoveryMs, type SoakResult } from './soak.ts';
+import { recoveryMs } from './recovery.ts';
+import type { SoakResult } from './soak.ts';
 import { median, quantile } from './statistics.ts';
 
 export interface Setting {
@@ -27,6 +28,7 @@ export function failuresOf({ account, strikes }: SoakResult): string[] {
   );
   if (doubleAnswers > 0) found.push(`keys answered with two orders: ${doubleAnswers}`);
   if (attempts > acknowledged) found.push(`never acknowledged: ${attempts - acknowledged}`);
+  if (account.unhealed !== undefined) found.push(`not healed: ${account.unhealed}`);
   const failed = strikes.filter(({ failure }) => failure !== undefined);
   if (failed.length > 0)
     found.push(`faults that could not be inflicted: ${failed.map(({ failure }) => failure).join('; ')}`);

@@ -7,13 +7,15 @@ import { z } from 'zod';
 import { serviceNames } from '../../services.ts';
 import type { Broker } from '../broker/start-broker.ts';
 import { takeDeadLetters } from '../losses/broker-losses.ts';
-import { type AuditResult, settled } from '../losses/healing.ts';
+import { type AuditResult, audited, settled } from '../losses/healing.ts';
 import { mustSend } from '../losses/http.ts';
 import { Stage } from '../losses/stage.ts';
+import { keepEvidence } from './evidence.ts';
 import { failpointKills, mortalServices } from './failpoint-kills.ts';
 import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts';
 import { endTimes, longestPauseMs } from './pauses.ts';
 import { Random } from './random.ts';
+import { failuresOf } from './report.ts';
 import { Samples } from './samples.ts';
 import { endOf, type Purchase, Shoppers } from './shoppers.ts';
 import { mayEnd } from './wishes.ts';
@@ -74,6 +76,8 @@ export interface Account {
   readonly poisonLetters: number;
   /** Dead letters that no poison message explains. */
   readonly otherLetters: readonly string[];
+  /** What the services were still at when the time was over; undefined: they were done. */
+  readonly unhealed: string | undefined;
 }
 
 export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {
@@ -82,7 +86,7 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
   const folder = mkdtempSync(join(tmpdir(), 'saga-failpoints-'));
   const stage = await Stage.start({
     broker,
-    env: { LOG_LEVEL: 'error' },
+    env: { LOG_LEVEL: 'warn' },
     ...(smallDisk === undefined ? {} : { dataDirs: { [smallDiskService]: smallDisk } }),
     ...(kills === undefined ? {} : mortalServices(folder)),
   });
@@ -101,22 +105,36 @@ export async function soak(broker: Broker, options: SoakOptions): Promise<SoakRe
         : await strikeEach(failpointKills(folder, kills), scene);
     progress('no more faults, no more orders: everything must end');
     await shoppers.stop(healMsMax);
-    const audited = await settled(stage, healMsMax);
+    const { audited, unhealed } = await healed(stage);
     samples.stop();
     const ends = await endTimes(stage.urls['order-service']);
     for (const struck of strikes) struck.longestPauseMs = longestPauseMs(ends, struck.fromMs, struck.untilMs);
-    return {
+    const result: SoakResult = {
       startedAtMs,
       purchases: shoppers.purchases,
       strikes,
       samples,
-      account: await account(stage, shoppers, audited),
+      account: { ...(await account(stage, shoppers, audited)), unhealed },
     };
+    if (failuresOf(result).length > 0)
+      progress(
+        `it failed; what the services said, their logs and databases are in ${await keepEvidence(stage, result.account.stuck)}`,
+      );
+    return result;
   } finally {
     samples.stop();
     shoppers.leave();
     await stage.stop();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Once the services agree or, if they do not get there in time, what they disagree about, and what they are still at. */
+async function healed(stage: Stage): Promise<{ readonly audited: AuditResult; readonly unhealed: string | undefined }> {
+  try {
+    return { audited: await settled(stage, healMsMax), unhealed: undefined };
+  } catch (error) {
+    return { audited: await audited(stage), unhealed: String(error) };
   }
 }
 
@@ -173,24 +191,17 @@ async function recovered({ purchases }: Shoppers, beforeMs: number): Promise<voi
   while (open() && performance.now() < endMs) await delay(100);
 }
 
-/** Time from the end of a fault until everything that was wanted before it has ended; undefined: it never has. */
-export function recoveryMs(strike: Strike, purchases: readonly Purchase[]): number | undefined {
-  let lastMs = strike.untilMs;
-  for (const { wantedAtMs, endedAtMs } of purchases) {
-    if (wantedAtMs > strike.untilMs) continue;
-    if (endedAtMs === undefined) return undefined;
-    lastMs = Math.max(lastMs, endedAtMs);
-  }
-  return lastMs - strike.untilMs;
-}
-
 const Page = z.object({
   orders: z.array(z.object({ orderId: z.string(), status: z.string(), reason: z.string().optional() })),
   next: z.string().optional(),
 });
 
 /** Everything that order-service has, against everything that customers know of. */
-async function account(stage: Stage, shoppers: Shoppers, { disagreements }: AuditResult): Promise<Account> {
+async function account(
+  stage: Stage,
+  shoppers: Shoppers,
+  { disagreements }: AuditResult,
+): Promise<Omit<Account, 'unhealed'>> {
   const found = new Map<string, string | undefined>();
   for (let after = ''; ; ) {
     const query = after === '' ? 'limit=100' : `limit=100&after=${after}`;
