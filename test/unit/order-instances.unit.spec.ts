@@ -107,8 +107,14 @@ describe('an order of another instance', () => {
     b.when(placed);
     b.when(about('order.confirmed', { source: origin }));
     b.db.transaction(() => b.parts.deleteOrders?.([orderId], b.clock.nowMs()))();
-    const late = ['payment.completed', 'inventory.reserved', 'inventory.rejected', 'order.withdrawn'] as const;
-    expect([b.when(placed), ...late.map((type) => b.when(about(type)))]).to.deep.equal(Array(5).fill('noted'));
+    const late = [
+      'payment.completed',
+      'inventory.reserved',
+      'inventory.rejected',
+      'order.withdrawn',
+      'order.cancel-requested',
+    ] as const;
+    expect([b.when(placed), ...late.map((type) => b.when(about(type)))]).to.deep.equal(Array(6).fill('noted'));
     expect(b.when(about('payment.failed'))).to.equal('ended');
     expect(b.store.order(orderId)).to.equal(undefined);
     expect(b.store.facts(orderId)).to.deep.equal([]);
@@ -160,6 +166,14 @@ describe('the instance that decides about an order', () => {
     expect(orderAt(b, orderId).status).to.equal('pending');
   });
 
+  it('leaves a wish to cancel to the instance that decides about the order', () => {
+    const { about, peer, placed, orderId } = placedAtA();
+    const b = peer('b');
+    b.when(placed);
+    expect(b.when(about('order.cancel-requested', { source: 'order-service.c' }))).to.equal('noted');
+    expect(orderAt(b, orderId)).to.include({ status: 'pending', dueAtMs: undefined });
+  });
+
   it('looks at such a wish when it has caught up, and not before', () => {
     const { about, placed, orderId, peer } = placedAtA();
     const again = peer('a', false);
@@ -183,6 +197,13 @@ describe('the instance that decides about an order', () => {
     expect(meet(again, orderId)).to.deep.equal(['order.confirmed']);
     expect(again.published.at(-1)?.id).to.equal(causedEventId(reserved.id, 'order-service', 'order.confirmed'));
     expect(orderAt(again, orderId)).to.include({ status: 'confirmed', dueAtMs: undefined });
+  });
+
+  it('looks at such an order as soon as it has it back, also when nothing else is known of it', () => {
+    const { placed, orderId, peer } = placedAtA();
+    const again = peer('a');
+    again.when(placed);
+    expect(orderAt(again, orderId)).to.include({ status: 'pending', dueAtMs: lookNow });
   });
 
   it('cancels such an order with the reason of the failure, by the last one that is known', () => {
