@@ -228,6 +228,14 @@ describe('the instance that decides about an order', () => {
     expect(orderAt(again, orderId)).to.include({ status: 'pending', dueAtMs: lookNow });
   });
 
+  it('ends it once: one that has ended since it was found to be due is left as it is', () => {
+    const { a, about, orderId } = placedAtA();
+    a.when(about('payment.completed'));
+    expect(a.when(about('inventory.reserved'))).to.equal('order.confirmed');
+    expect(meet(a, orderId)).to.deep.equal([]);
+    expect(orderAt(a, orderId)).to.include({ status: 'confirmed', dueAtMs: undefined });
+  });
+
   it('notes its own withdrawal in the transaction that publishes it', () => {
     const { a, orderId } = placedAtA();
     expect(a.asked((tx) => cancelOrder(a.store, tx, orderId))).to.deep.equal(['order.withdrawn']);
@@ -257,6 +265,7 @@ describe('an order that is placed', () => {
     const a = new OrderInstance('a');
     const place = () => a.asked((tx) => placeOrder(a.store, tx, { userId, items, deadlineMs }, () => 'unavailable'));
     expect(problemOf(place)).to.deep.equal({ status: 503, code: 'catalogue-unavailable' });
+    expect(place).to.throw(items[0]?.productId);
     expect(a.published).to.deep.equal([]);
   });
 
