@@ -4,11 +4,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { encodeEvent } from '../../shared/contract/cloud-event.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { Inbox } from '../../shared/runtime/storage/inbox.ts';
+import { range } from '../support/hand-journal.ts';
 import { orderOf } from '../support/payment-node.ts';
 import {
   differ,
   intervalMs,
   newDatabase,
+  onItsWayMs,
   type Run,
   source,
   startReconciling,
@@ -85,6 +87,20 @@ describe('a stop in the middle of a round', () => {
     'the positions are corrected': [
       differ,
       ({ journal }) => journal.answerIds([{ position: 1, eventId }]),
+      ({ clock }) => clock.turn(),
+    ],
+    'the loss of an event would be noted': [
+      (run) => {
+        const { clock, db, inbox, journal, answer } = run;
+        answer({ head: 1 });
+        db.transaction(() => inbox.accept({ id: eventId, source, position: 1 }, 0))();
+        clock.advance(onItsWayMs);
+        answer({ head: 1, anchor: eventId });
+        answer({ head: 1, ranges: [range(0, 1, { count: 1, sum: 1 })] });
+        journal.answerIds([]);
+        // The publisher gets to know first.
+        journal.answer({ head: 1 });
+      },
       ({ clock }) => clock.turn(),
     ],
     'the broker says how long the queue is': [

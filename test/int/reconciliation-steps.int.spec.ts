@@ -33,9 +33,13 @@ describe('the start of reconciliation', () => {
     expect(warnings(startReconciling({ journals: { 'inventory-service': new HandJournal() } }))).to.deep.equal([]);
   });
 
-  it('is not needed for a stop', () => {
+  it('is not needed for a stop, or for a round that is asked for before it', () => {
     const [clock, db, bus] = [new HandClock(), newDatabase(), new FakeBus()];
-    new ServiceNode(paymentService, { clock, db, bus, log: silentLog }).stop();
+    const node = new ServiceNode(paymentService, { clock, db, bus, log: silentLog });
+    node.stop();
+    const another = new ServiceNode(paymentService, { clock, db, bus, log: silentLog });
+    another.reconciliation.request();
+    another.stop();
     expect(clock.pending).to.equal(0);
   });
 });
@@ -277,10 +281,10 @@ describe('how far a journal was compared', () => {
       const { journalId } = now;
       const [anchor, anchorWrittenAtMs] = [now.eventId, now.writtenAtMs];
       const { clock, answer, cursor } = startReconciling({ cursor: known });
+      answer({ head: 3, anchor: 'e3', anchorWrittenAtMs: 7 });
+      clock.advance(onItsWayMs);
       answer({ journalId: journalId ?? '', head: 3, anchor, anchorWrittenAtMs });
       // It starts over, and asks from the beginning.
-      answer({ journalId: journalId ?? '', head: 3 });
-      clock.advance(onItsWayMs);
       answer({ journalId: journalId ?? '', head: 3, ranges: [rangeUntil(now, 0)] });
       expect(cursor()).to.deep.equal(now);
     });
