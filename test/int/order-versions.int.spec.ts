@@ -1,6 +1,5 @@
 // Read your own write: what an instance says it knows of an order, and how long a read waits for what it does not know yet.
 import { getEventListeners } from 'node:events';
-import { mock } from 'node:test';
 import { expect } from 'chai';
 import { orderService } from '../../order-service/service.ts';
 import { latestVersion, VersionWaiters, versionHeader, withVersion } from '../../order-service/versions.ts';
@@ -12,6 +11,7 @@ import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import { eventOf, orderId, samples } from '../support/events.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { HandClock } from '../support/hand-clock.ts';
+import { timersGoBy } from '../support/hand-timers.ts';
 
 const placed = `${orderId}:order.placed`;
 
@@ -64,8 +64,13 @@ describe('the version of an order', () => {
 
 describe('a read that brings versions along', () => {
   // Time passes when a test says so.
-  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
-  afterEach(() => mock.timers.reset());
+  let passing: HandClock;
+  let giveBack: () => void;
+  beforeEach(() => {
+    passing = new HandClock();
+    giveBack = timersGoBy(passing);
+  });
+  afterEach(() => giveBack());
 
   it('is answered at once when all of them are known, in capitals, too', async () => {
     const { comes, ask } = start();
@@ -121,9 +126,9 @@ describe('a read that brings versions along', () => {
           (error: Error) => error.message,
         ),
       );
-      mock.timers.tick(allowedMs - 1);
+      passing.advance(allowedMs - 1);
       expect(await answer()).to.equal(undefined);
-      mock.timers.tick(1);
+      passing.advance(1);
       expect(await answer()).to.match(/^order-service\.a does not know that version yet/);
     }
   });
