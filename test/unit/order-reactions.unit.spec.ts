@@ -1,7 +1,7 @@
 // What order-service does when it consumes an event, when somebody asks it for something, and when a time has come.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { cancelOrder, meetDeadline, placeOrder } from '../../order-service/commands.ts';
+import { cancelOrder, keepProduct, meetDeadline, placeOrder } from '../../order-service/commands.ts';
 import { peerReactions } from '../../order-service/peer-reactions.ts';
 import { type OrderParts, orderService } from '../../order-service/service.ts';
 import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
@@ -293,6 +293,15 @@ describe('an order that this database has lost', () => {
 
 describe('the catalogue of order-service', () => {
   const at = (version: number, unitPrice: number) => ({ ...berlin, version, unitPrice });
+
+  it('keeps what inventory-service has answered about a product, unless it knows a newer version', () => {
+    const { store } = given(orderService).parts;
+    const price = () => store.catalogue.entry(berlin.productId)?.unitPrice;
+    keepProduct(store, { ...berlin, version: 2, unitPrice: 2000 });
+    expect(price()).to.equal(2000);
+    keepProduct(store, { ...berlin, version: 1, unitPrice: 1000 });
+    expect(price()).to.equal(2000);
+  });
 
   it('keeps the highest version, whichever comes first', () => {
     const known = given(orderService);

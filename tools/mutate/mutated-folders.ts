@@ -62,7 +62,7 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       'order.ts': ['unit/order', 'unit/order-reactions', 'unit/order-closing', 'unit/order-contradictions'],
       'reactions.ts': ['unit/order-reactions', 'unit/order-instances', 'unit/order-contradictions'],
       'peer-reactions.ts': ['unit/order-instances', 'unit/order-contradictions', 'unit/order-keys'],
-      'commands.ts': ['unit/order-reactions', 'unit/order-instances', 'int/catalogue'],
+      'commands.ts': ['unit/order-reactions', 'unit/order-instances'],
       'instances.ts': ['unit/order-instances'],
       'store.ts': ['unit/order-store', 'unit/order-instances', 'int/open-orders', 'int/order-deletion'],
       'catalogue.ts': ['int/catalogue'],
