@@ -3,8 +3,9 @@ import { choreography } from '../shared/contract/choreography.ts';
 import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
+import { migrations } from './migrations.ts';
 import { checkRepeated, inventoryReactions } from './reactions.ts';
-import { InventoryStore, migrations } from './store.ts';
+import { InventoryStore } from './store.ts';
 
 export interface InventoryParts extends ServiceParts<'inventory-service'> {
   readonly store: InventoryStore;

@@ -1,6 +1,9 @@
 // Waits for something that can only be polled. No fixed sleeps: it looks again soon, and a timeout says what it was
 // waiting for and what it saw last.
-const lookAgainMs = 15;
+const soonMs = 15;
+/** Whoever has waited for long looks less often: looking takes the processor from what is waited for. */
+const lateMs = 100;
+const lateBy = 1 / 20;
 
 /** Resolves with the first answer of `look` that `good` accepts. Errors of `look` count as "not yet". */
 export async function eventually<T>(
@@ -9,7 +12,8 @@ export async function eventually<T>(
   good: (seen: T) => boolean = (seen) => Boolean(seen),
   timeoutMs = 30_000,
 ): Promise<T> {
-  const endMs = performance.now() + timeoutMs;
+  const startMs = performance.now();
+  const endMs = startMs + timeoutMs;
   let last: unknown = 'nothing';
   while (performance.now() < endMs) {
     try {
@@ -19,7 +23,8 @@ export async function eventually<T>(
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+    const againMs = Math.min(Math.max(soonMs, (performance.now() - startMs) * lateBy), lateMs);
+    await new Promise((resolve) => setTimeout(resolve, againMs));
   }
   const shown = last instanceof Error ? String(last) : JSON.stringify(last, null, 1);
   throw new Error(`waited ${timeoutMs} ms for: ${what}; saw last: ${shown}`);

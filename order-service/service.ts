@@ -7,10 +7,11 @@ import { CatchUp } from './catch-up.ts';
 import { meetDeadline } from './commands.ts';
 import { orderDeletion } from './deletion.ts';
 import { eraseCustomer } from './erasure.ts';
+import { migrations } from './migrations.ts';
 import { OrderStatistics } from './order-statistics.ts';
 import { noteOwnWithdrawal, peerReactions } from './peer-reactions.ts';
 import { checkRepeated, orderReactions } from './reactions.ts';
-import { migrations, OrderStore } from './store.ts';
+import { OrderStore } from './store.ts';
 
 export interface OrderParts extends ServiceParts<'order-service'> {
   readonly store: OrderStore;

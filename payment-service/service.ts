@@ -4,8 +4,9 @@ import { idempotencySchema } from '../shared/runtime/http/idempotency.ts';
 import { runtimeSchema } from '../shared/runtime/node/runtime-schema.ts';
 import type { ServiceDefinition, ServiceParts } from '../shared/saga.ts';
 import { eraseAccount, erasePayments } from './erasure.ts';
+import { migrations } from './migrations.ts';
 import { checkRepeated, paymentReactions } from './reactions.ts';
-import { migrations, PaymentStore } from './store.ts';
+import { PaymentStore } from './store.ts';
 
 export interface PaymentParts extends ServiceParts<'payment-service'> {
   readonly store: PaymentStore;

@@ -76,6 +76,15 @@ async function main({ minutes, seed, rate, failpoints, brokerNodes, write }: Opt
   const cluster = brokerNodes > 1;
   const command = `npm run soak -- ${cluster ? `--broker-nodes ${brokerNodes} ` : ''}${length} --seed ${seed} --rate ${rate}`;
   const disk = failpoints === undefined && !cluster ? mountSmallDisk() : noDisk;
+  // Services and broker end with this process; a file system would stay.
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => {
+      disk.abandon();
+      process.exit(code);
+    });
   const broker = await startBroker({ nodes: brokerNodes, progress: (line) => console.error(line) });
   try {
     const result = await soak(broker, {
@@ -99,15 +108,23 @@ async function main({ minutes, seed, rate, failpoints, brokerNodes, write }: Opt
   }
 }
 
+interface Disk {
+  /** Undefined: there is none. */
+  readonly folder: string | undefined;
+  remove(): void;
+  /** The same while it is in use: it is gone when its last user is. */
+  abandon(): void;
+}
+
 /** A file system in memory whose size can be changed while it is used; without the rights for one, that fault is left out. */
-function mountSmallDisk(): { readonly folder: string | undefined; remove(): void } {
+function mountSmallDisk(): Disk {
   const folder = mkdtempSync(join(tmpdir(), 'saga-soak-'));
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${smallDiskKiB}k`, 'tmpfs', folder], { stdio: 'pipe' });
   } catch {
     rmSync(folder, { recursive: true, force: true });
     console.error('no disk is going to be full: that needs root on Linux');
-    return { folder: undefined, remove: () => {} };
+    return noDisk;
   }
   return {
     folder,
@@ -115,10 +132,14 @@ function mountSmallDisk(): { readonly folder: string | undefined; remove(): void
       execFileSync('umount', [folder]);
       rmSync(folder, { recursive: true, force: true });
     },
+    abandon: () => {
+      execFileSync('umount', ['--lazy', folder]);
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
-const noDisk = { folder: undefined, remove: () => {} };
+const noDisk: Disk = { folder: undefined, remove: () => {}, abandon: () => {} };
 
 const pages = {
   soak: 'docs/reliability.md',

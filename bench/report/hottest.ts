@@ -1,5 +1,5 @@
 // Where a service's processor time went: the functions of a V8 CPU profile with the most time of their own.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceNames } from '../../services.ts';
 
@@ -21,15 +21,26 @@ export interface HotFunction {
   readonly share: number;
 }
 
-/** @param folder of --profile, with a profile for each service */
+/** @param folder of --profile, with a folder of profiles for each service */
 export function hottestReport(folder: string): string {
   return serviceNames
     .map((service) => {
-      const hottest = hottestIn(readFileSync(join(folder, `${service}.cpuprofile`), 'utf8'), hottestShown);
+      const hottest = hottestIn(readFileSync(mainThreadProfile(join(folder, service)), 'utf8'), hottestShown);
       const lines = hottest.map(({ name, share }) => `${(share * 100).toFixed(1).padStart(6)} %  ${name}\n`);
       return `\n${service}: functions with the most time of their own\n${lines.join('')}`;
     })
     .join('');
+}
+
+/** The newest profile of a process's main thread. Node names them CPU.DATE.TIME.PID.THREAD.N.cpuprofile, with thread 0. */
+function mainThreadProfile(folder: string): string {
+  const newest = readdirSync(folder)
+    .filter((name) => /\.\d+\.0\.\d+\.cpuprofile$/.test(name))
+    .toSorted()
+    .at(-1);
+  if (newest === undefined)
+    throw new Error(`${folder} holds no CPU profile of a main thread; did the service stop in an orderly way?`);
+  return join(folder, newest);
 }
 
 /** @param text the content of a .cpuprofile */

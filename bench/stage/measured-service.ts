@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { serviceLaunch } from '../../local/service-launch.ts';
 import { defaultSettings } from '../../local/system.ts';
@@ -120,7 +120,8 @@ function spawnService(options: MeasuredServiceOptions, port: number, errorFile: 
     nodeOptions:
       profile === undefined
         ? []
-        : ['--cpu-prof', '--cpu-prof-dir', profile, '--cpu-prof-name', `${service}.cpuprofile`],
+        : // No name: the profile of the thread that answers probes would overwrite the service's.
+          ['--cpu-prof', '--cpu-prof-dir', join(profile, service)],
   });
   const errors = openSync(errorFile, 'w');
   const child = spawn(launch.command, launch.args, {

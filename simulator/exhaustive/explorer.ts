@@ -2,7 +2,6 @@
 // cancellation and a deadline between any two steps, a duplicate of everything in every state. Enumerated, not sampled;
 // states that are equal are visited once.
 import { type PerService, perService, serviceNames } from '../../services.ts';
-import type { ServiceName } from '../../shared/contract/choreography.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { isSagaEvent } from '../environment/saga-event.ts';
 import type { Violation } from '../environment/violation.ts';
@@ -10,6 +9,7 @@ import type { Mutant } from '../mutants/mutant.ts';
 import { type Budget, fullBudget, type Scenario } from './scenarios.ts';
 import { copyKey, copyOf, rowsOf, type State, StateKeys } from './state.ts';
 import { checkAnyState, checkFinalState, statusIn } from './state-checks.ts';
+import { type ServiceStep, StepEffects } from './step-effects.ts';
 import { System } from './system.ts';
 
 /** A violation, and the steps that lead to it. */
@@ -47,10 +47,8 @@ interface Visit {
   runs: bigint | undefined;
 }
 
-interface Step {
+interface Step extends ServiceStep {
   readonly what: string;
-  readonly service: ServiceName;
-  readonly run: () => void;
   /** What is different in the state after the step, whatever the step does. */
   readonly after?: Partial<State>;
 }
@@ -62,6 +60,7 @@ class Explorer {
   readonly #budget: Budget;
   readonly #system: System;
   readonly #keys: StateKeys;
+  readonly #effects: StepEffects;
   readonly #visits = new Map<string, Visit>();
   readonly #violations: FoundViolation[] = [];
   readonly #onEnd: ((databases: PerService<Database>) => void) | undefined;
@@ -83,13 +82,19 @@ class Explorer {
     this.#budget = budget;
     this.#system = new System(mutant);
     this.#keys = new StateKeys(this.#system.names);
+    this.#effects = new StepEffects(this.#system, this.#keys);
   }
 
   run(): Exploration {
     const system = this.#system;
     system.prepare(this.#scenario);
     const start: State = { ...system.capture(), ...this.#budget, accepted: false };
-    const place: Step = { what: 'the order is placed', service: 'order-service', run: () => system.placeOrder() };
+    const place: Step = {
+      what: 'the order is placed',
+      service: 'order-service',
+      about: 'placing',
+      run: () => system.placeOrder(),
+    };
     const root = this.#take(place, start, [], { accepted: true });
     return {
       scenario: this.#scenario.name,
@@ -121,19 +126,23 @@ class Explorer {
       const { queue, messageId } = copyOf(key);
       const service = serviceNames.find((name) => name === queue);
       if (!service) return [];
+      const message = system.messages.get(messageId);
+      if (!message) throw new Error(`nobody has published ${messageId}`);
       const what = `${service} gets ${system.names.get(messageId)}`;
-      return [{ what, service, run: () => system.deliver(key) }];
+      return [{ what, service, about: `${messageId} ${message.body}`, run: () => system.deliver(key) }];
     });
     if (rowsOf(state.rows['order-service'], 'orders').length === 0) return deliveries;
     const cancellation: Step = {
       what: 'the customer cancels',
       service: 'order-service',
+      about: 'cancellation',
       run: () => system.cancelOrder(),
       after: { cancels: state.cancels - 1 },
     };
     const deadline: Step = {
       what: 'the deadline passes',
       service: 'order-service',
+      about: 'deadline',
       run: () => system.passDeadline(),
       after: { deadline: false },
     };
@@ -145,12 +154,11 @@ class Explorer {
     const next: { readonly state: State; readonly what: string }[] = [];
     const attempt = (crashAt: number): number => {
       this.#steps += 1;
-      this.#system.restore(from);
-      const { failpoints, crashedAt } = this.#system.attempt(step.service, step.run, crashAt);
+      const { failpoints, crashedAt, after } = this.#effects.take(step, from, crashAt);
       const state: State = {
         ...from,
         ...step.after,
-        ...this.#system.capture(),
+        ...after,
         ...(crashedAt === undefined ? unlessCrashed : { crashes: from.crashes - 1 }),
       };
       const crash = crashedAt === undefined ? '' : `, and ${step.service} crashes: ${crashedAt}`;

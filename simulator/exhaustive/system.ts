@@ -30,6 +30,10 @@ export interface StepResult {
   readonly failpoints: number;
   /** The failpoint at which the service crashed, if it did. */
   readonly crashedAt: string | undefined;
+  /** Messages that the broker has taken meanwhile. */
+  readonly taken: readonly OutgoingMessage[];
+  /** Copies that were acked; see copyKey. */
+  readonly acked: readonly string[];
 }
 
 export class System {
@@ -48,6 +52,8 @@ export class System {
   #failpointsHit = 0;
   #crashAt = Number.POSITIVE_INFINITY;
   #deadlinePassed = false;
+  #messagesTaken: OutgoingMessage[] = [];
+  #copiesAcked: string[] = [];
 
   constructor(mutant: Mutant | undefined) {
     const hosts = serviceDefinitions.map((definition) => [definition.name, this.#host(definition, mutant)]);
@@ -127,9 +133,8 @@ export class System {
       returns: 0,
       reject: () => {},
       ack: () => {
-        const copies = this.#flight.get(key) ?? 0;
-        if (copies > 1) this.#flight.set(key, copies - 1);
-        else this.#flight.delete(key);
+        this.#copiesAcked.push(key);
+        this.#removeCopy(key);
       },
     });
     host.rest();
@@ -141,22 +146,44 @@ export class System {
     this.#flight.set(key, (this.#flight.get(key) ?? 0) + 1);
   }
 
+  #removeCopy(key: string): void {
+    const copies = this.#flight.get(key) ?? 0;
+    if (copies > 1) this.#flight.set(key, copies - 1);
+    else this.#flight.delete(key);
+  }
+
   /** Does a step of a service; at failpoint number `crashAt` that it hits, the service crashes and starts again. */
   attempt(service: ServiceName, step: () => void, crashAt: number): StepResult {
     this.#failpointsHit = 0;
     this.#crashAt = crashAt;
+    this.#messagesTaken = [];
+    this.#copiesAcked = [];
+    const crashedAt = this.#crashedAt(service, step);
+    const [taken, acked] = [[...this.#messagesTaken], [...this.#copiesAcked]];
+    return { failpoints: this.#failpointsHit, crashedAt, taken, acked };
+  }
+
+  #crashedAt(service: ServiceName, step: () => void): string | undefined {
     try {
       step();
-      return { failpoints: this.#failpointsHit, crashedAt: undefined };
+      return undefined;
     } catch (error) {
       if (!(error instanceof FailpointSignal)) throw error;
       this.#crashAt = Number.POSITIVE_INFINITY;
       this.hosts[service].crash();
       this.hosts[service].boot();
-      return { failpoints: this.#failpointsHit, crashedAt: error.message };
+      return error.message;
     } finally {
       this.#crashAt = Number.POSITIVE_INFINITY;
     }
+  }
+
+  /** What is on its way after a step, if this was before it. */
+  flightAfter(before: Snapshot['flight'], { taken, acked }: StepResult): Snapshot['flight'] {
+    this.#flight = new Map(before);
+    for (const message of taken) this.#route(message);
+    for (const key of acked) this.#removeCopy(key);
+    return new Map(this.#flight);
   }
 
   #command<S extends ServiceName>(service: S, command: (tx: Transaction, parts: PartsOf[S]) => unknown): void {
@@ -171,6 +198,11 @@ export class System {
   }
 
   #taken(message: OutgoingMessage): void {
+    this.#messagesTaken.push(message);
+    this.#route(message);
+  }
+
+  #route(message: OutgoingMessage): void {
     const { messageId, exchange, routingKey } = message;
     this.messages.set(messageId, message);
     this.names.set(messageId, exchange === deadLetterExchange ? `dead letter in ${routingKey}` : this.#nameOf(message));

@@ -244,22 +244,27 @@ describe('a group commit', () => {
     expect(results.size).to.equal(0);
   });
 
-  it('fails as a whole when the disk is full in the middle, stores nothing, and works again once there is room', () => {
+  it('stores what still fits when the disk is full in the middle, and the rest once there is room', () => {
     const { db, clock, diary, results, submit } = open();
     db.pragma(`max_page_count = ${Number(db.pragma('page_count', { simple: true })) + 4}`);
     submit(1);
     submit(2, () => {}, 1_000_000);
     submit(3);
     clock.turn();
-    expectTransientErrors(results, 3);
-    expect(stored(db)).to.deep.equal([]);
+    expect([...results].map(([n, { ok }]) => [n, ok])).to.deep.equal([
+      [1, true],
+      [2, false],
+      [3, true],
+    ]);
+    expect(stored(db)).to.deep.equal([1, 3]);
     expect(db.inTransaction).to.equal(false);
-    expect(diary.lines).to.deep.equal(['begin', 'rolled back']);
+    const alone = ['begin', 'committed', 'begin', 'rolled back', 'begin', 'committed'];
+    expect(diary.lines).to.deep.equal(['begin', 'rolled back', ...alone]);
 
     db.pragma('max_page_count = 1000000');
     submit(4, () => {}, 1_000_000);
     clock.turn();
-    expect(stored(db)).to.deep.equal([4]);
+    expect(stored(db)).to.deep.equal([1, 3, 4]);
   });
 
   it('fails as a whole when the disk is full, even if the work that noticed keeps it to itself', () => {
@@ -475,90 +480,78 @@ describe('a note in a group commit', () => {
 });
 
 describe('a work that always meets a transient error', () => {
-  function failTimes(failures: number, { commit, clock }: Pick<ReturnType<typeof open>, 'commit' | 'clock'>): void {
-    for (let failure = 0; failure < failures; failure += 1) {
-      commit.submit(
-        () => {
-          throw new TransientError('for now');
-        },
-        () => {},
-      );
-      clock.turn();
-    }
-  }
+  const fails = () => {
+    throw new TransientError('the temporary disk is full for this one');
+  };
 
-  function sizesAfter(failures: number): number[] {
-    const opened = open();
+  it('fails alone: the others of its group are stored, each by itself, and called back once', () => {
+    const { db, clock, commit, submit, results } = open();
     const sizes: number[] = [];
-    opened.commit.onWritten(({ size }) => sizes.push(size));
-    failTimes(failures, opened);
-    for (const n of [1, 2, 3]) opened.submit(n);
-    opened.clock.turn();
-    return sizes;
-  }
-
-  it('leaves groups whole when two have failed, and is looked for one by one when three have', () => {
-    expect(sizesAfter(2)).to.deep.equal([3]);
-    expect(sizesAfter(3)).to.deep.equal([1, 1, 1]);
+    commit.onWritten(({ size }) => sizes.push(size));
+    submit(1);
+    submit(2, fails);
+    submit(3);
+    clock.turn();
+    expect(stored(db)).to.deep.equal([1, 3]);
+    expect(sizes).to.deep.equal([1, 1]);
+    expect([...results].map(([n, { ok }]) => [n, ok])).to.deep.equal([
+      [1, true],
+      [2, false],
+      [3, true],
+    ]);
+    expect(commit.lastError, 'the last one was written').to.equal(undefined);
+    expect(commit.idle).to.equal(true);
   });
 
-  it('is forgiven by a whole group that is written, though more waits', () => {
-    const opened = open();
-    failTimes(2, opened);
-    for (let n = 1; n <= 256; n += 1) opened.submit(n);
-    failTimes(1, opened);
+  it('has the reason of its error', () => {
+    const { clock, commit, submit, results } = open();
+    submit(1);
+    submit(2, fails);
+    clock.turn();
+    const result = results.get(2);
+    if (!result || result.ok) throw new Error('it has not failed');
+    expect(result.error)
+      .to.be.instanceOf(TransientError)
+      .with.property('message')
+      .that.matches(/temporary disk/);
+    expect(commit.lastError).to.match(/temporary disk/);
+  });
+
+  it('makes no group that comes later any smaller', () => {
+    const { clock, commit, submit } = open();
+    for (let n = 1; n <= 10; n += 1) submit(n, n % 2 === 0 ? fails : undefined);
+    clock.turn();
     const sizes: number[] = [];
-    opened.commit.onWritten(({ size }) => sizes.push(size));
-    for (const n of [301, 302, 303]) opened.submit(n);
-    opened.clock.turn();
+    commit.onWritten(({ size }) => sizes.push(size));
+    for (const n of [11, 12, 13]) submit(n);
+    clock.turn();
     expect(sizes).to.deep.equal([3]);
   });
 
-  it('does not hold up the others for longer than three groups, however often all of them are submitted again', () => {
+  it('is tried before what comes later, which is not held up for longer than its group is long', () => {
+    const { db, clock, submit } = open();
+    for (let n = 1; n <= 100; n += 1) submit(n, n === 50 ? fails : undefined);
+    clock.turnOnce();
+    submit(101);
+    for (let turns = 0; turns < 100; turns += 1) clock.turnOnce();
+    expect(stored(db)).to.have.lengthOf(99).and.not.include(50);
+    clock.turnOnce();
+    expect(stored(db)).to.include(101);
+  });
+
+  it('does not hold up the others, however often all of them are submitted again', () => {
     const { db, clock, commit } = open();
     const insert = db.prepare('INSERT INTO numbers (n) VALUES (?)');
-    let attemptsOfBad = 0;
     let rounds = 0;
     const submitAgain = (run: () => void): void =>
       commit.submit(run, ({ ok }) => {
         rounds += 1;
         if (!ok && rounds < 1_000) submitAgain(run);
       });
-    for (let n = 1; n <= 100; n += 1) {
-      submitAgain(() => {
-        if (n === 50) {
-          attemptsOfBad += 1;
-          throw new TransientError('the temporary disk is full for this one');
-        }
-        insert.run(n);
-      });
-    }
-    // Each failed group and each single work is a turn of its own.
-    for (let turns = 0; turns < 110 && stored(db).length < 99; turns += 1) clock.turnOnce();
+    for (let n = 1; n <= 100; n += 1) submitAgain(() => (n === 50 ? fails() : insert.run(n)));
+    // The failed group and each single work is a turn of its own.
+    for (let turns = 0; turns < 101; turns += 1) clock.turnOnce();
     expect(stored(db)).to.have.lengthOf(99).and.not.include(50);
-    expect(attemptsOfBad, 'three groups, then alone').to.be.within(4, 5);
-  });
-
-  it('is followed by whole groups again once it has been given up', () => {
-    const { clock, diary, submit, commit, results } = open();
-    for (let failures = 0; failures < 3; failures += 1) {
-      commit.submit(
-        () => {
-          throw new TransientError('for now');
-        },
-        () => {},
-      );
-      clock.turn();
-    }
-    expect(commit.lastError).to.equal('for now');
-    submit(1);
-    clock.turn();
-    expect(commit.lastError).to.equal(undefined);
-    diary.lines.length = 0;
-    for (const n of [2, 3, 4]) submit(n);
-    clock.turn();
-    expect(diary.lines).to.deep.equal(['begin', 'committed']);
-    expect([...results.values()].every(({ ok }) => ok)).to.equal(true);
   });
 });
 
@@ -616,6 +609,34 @@ describe('a group commit while another process holds the lock', () => {
     clock.advance(15);
     expect(results.get(303)?.ok, 'the next lock is waited for again').to.equal(true);
     db.close();
+  });
+
+  it('leaves nothing behind: after any number of groups that failed, all lanes share groups again, whatever keeps coming', () => {
+    const { db, clock, commit, other } = locked();
+    const insert = db.prepare('INSERT INTO numbers DEFAULT VALUES');
+    let notesStored = 0;
+    const put = (lane: Lane, count: number): void => {
+      for (; count > 0; count -= 1)
+        commit.submit(
+          () => insert.run(),
+          ({ ok }) => {
+            if (lane === 'note' && ok) notesStored += 1;
+          },
+          lane,
+        );
+    };
+    for (let failed = 0; failed < 10; failed += 1) {
+      put('request', 3);
+      clock.advance(1_500);
+    }
+    put('note', 500);
+    put('event', 100);
+    other.exec('COMMIT');
+    for (let turns = 0; turns < 5; turns += 1) {
+      put('request', 2);
+      clock.turnOnce();
+    }
+    expect(notesStored).to.equal(500);
   });
 
   it('is not tried again after the close', () => {

@@ -99,15 +99,23 @@ describe('the journal', () => {
   it('leaves no gap where a whole group was rolled back, and hands on nothing of it', () => {
     const { submit, clock, positions, appended, write } = open();
     write(entry());
-    submit([entry(), entry()]);
     submit([entry()], () => {
       throw new TransientError('disk full');
     });
-    clock.turn();
+    submit([entry({ subject: 'first' }), entry({ subject: 'second' })]);
+    // The group of both, then the first by itself.
+    clock.turnOnce();
+    clock.turnOnce();
     expect(positions()).to.deep.equal([1]);
-    write(entry());
-    expect(positions()).to.deep.equal([1, 2]);
-    expect(appended.map(({ position }) => position)).to.deep.equal([1, 2]);
+    expect(appended).to.have.lengthOf(1);
+    clock.turn();
+    write(entry({ subject: 'third' }));
+    expect(positions()).to.deep.equal([1, 2, 3, 4]);
+    expect(appended.slice(1).map(({ position, subject }) => [position, subject])).to.deep.equal([
+      [2, 'first'],
+      [3, 'second'],
+      [4, 'third'],
+    ]);
   });
 
   it('goes on behind what another process on the same file has appended', () => {

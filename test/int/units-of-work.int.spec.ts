@@ -146,13 +146,31 @@ describe('a unit of work', () => {
       throw new Error('undone');
     });
     clock.turn();
+    const full = (): never => {
+      throw new TransientError('the disk is full');
+    };
+    const first = submit((tx) => {
+      tx.publish(cancelled);
+      full();
+    });
+    const second = submit(full);
+    clock.turn();
+    expect([own, first, second]).to.deep.equal([[false], [false], [false]]);
+    expect([reports, stored()]).to.deep.equal([0, []]);
+  });
+
+  it('is reported once when its group was undone and it was not', () => {
+    const { clock, units, submit, stored } = start();
+    const reported: string[] = [];
+    units.onPublished(({ id }) => reported.push(id));
     const first = submit((tx) => tx.publish(cancelled));
     submit(() => {
       throw new TransientError('the disk is full');
     });
     clock.turn();
-    expect([own, first]).to.deep.equal([[false], [false]]);
-    expect([reports, stored()]).to.deep.equal([0, []]);
+    expect(first).to.deep.equal([true]);
+    expect(reported).to.have.lengthOf(1);
+    expect(stored()).to.have.lengthOf(1);
   });
 });
 

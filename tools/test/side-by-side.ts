@@ -5,8 +5,29 @@ import { basename, dirname } from 'node:path';
 
 /** Files of these kinds take seconds or minutes each; those of the others are run together. */
 const oneByOne = /^dist\/test\/(browser|e2e|sim)\//;
-/** So many of the shorter end-to-end tests share a run, and with it a broker: to start one takes 6 to 8 s. */
-const filesPerBroker = 4;
+/** About so long a file takes, in seconds, where that is much longer than others take. */
+const secondsOf: Readonly<Record<string, number>> = {
+  'e2e/losses': 250,
+  'e2e/tools': 200,
+  'e2e/crash': 150,
+  'e2e/broker': 130,
+  'e2e/put-back': 120,
+  'e2e/broker-nodes': 110,
+  'e2e/amqp-bus': 65,
+  'e2e/messages': 60,
+  'e2e/order-instances': 50,
+  'e2e/queue-owner': 45,
+  'e2e/poison': 40,
+  'sim/simulator': 100,
+  'sim/mutants-instances': 80,
+  'sim/exhaustive': 60,
+  'sim/mutants-events': 50,
+};
+const usualSeconds = 25;
+/** End-to-end tests shorter than that share a run, and with it a broker, since to start one takes 6 to 8 s; */
+const aloneSeconds = 100;
+/** such a run takes about so long at most. */
+const sharedSeconds = 160;
 /** A run that goes on for so long after its closing line has left something open. */
 const endingMsMax = 30_000;
 const closingLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/m;
@@ -16,9 +37,6 @@ const kindsByRun = [
   ['e2e', 'browser', 'int', 'unit', 'sim'],
   ['sim', 'int', 'unit', 'browser', 'e2e'],
 ];
-/** Of a kind, these come first, and the longest of them before the others: what is long must not be left for the end. */
-const longest = ['losses', 'tools', 'crash', 'broker', 'broker-nodes', 'put-back', 'order-instances'];
-
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
@@ -71,22 +89,24 @@ export async function runSideBySide(command: readonly string[], files: readonly 
   return failures.length === 0 ? 0 : 1;
 }
 
+/** The longest comes first: what is long must not be left for the end. */
 function groupsOf(files: readonly string[]): string[][] {
   const groups = new Map<string, string[]>();
-  let sharing = 0;
+  let shared = '';
   for (const file of files) {
     let key = oneByOne.test(file) ? file : dirname(file);
-    if (kindOf(file) === 'e2e' && !longest.includes(nameOf(file))) {
-      key = `e2e ${Math.floor(sharing / filesPerBroker)}`;
-      sharing += 1;
+    if (kindOf(file) === 'e2e' && secondsFor([file]) < aloneSeconds) {
+      // By the name of the first of them.
+      if (secondsFor([...(groups.get(shared) ?? []), file]) > sharedSeconds || shared === '') shared = file;
+      key = shared;
     }
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
-  const rank = ([file = '']: readonly string[]) => {
-    const at = longest.indexOf(nameOf(file));
-    return at === -1 ? longest.length : at;
-  };
-  return [...groups.values()].sort((a, b) => rank(a) - rank(b));
+  return [...groups.values()].sort((a, b) => secondsFor(b) - secondsFor(a));
+}
+
+function secondsFor(group: readonly string[]): number {
+  return group.reduce((sum, file) => sum + (secondsOf[`${kindOf(file)}/${nameOf(file)}`] ?? usualSeconds), 0);
 }
 
 /** Takes the next group of the first kind that is left; what is of no such kind comes last. */
@@ -112,7 +132,7 @@ function titleOf(group: readonly string[]): string {
   const [file = ''] = group;
   if (group.length === 1) return file.replace(/^dist\//, '').replace(/\.js$/, '.ts');
   const folder = dirname(file).replace(/^dist\//, '');
-  return group.length > filesPerBroker ? folder : `${folder}: ${group.map(nameOf).join(', ')}`;
+  return kindOf(file) !== 'e2e' ? folder : `${folder}: ${group.map(nameOf).join(', ')}`;
 }
 
 /** Mocha's own account of them, from `N failing` on; of a run that broke off before, how it ended. */

@@ -139,7 +139,8 @@ function warnings(
   if (broker.publisher !== 'connected') found.push(`no events are published: the publisher is ${broker.publisher}`);
   if (broker.confirmsNothing)
     found.push('the broker takes messages and confirms none: look at its disk and its log, and restart it');
-  if (broker.deadLetters) found.push(`${broker.deadLetters} dead letters wait: npm run dead-letters -- list`);
+  if (broker.deadLetters === 1) found.push('a dead letter waits: npm run dead-letters -- list');
+  else if (broker.deadLetters) found.push(`${broker.deadLetters} dead letters wait: npm run dead-letters -- list`);
   if (waiting > outboxMax) found.push(`the outbox is full: ${waiting} events wait for the broker`);
   for (const [type, count] of Object.entries(unroutable))
     found.push(`${count} × ${type} wait: no queue is bound for it`);

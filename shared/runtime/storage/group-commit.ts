@@ -1,5 +1,6 @@
 // Group commit: what has arrived by now, events and requests alike, shares one transaction and one fsync. A piece of work
-// that fails costs only itself: then the group runs again, each in a savepoint of its own.
+// that fails costs only itself: then the group runs again, each in a savepoint of its own or, where that is not enough, each
+// in a transaction of its own.
 import type { Clock, Timer } from '../environment/clock.ts';
 import { type Database, isBusy, isTransient, TransientError } from './database.ts';
 
@@ -58,8 +59,6 @@ const noteShare = groupSizeMax / 4;
 const noteDelayMs = 25;
 /** After a group in which a work failed, so many have savepoints from the start: where one fails, more do. */
 const groupsWithSavepoints = 32;
-/** After so many failed groups in a row, works run one by one: one that always fails must not hold up the others. */
-const failedGroupsMax = 3;
 /** How often, and how long in all, a group waits for the lock of another process: about a second and a half. */
 const busyRetryMs = 15;
 const busyAttemptsMax = 100;
@@ -81,9 +80,10 @@ export class GroupCommit {
   readonly #lanes: Readonly<Record<Lane, Work[]>> = { request: [], event: [], note: [] };
   /** What comes before all else: a group that waits for another process's lock, or what one had no time for. */
   readonly #waiting: Work[] = [];
+  /** What was in a group that failed: each is tried by itself, so that one which always fails does not hold up the others. */
+  readonly #alone: Work[] = [];
   #scheduled = false;
   #noteTimer: Timer | undefined;
-  #failedGroups = 0;
   /** How many of the next groups have savepoints from the start. */
   #withSavepoints = 0;
   /** Attempts to begin the present group that met another process's lock. */
@@ -114,7 +114,8 @@ export class GroupCommit {
 
   /**
    * Runs `run` inside the next group, synchronously, then calls `done` when the group is on disk or has failed.
-   * It may run more than once; what it did before was undone. A throw undoes only this work. When the group as a whole fails, every work in it gets a TransientError.
+   * It may run more than once; what it did before was undone. A throw undoes only this work. When the group as a whole fails,
+   * each work in it is tried by itself, and gets a TransientError if that fails, too.
    */
   submit<T>(run: () => T, done: (result: Result<T>) => void, lane: Lane = 'event'): void {
     this.#lanes[lane].push({ run, done: done as (result: Result<unknown>) => void });
@@ -135,7 +136,8 @@ export class GroupCommit {
 
   /** Something waits that needs a group of its own. */
   get #pressing(): boolean {
-    return this.#lanes.request.length > 0 || this.#lanes.event.length > 0 || this.#waiting.length > 0;
+    const { request, event } = this.#lanes;
+    return request.length > 0 || event.length > 0 || this.#waiting.length > 0 || this.#alone.length > 0;
   }
 
   /** Why the last group could not be written; undefined: it was. */
@@ -175,10 +177,8 @@ export class GroupCommit {
   /** The next group: a share of each lane and, where one has less, more of the others. Notes are older than what they join. */
   #take(): Work[] {
     if (this.#waiting.length > 0) return this.#waiting.splice(0);
+    if (this.#alone.length > 0) return this.#alone.splice(0, 1);
     const { request, event, note } = this.#lanes;
-    if (this.#failedGroups >= failedGroupsMax) {
-      return ([request, event, note].find(({ length }) => length > 0) ?? note).splice(0, 1);
-    }
     const notes = note.splice(0, Math.max(noteShare, groupSizeMax - request.length - event.length));
     const room = groupSizeMax - notes.length;
     const requests = request.splice(0, Math.max(Math.ceil(room / 2), room - event.length));
@@ -194,8 +194,6 @@ export class GroupCommit {
     const startedAtMs = performance.now();
     try {
       results = this.#results(group);
-      // One by one until all that waited has been tried: otherwise the bad one would meet a full group again.
-      if (group.length > 1 || this.idle) this.#failedGroups = 0;
       this.#busyAttempts = 0;
       this.#lockedOut = false;
       this.#lastError = undefined;
@@ -203,9 +201,13 @@ export class GroupCommit {
       // A failpoint may end this object in the simulator; then nobody is called back.
       if (!isTransient(error)) throw error;
       if (this.#waitForLock(error, group)) return;
-      this.#scheduleRest();
-      this.#failedGroups += 1;
       this.#lastError = error instanceof Error ? error.message : String(error);
+      // A lock is nobody's fault; anything else may be that of one work.
+      if (group.length > 1 && !isBusy(error)) {
+        this.#alone.push(...group);
+        return this.#schedule();
+      }
+      this.#scheduleRest();
       const fault = new TransientError(this.#lastError, { cause: error });
       for (const { done } of group) done({ ok: false, error: fault });
       return;
