@@ -1,5 +1,8 @@
-// P12, a database that was put back is noticed by both sides; what is done again leads to the same events, and to no
-// second charge.
+// P12, a database that was put back is noticed by both sides, and catches up; what is done again leads to the same events,
+// and to no second charge.
+import { choreography } from '../../shared/contract/choreography.ts';
+import { consumedBy } from '../../shared/contract/language.ts';
+import { instanceOf, serviceOf } from '../../shared/contract/members.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
 import { eventIn } from '../environment/unpacked.ts';
 import type { Finding } from '../environment/violation.ts';
@@ -8,6 +11,7 @@ import type { OrderRecords } from './order-records.ts';
 
 export function* putBackIsHarmless(evidence: Evidence, orders: OrderRecords): Generator<Finding> {
   yield* unnoticed(evidence);
+  yield* notCaughtUp(evidence);
   yield* chargedAgain(evidence, orders);
   yield* differentIds(evidence);
 }
@@ -52,8 +56,38 @@ function whoHadHandled({ service, handled }: PutBackEvidence, { databases, membe
   return others.map(({ consumer }) => consumer);
 }
 
+interface Entry {
+  readonly eventId: string;
+  readonly type: string;
+  readonly subject: string;
+}
+
+function entriesOf(db: Database, types: string): Entry[] {
+  const find = db.prepare<[string], Entry>(
+    `SELECT lower(hex(event_id)) AS eventId, type, subject FROM journal
+     WHERE dead_letter IS NULL AND type IN (SELECT value FROM json_each(?))`,
+  );
+  return find.all(types);
+}
+
 function idsIn(db: Database, rows: string): ReadonlySet<string> {
   return new Set(db.prepare<[], string>(`SELECT lower(hex(event_id)) FROM ${rows}`).pluck().all());
+}
+
+/** What a journal holds is handled or dead-lettered by all who subscribe to it, also where an order may disagree. */
+function* notCaughtUp({ members, putBacks }: Evidence): Generator<Finding> {
+  if (putBacks.length === 0) return;
+  for (const [consumer, inbox] of members) {
+    const known = idsIn(inbox, 'inbox');
+    const types = JSON.stringify(consumedBy(choreography, serviceOf(consumer), instanceOf(consumer) !== undefined));
+    for (const [publisher, db] of members) {
+      if (publisher === consumer) continue;
+      for (const { eventId, type, subject } of entriesOf(db, types)) {
+        if (!known.has(eventId))
+          yield { subject, text: `${consumer} has not caught up: it lacks ${type} of ${publisher}` };
+      }
+    }
+  }
 }
 
 function* chargedAgain({ lost }: Evidence, { byId }: OrderRecords): Generator<Finding> {

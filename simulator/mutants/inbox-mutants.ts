@@ -19,7 +19,8 @@ function delivering(hand: (delivery: Delivery, listener: BusListener) => void): 
   };
 }
 
-const insertHandled = 'INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum) VALUES';
+/** How the statement begins that records an event as handled. */
+export const insertHandled = 'INSERT INTO inbox (event_id, handled_at_ms, publisher, position, checksum) VALUES';
 
 export const inboxMutants: readonly Mutant[] = [
   {

@@ -2,9 +2,41 @@
 import type { OrderParts } from '../../order-service/service.ts';
 import type { PaymentParts } from '../../payment-service/service.ts';
 import { choreography } from '../../shared/contract/choreography.ts';
-import { replaced } from '../environment/sim-database.ts';
+import { Counter } from '../environment/faults.ts';
+import { replaced, type StatementHook } from '../environment/sim-database.ts';
+import { insertHandled } from './inbox-mutants.ts';
 import { type Mutant, planted } from './mutant.ts';
 import { reaction, reading } from './planting.ts';
+
+/** Attempts after which an event about something unknown is acked, and left to reconciliation. */
+const attemptsInHand = 5;
+
+function deferredCountsAsHandled(): StatementHook {
+  const undone = new Counter();
+  let last = '';
+  return (sql, statement) => {
+    if (sql.startsWith(insertHandled))
+      return replaced(statement, {
+        run: (id, ...values) => {
+          last = hex(id);
+          return statement.run(id, ...values);
+        },
+      });
+    if (sql === 'ROLLBACK TO work')
+      return replaced(statement, {
+        run: () => {
+          undone.add(last);
+          return statement.run();
+        },
+      });
+    if (!sql.startsWith('SELECT coalesce(position, 0) FROM inbox')) return statement;
+    return replaced(statement, { get: (id) => (undone.get(hex(id)) >= attemptsInHand ? 0 : statement.get(id)) });
+  };
+}
+
+function hex(id: unknown): string {
+  return (id as Buffer).toString('hex');
+}
 
 export const reconciliationMutants: readonly Mutant[] = [
   {
@@ -90,6 +122,16 @@ export const reconciliationMutants: readonly Mutant[] = [
         ? replaced(statement, { iterate: () => [].values() })
         : statement,
   }),
+  planted(
+    'P12',
+    'deferred-and-dropped',
+    'an event about something unknown is left to reconciliation, which does not take it for missing',
+    {
+      // Nothing is unknown for so long, unless it was lost with a database.
+      faults: ['put-back', 'delay', 'message-lost'],
+      statements: () => deferredCountsAsHandled(),
+    },
+  ),
   planted('P12', 'lost-order-not-rebuilt', 'an order that only payment-service knows is not rebuilt', {
     ...reaction<OrderParts>(
       'order-service',

@@ -109,6 +109,23 @@ describe('the catalogue of order-service', () => {
       expect((await orders.get('/products')).body.products).to.have.length(1);
     });
 
+    it('asks again for what was unknown, or could not be asked for, when it is ordered again', async () => {
+      expectProblem(await order(orders, 'paris'), 422, 'unknown-product');
+      inventory.down = true;
+      expectProblem(await order(orders, 'paris'), 503, 'catalogue-unavailable');
+      inventory.down = false;
+      inventory.products.set('paris', { ...berlin, productId: 'paris' });
+      expect((await order(orders, 'paris')).status).to.equal(202);
+    });
+
+    it('is a copy where the address of inventory-service is not set', async () => {
+      await orders.close();
+      orders = await serveOrders({ settings: { CATALOGUE: 'hybrid' } });
+      expectProblem(await order(orders, 'berlin'), 422, 'unknown-product');
+      await orders.consumeProduct({ ...berlin });
+      expect((await order(orders, 'berlin')).status).to.equal(202);
+    });
+
     it('sells what it knows while inventory-service is away; for the rest it is 503 with Retry-After', async () => {
       await orders.consumeProduct({ ...berlin });
       inventory.down = true;
@@ -223,5 +240,16 @@ describe('answers that are to be fresh', () => {
     asked[1]?.(2);
     expect(await Promise.all([second, third])).to.deep.equal([2, 2]);
     expect(asked).to.have.length(2);
+  });
+
+  it('are asked for at once when none is on its way', async () => {
+    const asked: ((answer: number) => void)[] = [];
+    const fresh = new FreshAnswers(() => new Promise<number>((resolve) => asked.push(resolve)));
+    for (const answer of [1, 2, 3]) {
+      const asking = fresh.ask('k');
+      expect(asked).to.have.length(answer);
+      asked[answer - 1]?.(answer);
+      expect(await asking).to.equal(answer);
+    }
   });
 });

@@ -79,6 +79,9 @@ describe('packing events into messages', () => {
     expect(sizes(items, 1)).to.deep.equal([1, 1, 1, 1, 1]);
     const large = [1, 2, 3].map((position) => item(position, 'order.placed', { body: Buffer.alloc(30_000) }));
     expect(sizes(large, 100)).to.deep.equal([2, 1]);
+    const halves = (bytes: number) =>
+      [1, 2].map((position) => item(position, 'order.placed', { body: Buffer.alloc(bytes) }));
+    expect([sizes(halves(32_768), 100), sizes(halves(32_769), 100)], '64 KiB').to.deep.equal([[2], [1, 1]]);
   });
 
   it('packs no dead letters, whatever content type they came with', () => {

@@ -2,7 +2,14 @@
 import { expect } from 'chai';
 import { v7 as uuidv7 } from 'uuid';
 import { openDatabase } from '../../shared/runtime/storage/database.ts';
-import { Inbox, inboxPositionsSchema, inboxSchema, reconciledTimeSchema } from '../../shared/runtime/storage/inbox.ts';
+import {
+  Inbox,
+  inboxKeptMsMin,
+  inboxPositionsSchema,
+  inboxSchema,
+  mayHaveLeftInbox,
+  reconciledTimeSchema,
+} from '../../shared/runtime/storage/inbox.ts';
 import { newDatabasePath, removeDatabases } from '../support/files.ts';
 
 const source = 'order-service';
@@ -156,6 +163,22 @@ describe('the inbox', () => {
       expect(inbox.digest(source, 0, 10)).to.deep.equal({ count: 0, sum: 0 });
       expect(inbox.accept(lost, 0)).to.equal(false);
     });
+
+    it('does not report a dead letter that the journal does not hold: it had no effect', () => {
+      const { inbox } = open();
+      inbox.deadLettered(event(1), 0);
+      expect(inbox.align(source, { after: 0, until: 10 }, [])).to.deep.equal({ missing: [], unknown: [] });
+      expect(inbox.digest(source, 0, 10).count).to.equal(0);
+    });
+  });
+
+  it('may have deleted its row of an event once that is two days old', () => {
+    const twoDaysMs = 2 * 86_400_000;
+    const writtenAtMs = Date.UTC(2030, 0, 1);
+    const time = new Date(writtenAtMs).toISOString();
+    expect(inboxKeptMsMin).to.equal(twoDaysMs);
+    const ages = [twoDaysMs - 1, twoDaysMs];
+    expect(ages.map((ageMs) => mayHaveLeftInbox({ time }, writtenAtMs + ageMs))).to.deep.equal([false, true]);
   });
 
   it('takes events out of the comparison when their journal is gone, a few at a time: they stay handled', () => {

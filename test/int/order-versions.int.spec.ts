@@ -1,4 +1,5 @@
 // Read your own write: what an instance says it knows of an order, and how long a read waits for what it does not know yet.
+import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import { orderService } from '../../order-service/service.ts';
 import { latestVersion, VersionWaiters, versionHeader, withVersion } from '../../order-service/versions.ts';
@@ -10,6 +11,7 @@ import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import { eventOf, orderId, samples } from '../support/events.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { HandClock } from '../support/hand-clock.ts';
+import { timersGoBy } from '../support/hand-timers.ts';
 
 const placed = `${orderId}:order.placed`;
 
@@ -31,7 +33,7 @@ function start(instance: string | undefined = 'a') {
       () => 'known',
       (error: unknown) => (error instanceof ProblemError ? `${error.status} ${error.code}` : String(error)),
     );
-  return { store: node.parts.store, comes, ask };
+  return { store: node.parts.store, waiters, comes, ask };
 }
 
 describe('the version of an order', () => {
@@ -61,6 +63,15 @@ describe('the version of an order', () => {
 });
 
 describe('a read that brings versions along', () => {
+  // Time passes when a test says so.
+  let passing: HandClock;
+  let giveBack: () => void;
+  beforeEach(() => {
+    passing = new HandClock();
+    giveBack = timersGoBy(passing);
+  });
+  afterEach(() => giveBack());
+
   it('is answered at once when all of them are known, in capitals, too', async () => {
     const { comes, ask } = start();
     comes('order.placed');
@@ -83,25 +94,54 @@ describe('a read that brings versions along', () => {
 
   it('waits until they are known, and not for the fact alone: the order itself must be there', async () => {
     const { comes, ask } = start();
-    let answered: string | undefined;
-    const waiting = ask(`${orderId}:order.withdrawn`, 10_000).then((outcome) => {
-      answered = outcome;
-      return outcome;
-    });
+    const { signal } = new AbortController();
+    const answer = noted(ask(`${orderId}:order.withdrawn`, 10_000, signal));
     comes('order.withdrawn');
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(answered).to.equal(undefined);
+    expect(await answer()).to.equal(undefined);
     comes('order.placed');
-    expect(await waiting).to.equal('known');
+    expect(await answer()).to.equal('known');
+    expect(getEventListeners(signal, 'abort'), 'it has left nothing behind').to.deep.equal([]);
   });
 
-  it('is given up when its time is over, or whoever has asked is gone', async () => {
+  it('is given up at once when it may not wait, when whoever has asked is gone, or was gone before', async () => {
     const { ask } = start();
-    expect(await ask(placed, 1)).to.equal('503 version-not-known');
+    expect(await noted(ask(placed, 0))()).to.equal('503 version-not-known');
     const gone = new AbortController();
-    const waiting = ask(placed, 10_000, gone.signal);
+    const answer = noted(ask(placed, 10_000, gone.signal));
+    expect(await answer()).to.equal(undefined);
     gone.abort();
-    expect(await waiting).to.equal('503 version-not-known');
-    expect(await ask(placed, 10_000, gone.signal), 'gone before').to.equal('503 version-not-known');
+    expect(await answer()).to.equal('503 version-not-known');
+    expect(await noted(ask(placed, 10_000, gone.signal))(), 'gone before').to.equal('503 version-not-known');
+  });
+
+  it('waits as long as it says, or two seconds, and then says who does not know the version', async () => {
+    const { waiters } = start();
+    for (const [waitMs, allowedMs] of [
+      [300, 300],
+      [undefined, 2_000],
+    ] as const) {
+      const answer = noted(
+        waiters.known(placed, waitMs, new AbortController().signal).then(
+          () => 'known',
+          (error: Error) => error.message,
+        ),
+      );
+      passing.advance(allowedMs - 1);
+      expect(await answer()).to.equal(undefined);
+      passing.advance(1);
+      expect(await answer()).to.match(/^order-service\.a does not know that version yet/);
+    }
   });
 });
+
+/** @returns what is known of it by now: the answer, or undefined */
+function noted(answer: Promise<string>): () => Promise<string | undefined> {
+  let known: string | undefined;
+  void answer.then((text) => {
+    known = text;
+  });
+  return async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return known;
+  };
+}

@@ -14,6 +14,7 @@ import { GroupCommit } from '../../shared/runtime/storage/group-commit.ts';
 import { Inbox } from '../../shared/runtime/storage/inbox.ts';
 import { Journal } from '../../shared/runtime/storage/journal.ts';
 import { HandClock } from '../support/hand-clock.ts';
+import { digests } from '../support/hand-journal.ts';
 import { startPayments } from '../support/payment-node.ts';
 
 const source = 'order-service';
@@ -49,18 +50,6 @@ function start(publisher = source, answers?: () => Answer, db = openDatabase(':m
       clock.turn();
     },
     status: () => reconciliation.status()[publisher],
-  };
-}
-
-function digests(changes: Partial<JournalDigests> = {}): JournalDigests {
-  return {
-    journalId: 'j',
-    head: 0,
-    oldest: 1,
-    anchor: undefined,
-    anchorWrittenAtMs: undefined,
-    ranges: [],
-    ...changes,
   };
 }
 

@@ -145,6 +145,26 @@ describe('the checks of several instances', function () {
   }
 });
 
+describe('the check of databases that were put back', function () {
+  this.timeout(600_000);
+
+  it('names P12 when a service lacks an event of an order that may disagree', () => {
+    let found: string[] = [];
+    const inspect = (evidence: Evidence) => {
+      expect(checkPromises(evidence)).to.deep.equal([]);
+      // All others are lost, too, so that no other promise says anything of them.
+      const lost = new Set([
+        ...evidence.lost,
+        ...[...evidence.published.values()].map(({ correlationId = '' }) => correlationId),
+      ]);
+      const withoutEvent = payment('DELETE FROM inbox WHERE event_id = (SELECT event_id FROM inbox LIMIT 1)')(evidence);
+      found = checkPromises({ ...withoutEvent, lost, model: undefined }).map(({ promise }) => promise);
+    };
+    simulate({ seed: 31, orders: 60, faults: ['put-back'], inspect });
+    expect(found).to.deep.equal(['P12']);
+  });
+});
+
 describe('the checks of the promises', function () {
   this.timeout(600_000);
 

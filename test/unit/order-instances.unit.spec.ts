@@ -107,8 +107,14 @@ describe('an order of another instance', () => {
     b.when(placed);
     b.when(about('order.confirmed', { source: origin }));
     b.db.transaction(() => b.parts.deleteOrders?.([orderId], b.clock.nowMs()))();
-    const late = ['payment.completed', 'inventory.reserved', 'inventory.rejected', 'order.withdrawn'] as const;
-    expect([b.when(placed), ...late.map((type) => b.when(about(type)))]).to.deep.equal(Array(5).fill('noted'));
+    const late = [
+      'payment.completed',
+      'inventory.reserved',
+      'inventory.rejected',
+      'order.withdrawn',
+      'order.cancel-requested',
+    ] as const;
+    expect([b.when(placed), ...late.map((type) => b.when(about(type)))]).to.deep.equal(Array(6).fill('noted'));
     expect(b.when(about('payment.failed'))).to.equal('ended');
     expect(b.store.order(orderId)).to.equal(undefined);
     expect(b.store.facts(orderId)).to.deep.equal([]);
@@ -160,6 +166,14 @@ describe('the instance that decides about an order', () => {
     expect(orderAt(b, orderId).status).to.equal('pending');
   });
 
+  it('leaves a wish to cancel to the instance that decides about the order', () => {
+    const { about, peer, placed, orderId } = placedAtA();
+    const b = peer('b');
+    b.when(placed);
+    expect(b.when(about('order.cancel-requested', { source: 'order-service.c' }))).to.equal('noted');
+    expect(orderAt(b, orderId)).to.include({ status: 'pending', dueAtMs: undefined });
+  });
+
   it('looks at such a wish when it has caught up, and not before', () => {
     const { about, placed, orderId, peer } = placedAtA();
     const again = peer('a', false);
@@ -185,6 +199,13 @@ describe('the instance that decides about an order', () => {
     expect(orderAt(again, orderId)).to.include({ status: 'confirmed', dueAtMs: undefined });
   });
 
+  it('looks at such an order as soon as it has it back, also when nothing else is known of it', () => {
+    const { placed, orderId, peer } = placedAtA();
+    const again = peer('a');
+    again.when(placed);
+    expect(orderAt(again, orderId)).to.include({ status: 'pending', dueAtMs: lookNow });
+  });
+
   it('cancels such an order with the reason of the failure, by the last one that is known', () => {
     const { about, clock, placed, orderId, peer } = placedAtA();
     const again = peer('a');
@@ -205,6 +226,14 @@ describe('the instance that decides about an order', () => {
     again.store.setDue(orderId, 99, 0);
     expect(again.when(about('inventory.reserved'))).to.equal('noted');
     expect(orderAt(again, orderId)).to.include({ status: 'pending', dueAtMs: lookNow });
+  });
+
+  it('ends it once: one that has ended since it was found to be due is left as it is', () => {
+    const { a, about, orderId } = placedAtA();
+    a.when(about('payment.completed'));
+    expect(a.when(about('inventory.reserved'))).to.equal('order.confirmed');
+    expect(meet(a, orderId)).to.deep.equal([]);
+    expect(orderAt(a, orderId)).to.include({ status: 'confirmed', dueAtMs: undefined });
   });
 
   it('notes its own withdrawal in the transaction that publishes it', () => {
@@ -236,6 +265,7 @@ describe('an order that is placed', () => {
     const a = new OrderInstance('a');
     const place = () => a.asked((tx) => placeOrder(a.store, tx, { userId, items, deadlineMs }, () => 'unavailable'));
     expect(problemOf(place)).to.deep.equal({ status: 503, code: 'catalogue-unavailable' });
+    expect(place).to.throw(items[0]?.productId);
     expect(a.published).to.deep.equal([]);
   });
 

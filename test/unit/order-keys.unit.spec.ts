@@ -21,6 +21,13 @@ describe('the hashes of a key', () => {
     for (const hash of [own.key, own.request]) expect(hash).to.match(/^[0-9a-f]{64}$/);
   });
 
+  it('are those of earlier versions: instances of both may run side by side', () => {
+    expect(hashesOf('ann', 'key-1', request)).to.deep.equal({
+      key: '602be2fabfbd22736faba672d2b756569ed3b9b6e902c898e020e49e49de161f',
+      request: '45731b08ac6ff63c558ac1a545daca2f5af6644529583c6203430cc71e5e87c9',
+    });
+  });
+
   it('name the order that was placed with the key at another instance, and refuse another request', () => {
     const instance = new OrderInstance('a');
     const idempotency = hashesOf(userId, 'key-1', request);

@@ -1,7 +1,7 @@
 // What order-service does when it consumes an event, when somebody asks it for something, and when a time has come.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { cancelOrder, meetDeadline, placeOrder } from '../../order-service/commands.ts';
+import { cancelOrder, keepProduct, meetDeadline, placeOrder } from '../../order-service/commands.ts';
 import { peerReactions } from '../../order-service/peer-reactions.ts';
 import { type OrderParts, orderService } from '../../order-service/service.ts';
 import type { DataOf, EventType } from '../../shared/contract/choreography.ts';
@@ -238,6 +238,14 @@ describe('an order that this database has lost', () => {
     expect(known.parts.store.order(orderId)?.status).to.equal('pending');
   });
 
+  it('asks again for what is missing when it is being cancelled, also before all is known of it', () => {
+    given(orderService)
+      .consumed('payment.completed', paid)
+      .consumed('inventory.rejected', samples['inventory.rejected'])
+      .whenAsked((parts, tx) => meetIfDue(parts, tx, publishers({ caughtUp: false })))
+      .publishesA('order.withdrawn');
+  });
+
   for (const first of ['payment.refunded', 'inventory.released'] as const) {
     const second = first === 'payment.refunded' ? 'inventory.released' : 'payment.refunded';
     it(`is cancelled when what had been reserved for it was given back, ${first} first`, () => {
@@ -285,6 +293,15 @@ describe('an order that this database has lost', () => {
 
 describe('the catalogue of order-service', () => {
   const at = (version: number, unitPrice: number) => ({ ...berlin, version, unitPrice });
+
+  it('keeps what inventory-service has answered about a product, unless it knows a newer version', () => {
+    const { store } = given(orderService).parts;
+    const price = () => store.catalogue.entry(berlin.productId)?.unitPrice;
+    keepProduct(store, { ...berlin, version: 2, unitPrice: 2000 });
+    expect(price()).to.equal(2000);
+    keepProduct(store, { ...berlin, version: 1, unitPrice: 1000 });
+    expect(price()).to.equal(2000);
+  });
 
   it('keeps the highest version, whichever comes first', () => {
     const known = given(orderService);
@@ -479,7 +496,7 @@ describe('cancelling an order', () => {
   it('is refused for an order that there is not', () => {
     given(orderService)
       .whenAsked(({ store }, tx) => cancelOrder(store, tx, samples['order.placed'].orderId))
-      .refuses(404, 'no-such-order');
+      .refuses(404, 'no-such-order', { orderId: samples['order.placed'].orderId });
   });
 });
 
@@ -502,6 +519,21 @@ describe('the deadline of an order', () => {
     expect(dueNow(order)).to.deep.equal([order.orderId]);
     meet(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'deadline' });
     expect(order.order()).to.include({ status: 'cancelling', reason: 'deadline' });
+  });
+
+  it('withdraws the order also while journals are still compared: only a rebuilt order waits for that', () => {
+    const { known, orderId } = placedOrder();
+    known.clock.advance(deadlineMs);
+    known
+      .whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId, publishers({ caughtUp: false })))
+      .publishesA('order.withdrawn');
+  });
+
+  it('withdraws the order in time when the wall clock is set back by an hour meanwhile', () => {
+    const order = placedOrder();
+    order.known.clock.jump(-3_600_000);
+    order.known.clock.advance(deadlineMs);
+    meet(order).publishes('order.withdrawn', { orderId: order.orderId, userId, reason: 'deadline' });
   });
 
   it('does nothing to an order that ended in time, and nothing is due for it', () => {
@@ -594,6 +626,15 @@ describe('an order whose cancellation does not end', () => {
     order.known
       .when('payment.refunded', { ...order.about('payment.refunded'), because: 'order.withdrawn' })
       .publishes('order.cancelled', { orderId: order.orderId, userId, reason: 'out_of_stock' });
+  });
+
+  it('asks for the first time also when whom it waits for is unreachable', () => {
+    const { known, orderId, about } = placedOrder();
+    known.consumed('inventory.rejected', about('inventory.rejected'));
+    known.clock.advance(deadlineMs);
+    known
+      .whenAsked(({ store }, tx) => meetDeadline(store, tx, orderId, publishers({ away: 'payment-service' })))
+      .publishesA('order.withdrawn');
   });
 
   it('ignores a refusal by payment-service that arrives after its answer to the second withdrawal', () => {

@@ -124,11 +124,13 @@ describe('what is due', () => {
     store.insert(orderOf(7, { deadlineAtMs: 5, origin: b }));
     store.setStatus(idOf(7), 'confirmed', undefined);
     const origins = [b, c, 'order-service'];
-    const page = (after: { deadlineAtMs: number; orderId: string }, limit: number) =>
-      store.overdue(origins, 40, after, limit);
-    const first = page({ deadlineAtMs: 0, orderId: '' }, 2);
-    expect(ids(first)).to.deep.equal([idOf(2), idOf(3)]);
-    expect(ids(page(first[1] ?? { deadlineAtMs: 0, orderId: '' }, 10))).to.deep.equal([idOf(4), idOf(1)]);
+    for (const named of [origins, origins.toReversed()]) {
+      const page = (after: { deadlineAtMs: number; orderId: string }, limit: number) =>
+        store.overdue(named, 40, after, limit);
+      const first = page({ deadlineAtMs: 0, orderId: '' }, 2);
+      expect(ids(first)).to.deep.equal([idOf(2), idOf(3)]);
+      expect(ids(page(first[1] ?? { deadlineAtMs: 0, orderId: '' }, 10))).to.deep.equal([idOf(4), idOf(1)]);
+    }
     expect(ids(store.overdue([c], 40, { deadlineAtMs: 0, orderId: '' }, 10))).to.deep.equal([idOf(2)]);
   });
 
@@ -206,6 +208,7 @@ describe('the facts about an order', () => {
       [orderId, 'order.placed'],
     ]);
     expect(first.next).to.deep.equal({ orderId, type: 'order.placed' });
+    expect(store.copies({ orderId: '', type: '' }, 3).next).to.deep.equal({ orderId: idOf(2), type: 'order.placed' });
     const rest = store.copies(first.next ?? { orderId: '', type: '' }, 2);
     expect([rest.events.map(({ subject }) => subject), rest.next]).to.deep.equal([[idOf(2)], undefined]);
     const { traceparent, ...copy } = first.events[1] ?? fact('order.placed');

@@ -1,7 +1,7 @@
 // An order is a function of the facts known about it.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { awaitedBy, decidedStatus, reasonOf, statusOf, undecidedStatus } from '../../order-service/order.ts';
+import { awaitedBy, decidedStatus, hasEnded, reasonOf, statusOf, undecidedStatus } from '../../order-service/order.ts';
 import type { EventType } from '../../shared/contract/choreography.ts';
 import { eventTypes, samples } from '../support/events.ts';
 import { endings, possibleSubsets } from '../support/sagas.ts';
@@ -120,6 +120,8 @@ describe('the reason of a cancellation', () => {
     const again = { ...factOf('order.withdrawn'), data: { ...samples['order.withdrawn'], attempt: 2 } };
     expect(reasonOf([again, factOf('inventory.rejected')])).to.equal('out_of_stock');
     expect(reasonOf([again])).to.equal('customer');
+    const late = { ...again, data: { ...again.data, reason: 'deadline' as const } };
+    expect(reasonOf([late]), 'nothing else is known').to.equal('deadline');
   });
 
   it('is a withdrawal by the customer when only its consequences are known: this database has lost it', () => {
@@ -189,6 +191,15 @@ describe('what an order waits for', () => {
     expect(waits('order.placed', 'order.withdrawn', 'inventory.rejected')).to.deep.equal([payment]);
   });
 
+  it('is missing since the first of the failures, whichever is known first', () => {
+    const [first, second] = ['2030-01-01T00:00:01.000Z', '2030-01-01T00:00:02.000Z'];
+    const facts = [factOf('order.withdrawn', second), factOf('inventory.rejected', first)];
+    for (const known of [facts, facts.toReversed()])
+      expect(awaitedBy(known).map(({ service, since }) => [service, since])).to.deep.equal([
+        ['payment-service', first],
+      ]);
+  });
+
   it('is nothing once it has ended', () => {
     for (const { facts } of endings) expect(waits(...facts), facts.join()).to.deep.equal([]);
   });
@@ -226,9 +237,16 @@ describe('the end of an order, as its decider has said', () => {
     expect(decided(both, 'order.withdrawn'), 'it is being cancelled').to.equal(undefined);
     expect(decided([...both, 'order.cancelled'], 'order.withdrawn', 'order.cancelled')).to.equal('cancelled');
     expect(decided([...both, 'order.cancelled'], 'order.confirmed')).to.equal('confirmed');
+    expect(decided(both, ...both), 'a customer was told so').to.equal('confirmed');
   });
 
   it('stays the confirmation, where none of them is of the decider that is known now', () => {
     expect(decided(['order.confirmed', 'order.withdrawn'])).to.equal('confirmed');
+    expect(decided(['order.confirmed', 'order.cancelled'])).to.equal('confirmed');
+  });
+
+  it('is an end, unlike what comes before it', () => {
+    const statuses = ['pending', 'confirmed', 'cancelling', 'cancelled'] as const;
+    expect(statuses.filter(hasEnded)).to.deep.equal(['confirmed', 'cancelled']);
   });
 });

@@ -180,6 +180,7 @@ class PublisherReconciliation {
   #lastError: string | undefined;
   #failures = 0;
   #busy = false;
+  // Stryker disable next-line BooleanLiteral: each round sets it when it begins
   #again = false;
   #stopped = false;
   readonly #timers = new Set<Timer>();
@@ -244,6 +245,7 @@ class PublisherReconciliation {
     const { service } = this.#options;
     const { position: after, eventId: anchor } = this.#cursor;
     const until = Math.max(after, this.#settledHead);
+    // Stryker disable next-line OptionalChaining: no round begins without a reader
     this.reader?.digests({ consumer: service, types: this.#types, after, anchor, until }, (answer) => {
       if (this.#stopped) return;
       if (answer instanceof Error) return this.#failed(answer);
@@ -354,6 +356,7 @@ class PublisherReconciliation {
   /** Handles what is missing of a range. `complete` is false when some of it must wait. */
   #differs(range: RangeDigest, done: (complete: boolean) => void): void {
     const { after, until } = range;
+    // Stryker disable next-line OptionalChaining: no round begins without a reader
     this.reader?.ids({ after, until, types: this.#types }, (entries) => {
       if (this.#stopped) return;
       if (entries instanceof Error) return this.#failed(entries);
@@ -400,6 +403,7 @@ class PublisherReconciliation {
     const page = positions.slice(from, from + fetchMax);
     if (page.length === 0) return done();
     const { handler, log } = this.#options;
+    // Stryker disable next-line OptionalChaining: no round begins without a reader
     this.reader?.events(page, (entries) => {
       if (this.#stopped) return;
       if (entries instanceof Error) return this.#failed(entries);
