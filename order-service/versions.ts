@@ -94,13 +94,13 @@ export class VersionWaiters {
     if (waitMs === 0 || signal.aborted) return Promise.resolve(false);
     return new Promise((resolve) => {
       const end = (): void => {
-        clearTimeout(timer);
+        timer.cancel();
         signal.removeEventListener('abort', end);
         this.#waiting.delete(waiter);
         resolve(this.#know(versions));
       };
       const waiter = { versions, end };
-      const timer = setTimeout(end, waitMs);
+      const timer = this.#node.clock.after(waitMs, end);
       signal.addEventListener('abort', end);
       this.#waiting.add(waiter);
     });

@@ -1,6 +1,6 @@
 // A soak as a picture: memory of the services and latency of the orders over time, with the faults below.
 import { serviceNames } from '../../services.ts';
-import type { SoakResult } from './soak.ts';
+import type { SoakResult } from './result.ts';
 import { quantile } from './statistics.ts';
 
 interface Line {

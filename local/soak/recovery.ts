@@ -1,6 +1,7 @@
 // How long a system took to recover from a fault.
+
+import type { Strike } from './result.ts';
 import type { Purchase } from './shoppers.ts';
-import type { Strike } from './soak.ts';
 
 /** Time from the end of a fault until everything that was wanted before it has ended; undefined: it never has. */
 export function recoveryMs(strike: Strike, purchases: readonly Purchase[]): number | undefined {

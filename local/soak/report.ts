@@ -1,7 +1,7 @@
 // The result of a soak as Markdown, and whether it has passed.
 import { serviceNames } from '../../services.ts';
 import { recoveryMs } from './recovery.ts';
-import type { SoakResult } from './soak.ts';
+import type { SoakResult } from './result.ts';
 import { median, quantile } from './statistics.ts';
 
 export interface Setting {

@@ -16,8 +16,9 @@ import { type Fault, faultsFor, poisonMark, smallDiskService } from './faults.ts
 import { endTimes, longestPauseMs } from './pauses.ts';
 import { Random } from './random.ts';
 import { failuresOf } from './report.ts';
+import type { Account, SoakResult, Strike } from './result.ts';
 import { Samples } from './samples.ts';
-import { endOf, type Purchase, Shoppers } from './shoppers.ts';
+import { endOf, Shoppers } from './shoppers.ts';
 import { mayEnd } from './wishes.ts';
 
 /** After a fault, the next waits until the orders of before have ended; but not longer, and sometimes not at all. */
@@ -39,45 +40,6 @@ export interface SoakOptions {
   /** Each of these once, in this order, however long that takes. */
   readonly eachOnce?: boolean;
   readonly progress: (line: string) => void;
-}
-
-/** A fault that has struck. Times are those of performance.now(). */
-export interface Strike {
-  readonly kind: string;
-  readonly fromMs: number;
-  untilMs: number;
-  /** Longest time in which no order ended, while the fault lasted. */
-  longestPauseMs?: number;
-  /** What went wrong with inflicting it. */
-  failure?: string;
-}
-
-export interface SoakResult {
-  readonly startedAtMs: number;
-  readonly purchases: readonly Purchase[];
-  readonly strikes: readonly Strike[];
-  readonly samples: Samples;
-  readonly account: Account;
-}
-
-/** What was found in the end. The lists hold ids of orders. */
-export interface Account {
-  readonly attempts: number;
-  readonly acknowledged: number;
-  readonly ended: number;
-  readonly ends: Readonly<Record<string, number>>;
-  readonly lost: readonly string[];
-  readonly doubled: readonly string[];
-  readonly stuck: readonly string[];
-  readonly unexpected: readonly string[];
-  /** Keys that were answered with two orders. */
-  readonly doubleAnswers: number;
-  readonly disagreements: readonly string[];
-  readonly poisonLetters: number;
-  /** Dead letters that no poison message explains. */
-  readonly otherLetters: readonly string[];
-  /** What the services were still at when the time was over; undefined: they were done. */
-  readonly unhealed: string | undefined;
 }
 
 export async function soak(broker: Broker, options: SoakOptions): Promise<SoakResult> {

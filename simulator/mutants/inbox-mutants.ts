@@ -38,6 +38,8 @@ export const inboxMutants: readonly Mutant[] = [
     name: 'ack-before-commit',
     bug: 'a message is acked when it arrives',
     promise: 'P8',
+    // An event is brought again by reconciliation; what nobody else has is lost when its handler crashes.
+    faults: ['poison', 'crash'],
     bus: (bus) =>
       around(bus, {
         start: (listener: BusListener) =>

@@ -105,14 +105,17 @@ export const instanceMutants: readonly Mutant[] = [
     'P5',
     'cancellation-decided-by-all',
     'every instance withdraws an order when a customer cancels it elsewhere',
-    amongThree(
-      peerReaction('order.cancel-requested', (real, store) => (event, at) => {
-        const order = store.order(event.subject);
-        if (order?.status !== 'pending') return real(event, at);
-        const { orderId, userId } = order;
-        return { type: 'order.withdrawn', data: { orderId, userId, reason: 'customer' } };
-      }),
-    ),
+    {
+      ...amongThree(
+        peerReaction('order.cancel-requested', (real, store) => (event, at) => {
+          const order = store.order(event.subject);
+          if (order?.status !== 'pending') return real(event, at);
+          const { orderId, userId } = order;
+          return { type: 'order.withdrawn', data: { orderId, userId, reason: 'customer' } };
+        }),
+      ),
+      faults: ['cancel', 'delay', 'away', 'reorder', 'duplicate'],
+    },
   ),
   planted(
     'P2',

@@ -168,19 +168,32 @@ describe('split databases', function () {
   after(() => deployed?.stop());
 
   it('are the problem: each process lists the orders that it has accepted itself, also when all is quiet', async () => {
-    const placed = (await deployed.place(6)).map(({ orderId }) => orderId);
     const listAt = async ({ url }: ServiceProcess) => {
       const { body } = await http<{ orders: OrderView[] }>('GET', `${url}/ann/orders`);
       return body.orders;
     };
-    const lists = await eventually(
+    const lists = () => Promise.all(deployed.orders.map(listAt));
+    // The gateway leaves out a process that is not ready at that moment.
+    const placed: string[] = [];
+    await eventually(
+      'each of them to have accepted an order',
+      async () => {
+        placed.push(...(await deployed.place(2)).map(({ orderId }) => orderId));
+        return lists();
+      },
+      (all) => all.every(({ length }) => length > 0),
+    );
+    const ended = await eventually(
       'every order to be confirmed where it was accepted',
-      () => Promise.all(deployed.orders.map(listAt)),
+      lists,
       (all) => all.flat().every(({ status }) => status === 'confirmed') && all.flat().length === placed.length,
     );
-    for (const list of lists) expect(list).to.have.length(3);
-    expect(lists.flat().map(({ orderId }) => orderId)).to.have.members(placed);
-    expect((await deployed.list()).ids).to.not.deep.equal((await deployed.list()).ids);
+    expect(ended.flat().map(({ orderId }) => orderId)).to.have.members(placed);
+    await eventually(
+      'the gateway to answer the same question in two ways',
+      async () => [(await deployed.list()).ids, (await deployed.list()).ids] as const,
+      ([one, other]) => one.join() !== other.join(),
+    );
   });
 });
 

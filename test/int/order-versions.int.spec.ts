@@ -11,7 +11,6 @@ import { openDatabase } from '../../shared/runtime/storage/database.ts';
 import { eventOf, orderId, samples } from '../support/events.ts';
 import { FakeBus } from '../support/fake-bus.ts';
 import { HandClock } from '../support/hand-clock.ts';
-import { timersGoBy } from '../support/hand-timers.ts';
 
 const placed = `${orderId}:order.placed`;
 
@@ -33,7 +32,7 @@ function start(instance: string | undefined = 'a') {
       () => 'known',
       (error: unknown) => (error instanceof ProblemError ? `${error.status} ${error.code}` : String(error)),
     );
-  return { store: node.parts.store, waiters, comes, ask };
+  return { clock, store: node.parts.store, waiters, comes, ask };
 }
 
 describe('the version of an order', () => {
@@ -63,15 +62,6 @@ describe('the version of an order', () => {
 });
 
 describe('a read that brings versions along', () => {
-  // Time passes when a test says so.
-  let passing: HandClock;
-  let giveBack: () => void;
-  beforeEach(() => {
-    passing = new HandClock();
-    giveBack = timersGoBy(passing);
-  });
-  afterEach(() => giveBack());
-
   it('is answered at once when all of them are known, in capitals, too', async () => {
     const { comes, ask } = start();
     comes('order.placed');
@@ -115,7 +105,7 @@ describe('a read that brings versions along', () => {
   });
 
   it('waits as long as it says, or two seconds, and then says who does not know the version', async () => {
-    const { waiters } = start();
+    const { clock, waiters } = start();
     for (const [waitMs, allowedMs] of [
       [300, 300],
       [undefined, 2_000],
@@ -126,9 +116,9 @@ describe('a read that brings versions along', () => {
           (error: Error) => error.message,
         ),
       );
-      passing.advance(allowedMs - 1);
+      clock.advance(allowedMs - 1);
       expect(await answer()).to.equal(undefined);
-      passing.advance(1);
+      clock.advance(1);
       expect(await answer()).to.match(/^order-service\.a does not know that version yet/);
     }
   });

@@ -60,6 +60,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
   readonly handler: EventHandler;
   readonly commit: GroupCommit;
   readonly reconciliation: Reconciliation;
+  readonly clock: Clock;
   /** For what reads whole tables. */
   readonly tableReads: TableReads;
   /** Answers what other services ask of this one's journal. */
@@ -76,6 +77,7 @@ export class ServiceNode<P extends ServiceParts = ServiceParts> {
     const { contract, name } = definition;
     const { db, bus, clock, log, tracing, hit } = env;
     this.name = name;
+    this.clock = clock;
     this.member = memberOf(name, env.instance);
     this.#env = env;
     const isNamed = env.instance !== undefined;
