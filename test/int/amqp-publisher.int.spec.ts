@@ -1,5 +1,7 @@
 // Publishing over AMQP, held against a scripted broker: what became of each message, whatever the broker does.
 import { expect } from 'chai';
+import { readDelayMs } from '../../shared/runtime/rabbitmq/amqp-connection.ts';
+import { readAtOnceFrom } from '../../shared/runtime/rabbitmq/publisher.ts';
 import { BusOnScript } from '../support/bus-on-script.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -88,6 +90,52 @@ describe('a message that is published over AMQP', () => {
     await publisher.messages(1);
     publisher.confirm(1);
     expect(await on.answered(...ids)).to.deep.equal(['nacked', 'confirmed']);
+  });
+});
+
+describe('confirms', () => {
+  let on: BusOnScript;
+  beforeEach(async () => {
+    on = await BusOnScript.connected();
+  });
+  afterEach(() => on.end());
+
+  async function publishAndConfirm(count: number): Promise<string[]> {
+    const ids = Array.from({ length: count }, () => on.publish());
+    const publisher = on.publisher();
+    const { length } = await publisher.messages(publisher.published.length + count);
+    publisher.confirm(length, true);
+    await on.quiet();
+    return ids;
+  }
+
+  it(`are read together, ${readDelayMs} ms after the first message was published, and then those of the next`, async () => {
+    for (let round = 1; round <= 2; round += 1) {
+      const ids = await publishAndConfirm(1);
+      on.clock.advance(readDelayMs - 1);
+      ids.push(...(await publishAndConfirm(1)));
+      expect(on.outcomes(...ids), `round ${round}`).to.deep.equal(['', '']);
+      on.clock.advance(1);
+      await eventually('both confirms', () => on.outcomes(...ids).every((outcome) => outcome === 'confirmed'));
+    }
+  });
+
+  it(`are read at once when ${readAtOnceFrom} messages wait for theirs`, async () => {
+    const ids = await publishAndConfirm(readAtOnceFrom - 1);
+    expect(on.outcomes(...ids.slice(-1))).to.deep.equal(['']);
+    ids.push(...(await publishAndConfirm(1)));
+    await eventually('every confirm', () => on.outcomes(...ids).every((outcome) => outcome === 'confirmed'));
+  });
+
+  it('leave no timer behind when the connection ends before they are read', async () => {
+    await publishAndConfirm(1);
+    await on.advanceUntil('the confirm', () => on.bus.traffic().unconfirmed === 0, readDelayMs);
+    const { pending } = on.clock;
+    await publishAndConfirm(1);
+    on.publisher().cut();
+    await on.advanceUntil('the publisher to be back', () => on.bus.traffic().reconnects.publisher === 1, readDelayMs);
+    await on.quiet();
+    expect(on.clock.pending).to.equal(pending);
   });
 });
 
@@ -186,6 +234,7 @@ describe('a broker that is short of memory or disk', () => {
     on.publish();
     await on.publisher().messages(1);
     on.publisher().block();
+    on.clock.advance(readDelayMs);
     await eventually('the bus to be blocked', () => !on.bus.canPublish());
     const publisher = on.publisher();
     for (let minute = 0; minute < 10; minute += 1) on.clock.advance(60_000);

@@ -5,6 +5,7 @@ import { topologyFor } from '../../shared/contract/topology.ts';
 import type { Log } from '../../shared/runtime/environment/log.ts';
 import type { Delivery, OutgoingMessage, PublishOutcome } from '../../shared/runtime/messaging/bus.ts';
 import { AmqpBus } from '../../shared/runtime/rabbitmq/amqp-bus.ts';
+import { readDelayMs } from '../../shared/runtime/rabbitmq/amqp-connection.ts';
 import { HandClock } from './hand-clock.ts';
 import { type PeerConnection, ScriptedBroker } from './scripted-broker.ts';
 import { eventually } from './wait.ts';
@@ -149,8 +150,9 @@ export class BusOnScript {
     return ids.map((id) => (this.#outcomes.get(id) ?? []).join(' then '));
   }
 
-  /** Resolves when each of them has an outcome. */
+  /** Resolves when each of them has an outcome. The clock goes on by the time after which confirms are read. */
   async answered(...ids: readonly string[]): Promise<string[]> {
+    this.clock.advance(readDelayMs);
     return eventually(
       `an outcome for ${ids.join(', ')}`,
       () => this.outcomes(...ids),

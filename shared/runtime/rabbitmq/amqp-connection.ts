@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { BrokerAddresses } from '../environment/broker-addresses.ts';
-import { backoffMs, type Clock, systemClock } from '../environment/clock.ts';
+import { backoffMs, type Clock, systemClock, type Timer } from '../environment/clock.ts';
 import type { Log } from '../environment/log.ts';
 
 const connectTimeoutMs = 10_000;
@@ -20,6 +20,8 @@ const retryMaxMs = 5_000;
 const electionMs = 1_000;
 /** Bytes that a socket takes before amqplib holds back: beyond it, messages would go to the socket one by one. */
 const socketBufferBytes = 1024 * 1024;
+/** How long reading is put off at most. Heartbeats and what the broker says of its memory and disk may be so much late. */
+export const readDelayMs = 100;
 /** A connection that lasted this long was a good one: the next attempt after it comes at once. */
 const steadyMs = 10_000;
 
@@ -52,6 +54,8 @@ export class AmqpConnection {
   /** Of the present connection. amqplib's declarations do not mention it. */
   #socket: Socket | undefined;
   #corked = false;
+  /** Set while nothing is read. */
+  #readTimer: Timer | undefined;
 
   constructor(options: Options) {
     this.#options = options;
@@ -92,6 +96,23 @@ export class AmqpConnection {
         socket.uncork();
       }),
     );
+  }
+
+  /**
+   * Reads nothing for a moment, so that answers nobody waits for come in together. RabbitMQ sends each on its own, and each
+   * would wake the process up.
+   */
+  readLater(): void {
+    if (this.#readTimer || !this.#connected) return;
+    handleOf(this.#socket)?.readStop?.();
+    this.#readTimer = this.#clock.after(readDelayMs, () => this.readNow());
+  }
+
+  readNow(): void {
+    if (!this.#readTimer) return;
+    this.#readTimer.cancel();
+    this.#readTimer = undefined;
+    handleOf(this.#socket)?.readStart?.();
   }
 
   /** Closes the connection and makes no other. */
@@ -173,11 +194,13 @@ export class AmqpConnection {
       this.#made += 1;
       this.#lastError = undefined;
       await Promise.race([stopped, ended]);
+      this.readNow();
       await Promise.race([this.#options.closing(), ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
     } finally {
       tooSlow.cancel();
       signal.removeEventListener('abort', stop);
       this.#connected = false;
+      this.readNow();
       this.#socket = undefined;
       lost();
       await close(connection);
@@ -219,6 +242,11 @@ async function close(connection: ChannelModel): Promise<void> {
 
 function socketOf(connection: ChannelModel): Socket | undefined {
   return (connection.connection as unknown as { stream?: Socket }).stream;
+}
+
+/** What Node.js reads the socket with. Its stream cannot stop it: that only stops handing on what was read. */
+function handleOf(socket: Socket | undefined): { readStop?(): void; readStart?(): void } | undefined {
+  return (socket as unknown as { _handle?: { readStop?(): void; readStart?(): void } | null })?._handle ?? undefined;
 }
 
 function withHeartbeat(url: string): string {

@@ -9,6 +9,9 @@ import { AmqpConnection, endWith } from './amqp-connection.ts';
 import { ConfirmWatch, confirmTimeoutMs } from './confirm-watch.ts';
 import { declareTopology } from './declare-topology.ts';
 
+/** From so many unconfirmed messages on, confirms are read at once: the relay's window must not fill up. */
+export const readAtOnceFrom = 100;
+
 export class Publisher {
   readonly connection: AmqpConnection;
   readonly #topology: Topology;
@@ -97,6 +100,8 @@ export class Publisher {
         },
       );
       this.connection.cork();
+      if (this.#pending.size < readAtOnceFrom) this.connection.readLater();
+      else this.connection.readNow();
     } catch (error) {
       // It can never be encoded: like a nack, so that it is retried ever more slowly and holds up only its own kind.
       this.#log.warn({ error: String(error), routingKey: message.routingKey }, 'a message could not be encoded');
