@@ -113,6 +113,24 @@ describe('a round of reconciliation', () => {
     expect(asked()).to.equal(4);
   });
 
+  it('comes no more often after an hour in which every one has learned of new events than after a minute', () => {
+    let head = 0;
+    const { clock, asked } = start(source, () => {
+      head += 1;
+      return digests({ head });
+    });
+    const inTenMinutes = () => {
+      const before = asked();
+      clock.advance(600_000);
+      return asked() - before;
+    };
+    clock.advance(60_000);
+    const first = inTenMinutes();
+    expect(first, 'every five seconds, and after each interval').to.be.within(120, 130);
+    clock.advance(3_600_000);
+    expect(inTenMinutes()).to.be.within(first - 1, first + 1);
+  });
+
   it('does not begin after a stop, and what is answered then changes nothing', () => {
     const { reconciliation, node, clock, asked, answer, status } = start();
     answer({ head: 2 });

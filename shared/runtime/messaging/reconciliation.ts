@@ -183,7 +183,8 @@ class PublisherReconciliation {
   // Stryker disable next-line BooleanLiteral: each round sets it when it begins
   #again = false;
   #stopped = false;
-  readonly #timers = new Set<Timer>();
+  /** Until the newest event that was learned of has had the time to come. */
+  #settling: Timer | undefined;
   readonly #putBacks: PutBackWatch;
   #retry: Timer | undefined;
 
@@ -216,7 +217,7 @@ class PublisherReconciliation {
   stop(): void {
     this.#stopped = true;
     this.#retry?.cancel();
-    for (const timer of this.#timers) timer.cancel();
+    this.#settling?.cancel();
   }
 
   round(): void {
@@ -288,14 +289,14 @@ class PublisherReconciliation {
       this.#settledAtMs = readAtMs;
       return;
     }
-    const timer = clock.after(onItsWayMs, () => {
-      this.#timers.delete(timer);
-      if (head <= this.#settledHead) return;
+    // Its round learns of what is newer. With one for each answer, every round of the interval would add a row of rounds, five
+    // seconds apart, that ends only when nothing is published any more.
+    this.#settling ??= clock.after(onItsWayMs, () => {
+      this.#settling = undefined;
       this.#settledHead = head;
       this.#settledAtMs = readAtMs;
       this.round();
     });
-    this.#timers.add(timer);
   }
 
   /** True: the journal is not the one that was compared before, so it is compared again from its beginning. */
