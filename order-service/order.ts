@@ -81,6 +81,16 @@ export function isFailure(type: EventType): boolean {
   return type === 'order.withdrawn' || Object.hasOwn(closes, type);
 }
 
+/**
+ * The refusal that a step contradicts: its service has refused, or was never to be asked, and says now that it has done it. Only
+ * a service whose database was put back decides twice. After a withdrawal it is no contradiction: what was done is undone.
+ */
+export function refusalAgainst(step: Step, facts: FactTypes): Refusal | undefined {
+  if (facts.has('order.withdrawn')) return undefined;
+  const service = choreography.events[step].by;
+  return refusals.find((refusal) => facts.has(refusal) && closes[refusal].includes(service));
+}
+
 /** The facts by which the instance that decides about an order says what it has decided. */
 type Decision = 'order.confirmed' | 'order.cancelled' | 'order.withdrawn';
 
@@ -140,6 +150,8 @@ const reasons: { readonly [T in Refusal]: (data: DataOf<T> | undefined) => Reaso
   'inventory.rejected': () => 'out_of_stock',
 };
 
+const refusals = Object.keys(reasons) as Refusal[];
+
 /** Why an order is not confirmed. Its withdrawal, if there is one, counts more than a refusal that it crossed. */
 export function reasonOf(facts: readonly Pick<Fact, 'type' | 'data'>[]): Reason | undefined {
   const dataOf = <T extends EventType>(type: T) =>
@@ -148,7 +160,7 @@ export function reasonOf(facts: readonly Pick<Fact, 'type' | 'data'>[]): Reason 
   // A withdrawal that only asked again for what was missing is not the reason.
   if (withdrawn && withdrawn.attempt === undefined) return withdrawn.reason;
   const reasonGivenBy = <T extends Refusal>(refusal: T) => reasons[refusal](dataOf(refusal));
-  const refusal = (Object.keys(reasons) as Refusal[]).find((type) => facts.some((fact) => shows(fact, type)));
+  const refusal = refusals.find((type) => facts.some((fact) => shows(fact, type)));
   if (refusal) return reasonGivenBy(refusal);
   if (withdrawn) return withdrawn.reason;
   return facts.some(({ type }) => isFailure(type)) ? 'customer' : undefined;

@@ -20,6 +20,7 @@ import {
   type OrderStatus,
   placedAtMsOf,
   reasonOf,
+  refusalAgainst,
   statusOf,
   undecidedStatus,
 } from './order.ts';
@@ -43,6 +44,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       const change = store.instances.named ? noteFact(store, event) : addFact(store, event, before);
       if (before) agree(event, before);
       if (change === 'waits') return change;
+      if (known) notRefused(store, event, known);
       return known ? 'noted' : 'recovered';
     },
 
@@ -68,6 +70,7 @@ export function orderReactions(store: OrderStore): Reactions<'order-service'> {
       if (typeof change === 'string') return change;
       const { order, before } = change;
       if (order.status === 'pending') return 'noted';
+      notRefused(store, event, order);
       if (order.status !== 'confirmed') return 'withdrawn';
       if (before === 'confirmed') {
         // An instance that has lost its database may get its own decision back before what had led to it.
@@ -178,6 +181,17 @@ function agree(event: EventOf<'payment.completed'>, order: Order): void {
   }
   if (lines(items) === lines(order.items)) return;
   throw new ContradictoryEventError(`${event.type} names other items than order ${order.orderId} has`);
+}
+
+/** A service that decides otherwise than before holds money or goods for an order that nobody undoes. */
+function notRefused(
+  store: OrderStore,
+  { type }: EventOf<'payment.completed'> | EventOf<'inventory.reserved'>,
+  { orderId, status }: Order,
+): void {
+  if (status !== 'cancelling' && status !== 'cancelled') return;
+  const refusal = refusalAgainst(type, store.factTypes(orderId));
+  if (refusal) throw new ContradictoryEventError(`${type} is about order ${orderId}, of which ${refusal} is known`);
 }
 
 /** Which products, and how many of each; earlier versions passed on nothing else. */

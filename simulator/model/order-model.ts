@@ -276,6 +276,7 @@ export class OrderModel implements ServiceModel {
     if (event.type === 'payment.completed' && (event.data.userId !== userId || event.data.amount !== total)) {
       return 'ContradictoryEventError';
     }
+    if (wasRefused(order, event)) return 'ContradictoryEventError';
     this.#note(order, event);
     this.#settle(order, at);
     const { status, reason } = order;
@@ -439,6 +440,13 @@ function refusalOf({ said }: Order): string | undefined {
   if (failed) return failed.data.reason;
   const noStock = said.has('inventory.rejected') || said.get('payment.refunded')?.data.because === 'inventory.rejected';
   return noStock ? 'out_of_stock' : undefined;
+}
+
+/** A service that was put back has decided otherwise than before, and no withdrawal will undo it. */
+function wasRefused({ said, withdrawn, status }: Order, { type }: SagaEvent): boolean {
+  if (withdrawn || status === 'pending' || status === 'confirmed') return false;
+  if (type === 'payment.completed') return said.has('payment.failed');
+  return type === 'inventory.reserved' && (said.has('payment.failed') || said.has('inventory.rejected'));
 }
 
 function totalOf(items: readonly Line[]): number {

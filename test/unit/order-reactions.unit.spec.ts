@@ -127,6 +127,31 @@ describe('order-service consumes', () => {
     }
   });
 
+  for (const [refusal, step] of [
+    ['payment.failed', 'payment.completed'],
+    ['payment.failed', 'inventory.reserved'],
+    ['inventory.rejected', 'inventory.reserved'],
+  ] as const) {
+    it(`${step} of an order after ${refusal}, and throws: a service that was put back has decided otherwise`, () => {
+      const { known, about, orderId } = placedOrder();
+      known
+        .consumed(refusal, about(refusal))
+        .when(step, about(step))
+        .throws(
+          new RegExp(`^${step} is about order ${orderId}, of which ${refusal} is known$`),
+          ContradictoryEventError,
+        );
+    });
+
+    it(`${step} of a withdrawn order after ${refusal}: the withdrawal undoes it`, () => {
+      const order = placedOrder();
+      withdraw(order)
+        .consumed(refusal, order.about(refusal))
+        .when(step, order.about(step))
+        .isSilent(step === 'payment.completed' ? 'noted' : 'withdrawn');
+    });
+  }
+
   it('a refund of a confirmed order, and throws: the order stays confirmed', () => {
     const { known, about, order } = placedOrder();
     known
