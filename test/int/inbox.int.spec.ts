@@ -241,4 +241,11 @@ describe('the inbox', () => {
     expect(inbox.prune(source, 5, 300, 10)).to.equal(2);
     expect([...events, bare].map(({ id }) => inbox.has(id))).to.deep.equal([false, false, false, true, true, true]);
   });
+
+  it('looks at no more rows than it may delete at once: of those that are not old enough, the rest are not read', () => {
+    const { inbox } = open();
+    for (const position of [1, 2, 3]) inbox.accept(event(position), position === 3 ? 0 : 1_000);
+    expect(inbox.prune(source, 4, 500, 2)).to.equal(0);
+    expect(inbox.prune(source, 4, 500, 3)).to.equal(1);
+  });
 });

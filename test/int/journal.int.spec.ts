@@ -321,6 +321,18 @@ describe('pruning the journal', () => {
     expect(positions()).to.deep.equal([3, 4, 5]);
   });
 
+  it('looks at no more than it may delete at once: a large journal of which nothing is old enough is not read', () => {
+    const { journal, positions, startMs, clock, write } = aged();
+    // The clock was set back: what comes last is the oldest by its time.
+    clock.jump(-10 * minuteMs);
+    write(entry());
+    write(entry());
+    expect(journal.prune(6, startMs, 5)).to.equal(0);
+    expect(positions()).to.deep.equal([1, 2, 3, 4, 5, 6, 7]);
+    expect(journal.prune(6, startMs, 6)).to.equal(1);
+    expect(positions()).to.deep.equal([1, 2, 3, 4, 5, 7]);
+  });
+
   it('deletes nothing above what is confirmed', () => {
     const { journal, positions, clock } = aged();
     expect(journal.prune(3, clock.nowMs(), 10)).to.equal(3);

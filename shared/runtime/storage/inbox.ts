@@ -140,8 +140,10 @@ export class Inbox {
     );
     this.#prune = db.prepare<[number, number, number, number]>(
       `DELETE FROM inbox WHERE event_id IN
-         (SELECT event_id FROM inbox INDEXED BY inbox_positions
-          WHERE publisher = ? AND position IS NOT NULL AND position < ? AND handled_at_ms < ? ORDER BY position LIMIT ?)`,
+         (SELECT event_id FROM
+            (SELECT event_id, handled_at_ms FROM inbox INDEXED BY inbox_positions
+             WHERE publisher = ? AND position IS NOT NULL AND position < ? ORDER BY position LIMIT ?)
+          WHERE handled_at_ms < ?)`,
     );
     // Not when one is first met: that transaction may be undone, and its number be given to another publisher.
     const add = db.prepare('INSERT OR IGNORE INTO publishers (source) VALUES (?)');
@@ -263,13 +265,13 @@ export class Inbox {
   }
 
   /**
-   * Deletes rows handled before `beforeMs` of events that their publisher's journal does not hold any more: as long as it
-   * does, they could be fetched again and must be recognised. Inside a transaction only.
+   * Looks at the `limit` first rows of events that their publisher's journal does not hold any more (as long as it does, they
+   * could be fetched again and must be recognised), and deletes those handled before `beforeMs`. Inside a transaction only.
    * @param oldest position of the oldest entry in the publisher's journal
-   * @returns how many were deleted; `limit` at most
+   * @returns how many were deleted
    */
   prune(source: string, oldest: number, beforeMs: number, limit: number): number {
-    return this.#prune.run(this.#publisherOf(source), oldest, beforeMs, limit).changes;
+    return this.#prune.run(this.#publisherOf(source), oldest, limit, beforeMs).changes;
   }
 
   /** A short number for a publisher's name, the same for as long as the database lives. */

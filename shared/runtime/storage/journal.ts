@@ -101,9 +101,11 @@ export class Journal implements GroupParticipant {
     this.#get = db.prepare<[number], StoredEntry>(`SELECT ${columns} FROM journal WHERE position = ?`);
     this.#idAt = db.prepare<[number], Buffer>('SELECT event_id FROM journal WHERE position = ?').pluck();
     this.#writtenAt = db.prepare<[number], number>('SELECT written_at_ms FROM journal WHERE position = ?').pluck();
+    // The limit is inside: where nothing is old enough, the rest of the journal must not be read for it.
     this.#prune = db.prepare<[number, number, number]>(
       `DELETE FROM journal WHERE position IN
-         (SELECT position FROM journal WHERE position <= ? AND written_at_ms < ? ORDER BY position LIMIT ?)`,
+         (SELECT position FROM (SELECT position, written_at_ms FROM journal WHERE position <= ? ORDER BY position LIMIT ?)
+          WHERE written_at_ms < ?)`,
     );
     this.journalId = journalIdOf(db);
   }
@@ -256,12 +258,12 @@ export class Journal implements GroupParticipant {
   }
 
   /**
-   * Deletes entries written before `beforeMs`, oldest first, none above `upTo`, and never the newest: it holds the count.
-   * Inside a transaction only.
-   * @returns how many were deleted; `limit` at most
+   * Looks at the `limit` oldest entries, none above `upTo`, and deletes those written before `beforeMs`; never the newest
+   * entry: it holds the count. Inside a transaction only.
+   * @returns how many were deleted
    */
   prune(upTo: number, beforeMs: number, limit: number): number {
-    return this.#prune.run(Math.min(upTo, this.head() - 1), beforeMs, limit).changes;
+    return this.#prune.run(Math.min(upTo, this.head() - 1), limit, beforeMs).changes;
   }
 }
 
