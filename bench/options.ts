@@ -41,6 +41,7 @@ Everything runs on this machine, with a broker of its own, and is removed afterw
   --rounds N       how often measurements take turns (${fullPlan.rounds}; quick: ${quickPlan.rounds})
   --seconds N      length of one measurement
   --sagas N        sagas of the memory run (${fullPlan.memorySagas}; quick: ${quickPlan.memorySagas})
+  --orders N       past orders of the growth run (${fullPlan.growthOrders})
   --svg FILE       where to draw the latencies (docs/bench-latency.svg; with --quick nowhere by default)
   --profile DIR    CPU profiles of the services, and their hottest functions; profiling lowers the figures
   --help
@@ -57,6 +58,7 @@ export function readOptions(args: readonly string[]): Options {
   const rounds = number('--rounds', values.rounds, 1, 1_000);
   const seconds = number('--seconds', values.seconds, 1, 3_600);
   const memorySagas = number('--sagas', values.sagas, 100, 100_000_000);
+  const growthOrders = number('--orders', values.orders, 1, 100_000_000);
   return {
     help: values.help ?? false,
     json: values.json ?? false,
@@ -73,6 +75,7 @@ export function readOptions(args: readonly string[]): Options {
         ? {}
         : { saturationS: seconds, latencyS: seconds, fsyncS: seconds, growthS: seconds, overloadS: seconds }),
       ...(memorySagas === undefined ? {} : { memorySagas }),
+      ...(growthOrders === undefined ? {} : { growthOrders }),
     },
   };
 }
@@ -91,6 +94,7 @@ function parsed(args: readonly string[]) {
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         sagas: { type: 'string' },
+        orders: { type: 'string' },
         svg: { type: 'string' },
         profile: { type: 'string' },
       },

@@ -1,15 +1,16 @@
-// Fills a service's database before it starts: products, accounts, and orders of the past, through the service's own
-// schema and store. A process of its own, so that the three databases are filled at the same time.
+// Fills a service's database before it starts: products, accounts, and orders of the past with their events, through the
+// service's own schema and stores, as if it had published and handled them. A process of its own, so that the three
+// databases are filled at the same time.
 import { inventoryService } from '../../inventory-service/service.ts';
 import type { Order } from '../../order-service/order.ts';
 import { orderService } from '../../order-service/service.ts';
 import { paymentService } from '../../payment-service/service.ts';
 import { choreography, type ServiceName } from '../../shared/contract/choreography.ts';
-import { createEvent } from '../../shared/contract/cloud-event.ts';
+import { type CloudEvent, createEvent } from '../../shared/contract/cloud-event.ts';
 import { isoTime } from '../../shared/runtime/environment/clock.ts';
 import { type Database, openDatabase } from '../../shared/runtime/storage/database.ts';
-import { Inbox } from '../../shared/runtime/storage/inbox.ts';
 import { orderOf, productName, type Shop, soldOut, unitPrice, userName } from '../load/shop.ts';
+import { History } from './history.ts';
 import { balance, stock } from './supplies.ts';
 
 export interface FillSettings {
@@ -18,9 +19,13 @@ export interface FillSettings {
   readonly shop: Shop;
   /** Confirmed orders of the past. */
   readonly orders: number;
+  /** When the last of them was placed; the same in all databases. */
+  readonly nowMs: number;
 }
 
 const rowsInTransaction = 5_000;
+/** Orders whose events the journals hold, the newest ones: retention has deleted those of the others. */
+const journaledOrdersMax = 1_000_000;
 
 const fillers: Partial<
   Record<ServiceName, { definition: { migrations: readonly string[] }; fillerOf(db: Database, shop: Shop): Filler }>
@@ -32,7 +37,7 @@ const fillers: Partial<
 
 const settings = await new Promise<FillSettings>((resolve) => process.once('message', resolve));
 process.once('disconnect', () => process.exit(1));
-const nowMs = Date.now();
+const { nowMs } = settings;
 fill(settings);
 process.exit(0);
 
@@ -43,11 +48,19 @@ function fill({ service, databasePath, shop, orders }: FillSettings): void {
   const db = openDatabase(databasePath, known.definition.migrations);
   const { products, accounts } = shop;
   const filler = known.fillerOf(db, shop);
+  const history = new History(db, service, nowMs);
   inTransactions(db, products + 1, (index) =>
     filler.product(index === products ? soldOut : productName(index), index < products),
   );
   inTransactions(db, accounts, (index) => filler.account(userName(index)));
-  inTransactions(db, orders, (index) => filler.order(pastOrder(shop, index, orders)));
+  const journaledFrom = Math.max(0, orders - journaledOrdersMax);
+  inTransactions(db, orders, (index) => {
+    const order = pastOrder(shop, index, orders);
+    const events = pastEvents(order, index - journaledFrom);
+    filler.order(order, events);
+    history.add(events, order.placedAtMs, index >= journaledFrom);
+  });
+  history.end();
   db.close();
 }
 
@@ -63,7 +76,7 @@ function inTransactions(db: Database, count: number, one: (index: number) => voi
 interface Filler {
   product(productId: string, inStock: boolean): void;
   account(userId: string): void;
-  order(order: PastOrder): void;
+  order(order: PastOrder, events: readonly CloudEvent[]): void;
 }
 
 type PastOrder = Omit<Order, 'status' | 'reason' | 'origin'> & { eventId(step: number): string };
@@ -89,9 +102,38 @@ function uuidV7Like(atMs: number, kind: number, index: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-700${kind}-8000-${index.toString(16).padStart(12, '0')}`;
 }
 
+/** @param journaled how many orders were journaled before it */
+function pastEvents(
+  { orderId, userId, items, total, deadlineAtMs, placedAtMs, eventId }: PastOrder,
+  journaled: number,
+) {
+  const lines = items.map(({ productId, qty }) => ({ productId, qty }));
+  const position = journaled + 1;
+  const traceparent = `00-${eventId(1).replaceAll('-', '')}-00f067aa0ba902b7-00`;
+  const events = [
+    ['order.placed', 2 * position - 1, { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }],
+    ['payment.completed', position, { orderId, userId, amount: total, items }],
+    ['inventory.reserved', position, { orderId, items: lines }],
+    ['order.confirmed', 2 * position, { orderId, userId, total }],
+  ] as const;
+  return events.map(([type, at, data], step) =>
+    createEvent(
+      choreography,
+      { type, data },
+      {
+        id: eventId(step + 1),
+        source: choreography.events[type].by,
+        time: isoTime(placedAtMs + step),
+        causationId: eventId(step),
+        traceparent,
+        position: at,
+      },
+    ),
+  );
+}
+
 function orderFiller(db: Database): Filler {
   const { store } = orderService.build(db);
-  const inbox = new Inbox(db, []);
   return {
     product: (productId) =>
       void store.catalogue.putEntry({
@@ -102,69 +144,41 @@ function orderFiller(db: Database): Filler {
         version: 1,
       }),
     account: () => {},
-    order: ({ eventId, ...order }) => {
-      const { orderId, userId, items, total, deadlineAtMs } = order;
+    order: ({ eventId, ...order }, events) => {
       store.insert(order);
-      const lines = items.map(({ productId, qty }) => ({ productId, qty }));
-      const events = [
-        ['order.placed', 'order-service', { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }],
-        ['payment.completed', 'payment-service', { orderId, userId, amount: total, items: lines }],
-        ['inventory.reserved', 'inventory-service', { orderId, items: lines }],
-        ['order.confirmed', 'order-service', { orderId, userId, total }],
-      ] as const;
-      events.forEach(([type, source, data], step) => {
-        store.addFact(
-          createEvent(
-            choreography,
-            { type, data },
-            {
-              id: eventId(step + 1),
-              source,
-              time: isoTime(order.placedAtMs + step),
-              causationId: eventId(step),
-              traceparent: '',
-            },
-          ),
-        );
-        if (source !== 'order-service')
-          inbox.accept({ id: eventId(step + 1), source, position: undefined }, order.placedAtMs);
-      });
-      store.setStatus(orderId, 'confirmed', undefined);
+      for (const event of events) store.addFact(event);
+      store.setStatus(order.orderId, 'confirmed', undefined);
     },
   };
 }
 
 function paymentFiller(db: Database): Filler {
   const { store } = paymentService.build(db);
-  const inbox = new Inbox(db, []);
   return {
     product: () => {},
     account: (userId) => {
       store.putAccount(userId, false);
       store.enter(userId, 'adjustment', balance, null, nowMs);
     },
-    order: ({ orderId, userId, total: amount, placedAtMs, eventId }) => {
+    order: ({ orderId, userId, total: amount, placedAtMs }) => {
       store.enter(userId, 'charge', -amount, orderId, placedAtMs);
       store.putPayment({ status: 'completed', orderId, userId, amount }, placedAtMs);
-      inbox.accept({ id: eventId(1), source: 'order-service', position: undefined }, placedAtMs);
     },
   };
 }
 
 function inventoryFiller(db: Database, shop: Shop): Filler {
   const { store } = inventoryService.build(db);
-  const inbox = new Inbox(db, []);
   return {
     product: (productId, inStock) => {
       store.putProduct({ productId, name: `Product ${productId}`, unitPrice, available: true, version: 1 });
       if (inStock) store.move(productId, 'set', stock * shop.lines, null, nowMs);
     },
     account: () => {},
-    order: ({ orderId, items: priced, placedAtMs, eventId }) => {
+    order: ({ orderId, items: priced, placedAtMs }) => {
       const items = priced.map(({ productId, qty }) => ({ productId, qty }));
       for (const { productId, qty } of items) store.move(productId, 'reserve', -qty, orderId, placedAtMs);
       store.putReservation({ status: 'reserved', orderId, items }, placedAtMs);
-      inbox.accept({ id: eventId(2), source: 'payment-service', position: undefined }, placedAtMs);
     },
   };
 }

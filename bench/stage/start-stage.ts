@@ -111,8 +111,9 @@ class StageStart {
     const { shop, targets, pastOrders: orders } = this.#options;
     const file = new URL('./fill.js', import.meta.url);
     const startedMs = performance.now();
+    const nowMs = Date.now();
     const fills = serviceNames.map((service) => {
-      const settings: FillSettings = { service, databasePath: this.#databasePath(service), shop, orders };
+      const settings: FillSettings = { service, databasePath: this.#databasePath(service), shop, orders, nowMs };
       return this.#child(`filling ${service}`, file, settings).done();
     });
     const peerFills = targets.filter(isPeer).flatMap((peer) =>
