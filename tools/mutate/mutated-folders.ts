@@ -125,6 +125,12 @@ export const mutatedFolders: readonly MutatedFolder[] = [
       'event-batch.ts': ['int/event-batch'],
       'suspect-messages.ts': ['int/suspect-messages'],
       'unit-of-work.ts': ['int/units-of-work'],
+      'publisher-reconciliation.ts': [
+        'int/reconciliation-rounds',
+        'int/reconciliation-steps',
+        'int/reconciliation-interrupted',
+        'int/reconciliation',
+      ],
       'reconciliation.ts': [
         'int/reconciliation-rounds',
         'int/reconciliation-steps',

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { BusStatus } from '../messaging/bus.ts';
 import type { PutBack } from '../messaging/journal-queries.ts';
 import type { RelayStatus } from '../messaging/outbox-relay.ts';
-import type { PublisherStatus } from '../messaging/reconciliation.ts';
+import type { PublisherStatus } from '../messaging/publisher-reconciliation.ts';
 import { type HttpAnswer, type Route, route } from './route.ts';
 
 export interface HealthSources {
