@@ -47,7 +47,7 @@ Everything runs on this machine, with a broker of its own, and is removed afterw
   --help
 
 BROKER_SOURCE=installed|debian|docker chooses the broker; by default a private node is preferred to Docker.
-A full run takes about 50 minutes. Close whatever else uses the processor.
+A full run takes about 55 minutes. Close whatever else uses the processor.
 `;
 
 /** @throws UsageError */

@@ -56,9 +56,9 @@ function fill({ service, databasePath, shop, orders }: FillSettings): void {
   const journaledFrom = Math.max(0, orders - journaledOrdersMax);
   inTransactions(db, orders, (index) => {
     const order = pastOrder(shop, index, orders);
-    const events = pastEvents(order, index - journaledFrom);
+    const events = pastEvents(order, index < journaledFrom ? undefined : index - journaledFrom + 1);
     filler.order(order, events);
-    history.add(events, order.placedAtMs, index >= journaledFrom);
+    history.add(events, order.placedAtMs);
   });
   history.end();
   db.close();
@@ -102,21 +102,20 @@ function uuidV7Like(atMs: number, kind: number, index: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-700${kind}-8000-${index.toString(16).padStart(12, '0')}`;
 }
 
-/** @param journaled how many orders were journaled before it */
+/** @param number of the order among those whose events the journals hold, from 1; undefined: it is older */
 function pastEvents(
   { orderId, userId, items, total, deadlineAtMs, placedAtMs, eventId }: PastOrder,
-  journaled: number,
+  number: number | undefined,
 ) {
   const lines = items.map(({ productId, qty }) => ({ productId, qty }));
-  const position = journaled + 1;
   const traceparent = `00-${eventId(1).replaceAll('-', '')}-00f067aa0ba902b7-00`;
   const events = [
-    ['order.placed', 2 * position - 1, { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }],
-    ['payment.completed', position, { orderId, userId, amount: total, items }],
-    ['inventory.reserved', position, { orderId, items: lines }],
-    ['order.confirmed', 2 * position, { orderId, userId, total }],
+    ['order.placed', (at: number) => 2 * at - 1, { orderId, userId, items, total, deadlineAt: isoTime(deadlineAtMs) }],
+    ['payment.completed', (at: number) => at, { orderId, userId, amount: total, items }],
+    ['inventory.reserved', (at: number) => at, { orderId, items: lines }],
+    ['order.confirmed', (at: number) => 2 * at, { orderId, userId, total }],
   ] as const;
-  return events.map(([type, at, data], step) =>
+  return events.map(([type, positionAt, data], step) =>
     createEvent(
       choreography,
       { type, data },
@@ -126,7 +125,7 @@ function pastEvents(
         time: isoTime(placedAtMs + step),
         causationId: eventId(step),
         traceparent,
-        position: at,
+        ...(number === undefined ? {} : { position: positionAt(number) }),
       },
     ),
   );

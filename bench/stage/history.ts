@@ -2,7 +2,7 @@
 import { choreography, type EventType, type ServiceName } from '../../shared/contract/choreography.ts';
 import { type CloudEvent, encodeEvent, positionOf } from '../../shared/contract/cloud-event.ts';
 import type { Database } from '../../shared/runtime/storage/database.ts';
-import { Inbox } from '../../shared/runtime/storage/inbox.ts';
+import { Inbox, type ReconcileCursor } from '../../shared/runtime/storage/inbox.ts';
 import { Journal } from '../../shared/runtime/storage/journal.ts';
 import { Outbox } from '../../shared/runtime/storage/outbox.ts';
 
@@ -12,8 +12,8 @@ export class History {
   readonly #nowMs: number;
   readonly #journal: Journal;
   readonly #inbox: Inbox;
-  /** The newest event of each publisher. */
-  readonly #newest = new Map<string, { readonly event: CloudEvent; readonly writtenAtMs: number }>();
+  /** The newest event of each publisher: its journal is compared up to there. */
+  readonly #newest = new Map<string, ReconcileCursor>();
 
   constructor(db: Database, service: ServiceName, nowMs: number) {
     this.#nowMs = nowMs;
@@ -28,28 +28,28 @@ export class History {
     this.#inbox = new Inbox(db, [...new Set(publishers)]);
   }
 
-  add(events: readonly CloudEvent[], writtenAtMs: number, journaled: boolean): void {
+  /** The events of one order; those that name a position are in the journals. Inside a transaction only. */
+  add(events: readonly CloudEvent[], writtenAtMs: number): void {
     this.#journal.begin();
     for (const event of events) {
       const { id, type, source, subject } = event;
+      const position = positionOf(event);
       const own = source === this.#service;
-      if (own && journaled) this.#journal.append({ eventId: id, type, subject, body: encodeEvent(event) }, writtenAtMs);
+      if (own && position !== undefined)
+        this.#journal.append({ eventId: id, type, subject, body: encodeEvent(event) }, writtenAtMs);
       const isHandled = this.#service in choreography.events[type as EventType].reactions;
-      const position = journaled ? positionOf(event) : undefined;
-      if (!own && isHandled) this.#inbox.accept({ id, source, position }, writtenAtMs);
-      if (journaled && isHandled) this.#newest.set(source, { event, writtenAtMs });
+      if (own || !isHandled) continue;
+      this.#inbox.accept({ id, source, position }, writtenAtMs);
+      if (position !== undefined) this.#newest.set(source, { journalId: source, position, eventId: id, writtenAtMs });
     }
   }
 
+  /** All of it is confirmed by the broker, and compared. */
   end(): void {
     this.#db
       .transaction(() => {
         new Outbox(this.#db, this.#journal, 'an earlier process').mark(this.#journal.head(), this.#nowMs);
-        for (const [source, { event, writtenAtMs }] of this.#newest) {
-          const position = positionOf(event) ?? 0;
-          if (source !== this.#service)
-            this.#inbox.setCursor(source, { journalId: source, position, eventId: event.id, writtenAtMs });
-        }
+        for (const [source, cursor] of this.#newest) this.#inbox.setCursor(source, cursor);
       })
       .immediate();
   }
